@@ -1,0 +1,47 @@
+"""A number that knows its interval and prints itself."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A point estimate with its confidence interval.
+
+    Parameters
+    ----------
+    value : float
+        The estimate.
+    lower, upper : float
+        Limits of the interval, in the units of ``value``; NaN where there is none.
+    level : float
+        Coverage that the interval aims at.
+    digits : int
+        Decimals that ``str()`` shows.
+
+    Examples
+    --------
+    >>> str(Estimate(0.7614, 0.6801, 0.8189))
+    '0.76 (95 % CI 0.68 to 0.82)'
+    >>> str(Estimate(12.0, digits=0))
+    '12'
+    >>> str(Estimate(float("nan")))
+    'not defined'
+    >>> str(Estimate(-0.001))
+    '0.00'
+    """
+
+    value: float
+    lower: float = math.nan
+    upper: float = math.nan
+    level: float = 0.95
+    digits: int = 2
+
+    def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "not defined"
+        # "z": a value that rounds to zero has no sign.
+        value, lower, upper = (f"{v:z.{self.digits}f}" for v in (self.value, self.lower, self.upper))
+        if math.isnan(self.lower) or math.isnan(self.upper):
+            return value
+        return f"{value} ({100 * self.level:g} % CI {lower} to {upper})"

@@ -1,0 +1,53 @@
+"""Snakemake's progress in one plain line a step: what is being done, and how many steps are left."""
+
+import sys
+import time
+from logging import LogRecord
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+
+class LogHandler(LogHandlerBase):
+    """Writes a line to standard error as each step starts, and what failed.
+
+    Snakemake's own, longer log stays in ``.snakemake/log``.
+    """
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
+    def __post_init__(self) -> None:
+        self._total = 0
+        self._started = 0
+        self._steps: dict[int, str] = {}
+        self._failed: set[int] = set()
+
+    def emit(self, record: LogRecord) -> None:
+        """Write the line of an event; events that a reader has no use for are passed over."""
+        event = getattr(record, "event", None)
+        if event == LogEvent.RUN_INFO:
+            # The target rule gathers files and does nothing itself.
+            counts = record.stats
+            self._total = counts.get("total", 0) - counts.get("all", 0)
+        elif event == LogEvent.JOB_INFO and record.rule_name != "all":
+            self._started += 1
+            self._steps[record.jobid] = record.rule_msg or record.rule_name
+            left = max(self._total - self._started, 0)
+            self._line(f"step {self._started} of {self._total}, {left} left: {self._steps[record.jobid]}")
+        elif event == LogEvent.JOB_ERROR and record.jobid not in self._failed:
+            # Snakemake tells each failure again at its end.
+            self._failed.add(record.jobid)
+            self._line(f"FAILED: {self._steps.get(record.jobid, record.rule_name)}")
+            for log in record.log or []:
+                self._line(f"        its log: {log}")
+        elif event == LogEvent.ERROR and record.exception not in ("RuleException", "WorkflowError"):
+            # These two only repeat the command of a step that failed.
+            self._line(record.getMessage())
+
+    def _line(self, text: str) -> None:
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
+        sys.stderr.flush()
