@@ -1,0 +1,458 @@
+"""Axial head CT slices of patients who do not exist, on the anatomy of the MNI152 template.
+
+Coordinates are MNI millimetres (x to the right, y to the front, z up). Images are radiological: the
+patient's right on the left, the front at the top.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage, sparse
+
+SIZE = 256
+# A field of view of 240 mm.
+SPACING_MM = 0.9375
+THICKNESS_MM = 5.0
+# Where the slice is sampled through its thickness, mm.
+_THROUGH_MM = (-1.65, 0.0, 1.65)
+
+# The three levels of the published measurements: height of the plane above the anterior commissure, mm.
+LEVELS_MM = {"basal_ganglia": 7.0, "centrum_semiovale": 36.0, "high_convexity": 54.0}
+
+TISSUES = {"outside": 0, "white_matter": 1, "cortex": 2, "deep_nuclei": 3, "csf": 4}
+
+# Attenuation without injury, HU.
+WHITE_HU = 28.0
+CORTEX_HU = 39.1
+DEEP_HU = 36.8
+CSF_HU = 6.0
+# What one within-outcome standard deviation of severity takes away, HU. More from cortex, where partial
+# volume hides a part of it, so that the readings of both fall alike.
+CORTEX_LOSS_HU = 1.29
+DEEP_LOSS_HU = 1.11
+# Spread between patients that has nothing to do with the injury, HU: of all brain; and of cortex and of deep
+# nuclei, each by itself.
+BASELINE_SD_HU = 1.3
+CORTEX_SD_HU = 0.95
+DEEP_SD_HU = 0.65
+
+# The middle of the head in the template, which the scanner's centre aims at, mm.
+_MIDDLE_MM = (0.0, -18.0)
+_PAD = (8, 6, 0)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The template as maps on one grid of 1 mm.
+
+    Attributes
+    ----------
+    maps : numpy.ndarray of float32, shape (x, y, z, 5)
+        Probability of white matter; of gray matter; share of the gray that belongs to deep nuclei; share of
+        the fluid that belongs to the ventricles; distance to the brain's smooth outer surface, mm, positive
+        inside.
+    origin_mm : tuple of float
+        MNI coordinates of the first voxel.
+    """
+
+    maps: np.ndarray
+    origin_mm: tuple[float, float, float]
+
+    def at(self, points_mm: np.ndarray) -> np.ndarray:
+        """Interpolate all maps linearly; outside the grid the nearest voxel counts.
+
+        Parameters
+        ----------
+        points_mm : numpy.ndarray, shape (3, n)
+            MNI coordinates.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (5, n)
+            The maps' values.
+        """
+        nx, ny, nz, kinds = self.maps.shape
+        index = points_mm - np.array(self.origin_mm, dtype=np.float32)[:, None]
+        index = np.clip(index, 0, np.array([[nx], [ny], [nz]]) - 1.001).astype(np.float32)
+        lower = index.astype(np.int32)
+        upper_share = index - lower
+        first = (lower[0] * ny + lower[1]) * nz + lower[2]
+        # Each point is a weighted sum of the eight voxels around it: one row of a sparse matrix.
+        n = points_mm.shape[1]
+        voxels, weights = np.empty((n, 8), np.int32), np.ones((n, 8), np.float32)
+        for column, corner in enumerate(np.ndindex(2, 2, 2)):
+            voxels[:, column] = first + (corner[0] * ny + corner[1]) * nz + corner[2]
+            for share, is_upper in zip(upper_share, corner, strict=True):
+                weights[:, column] *= share if is_upper else 1 - share
+        rows = np.arange(0, 8 * n + 1, 8)
+        matrix = sparse.csr_array((weights.ravel(), voxels.ravel(), rows), shape=(n, nx * ny * nz))
+        return (matrix @ self.maps.reshape(-1, kinds)).T
+
+
+def load_anatomy() -> Anatomy:
+    """Make the template's maps from the gray- and white-matter maps that nilearn ships.
+
+    Returns
+    -------
+    Anatomy
+        Maps that cover the head from 25 mm below the anterior commissure to 90 mm above.
+    """
+    # nilearn takes seconds to import; only this function needs it.
+    from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
+
+    image = load_mni152_gm_template(resolution=1)
+    corner = image.affine[:3, 3]
+    low, high = int(-25 - corner[2]), int(90 - corner[2])
+    gray, white = (
+        # Room for skull and scalp around the template's tight box.
+        np.pad(np.asarray(m.dataobj, dtype=np.float32)[:, :, low:high], [(p, p) for p in _PAD])
+        for m in (image, load_mni152_wm_template(resolution=1))
+    )
+    origin = (float(corner[0] - _PAD[0]), float(corner[1] - _PAD[1]), float(corner[2] + low))
+    x, y, z = (
+        axis + start
+        for axis, start in zip(np.ogrid[tuple(slice(n) for n in gray.shape)], origin, strict=True)
+    )
+    thalamus = _thalamus(x, y, z)
+    depth = _depth(gray + white)
+    # The template counts much of thalamus and lentiform nucleus as white; on CT they are gray.
+    gray = np.maximum(gray, 0.8 * thalamus * (gray + white) * (gray > 0.15))
+    gray = np.maximum(gray, 0.9 * _lentiform(x, y, z) * (gray + white) * (gray > 0.35))
+    white = np.minimum(white, np.maximum(1 - gray, 0))
+    ventricles = _soft_ellipsoid(x, y, z, centre=(0, -14, 12), radii=(34, 50, 22))
+    maps = np.stack([white, gray, _deep_nuclei(x, y, z), ventricles, depth], axis=-1)
+    return Anatomy(maps, origin)
+
+
+def _depth(brain: np.ndarray) -> np.ndarray:
+    """Distance to the smooth outer surface of the brain, mm, positive inside."""
+    coarse = ndimage.gaussian_filter(brain[::2, ::2, ::2], 1.0, mode="nearest") > 0.3
+    # Closing by 30 mm bridges the fissures, as the dura does.
+    grown = ndimage.distance_transform_edt(~coarse) <= 15
+    hull = ndimage.distance_transform_edt(grown) > 15
+    signed = 2 * (ndimage.distance_transform_edt(hull) - ndimage.distance_transform_edt(~hull))
+    signed = ndimage.gaussian_filter(signed.astype(np.float32), 1.0, mode="nearest")
+    index = [np.clip(np.arange(n) / 2, 0, m - 1) for n, m in zip(brain.shape, signed.shape, strict=True)]
+    for axis, at in enumerate(index):
+        # Linear interpolation along one axis after the other.
+        lower = np.minimum(at.astype(int), signed.shape[axis] - 2)
+        part = (at - lower).reshape([-1 if i == axis else 1 for i in range(3)])
+        signed = signed.take(lower, axis) * (1 - part) + signed.take(lower + 1, axis) * part
+    return signed.astype(np.float32)
+
+
+def _soft_ellipsoid(x, y, z, *, centre, radii, edge_mm=2.0) -> np.ndarray:
+    """Return 1 inside, 0 outside and a smooth edge of about `edge_mm` between."""
+    r = np.sqrt(sum(((p - c) / a) ** 2 for p, c, a in zip((x, y, z), centre, radii, strict=True)))
+    return (1 / (1 + np.exp(np.clip((r - 1) * min(radii) / edge_mm * 2, -30, 30)))).astype(np.float32)
+
+
+def _deep_nuclei(x, y, z) -> np.ndarray:
+    """Return the region of caudate, lentiform nucleus and thalamus on both sides."""
+    ax = np.abs(x)
+    caudate = _soft_ellipsoid(ax, y, z, centre=(13, 12, 9), radii=(8, 14, 15))
+    body = _soft_ellipsoid(ax, y, z, centre=(17, -8, 21), radii=(6, 18, 8))
+    return np.maximum.reduce([caudate, body, _lentiform(x, y, z), _thalamus(x, y, z)])
+
+
+def _lentiform(x, y, z) -> np.ndarray:
+    """Return the region of putamen and pallidum on both sides."""
+    return _soft_ellipsoid(np.abs(x), y, z, centre=(25, 0, 1), radii=(9.5, 20, 13))
+
+
+def _thalamus(x, y, z) -> np.ndarray:
+    """Return the region of the thalamus on both sides."""
+    return _soft_ellipsoid(np.abs(x), y, z, centre=(11, -19, 8), radii=(10, 15, 10))
+
+
+@dataclass(frozen=True)
+class Head:
+    """How one patient differs from the template; drawn once, the same for all slices.
+
+    Attributes
+    ----------
+    to_template : numpy.ndarray, shape (3, 3)
+        Rotation and scale from patient millimetres to template millimetres.
+    shift_mm : numpy.ndarray, shape (2,)
+        Where the head lies off the scanner's centre, to the right and to the front.
+    warp_mm : numpy.ndarray, shape (2, 5, 5)
+        Coarse in-plane displacements.
+    level_mm : dict of str to float
+        How far each slice is off its level.
+    severity, atrophy : float
+        The latent variables that the images show.
+    baseline_hu, cortex_hu, deep_hu : float
+        The patient's own attenuation: of all brain, and of the two kinds of gray matter above that.
+    skull_mm, scalp_mm, fat_share : float
+        Thickness of the calvarium and of the scalp, and how fat the latter is.
+    calcified : numpy.ndarray of bool, shape (3,)
+        Whether the pineal gland and the right and left choroid plexus are.
+    """
+
+    to_template: np.ndarray
+    shift_mm: np.ndarray
+    warp_mm: np.ndarray
+    level_mm: dict[str, float]
+    severity: float
+    atrophy: float
+    baseline_hu: float
+    cortex_hu: float
+    deep_hu: float
+    skull_mm: float
+    scalp_mm: float
+    fat_share: float
+    calcified: np.ndarray
+
+
+def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> Head:
+    """Draw one patient's anatomy, position and attenuation.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    severity : float
+        Of the injury, in within-outcome standard deviations; 0 is the mean of good outcomes.
+    atrophy : float
+        Standard normal; wide ventricles and sulci where high.
+
+    Returns
+    -------
+    Head
+        The patient's geometry and attenuation.
+    """
+    # The head's size, then its shape; the template is a little larger than most heads.
+    size = np.array([0.97, 0.96, 1.0]) * (1 + 0.03 * rng.standard_normal())
+    size = size * (1 + 0.02 * rng.standard_normal(3))
+    pitch, roll, yaw = np.deg2rad([3.0, 1.8, 4.0]) * rng.standard_normal(3)
+    rotate = _rotation(0, pitch) @ _rotation(1, roll) @ _rotation(2, yaw)
+    return Head(
+        to_template=np.diag(1 / size) @ rotate.T,
+        shift_mm=np.array([4.0, 5.0]) * rng.standard_normal(2),
+        warp_mm=1.7 * rng.standard_normal((2, 5, 5)),
+        level_mm=dict(zip(LEVELS_MM, np.array([1.5, 2.0, 2.0]) * rng.standard_normal(3), strict=True)),
+        severity=float(severity),
+        atrophy=float(atrophy),
+        baseline_hu=BASELINE_SD_HU * rng.standard_normal(),
+        cortex_hu=CORTEX_SD_HU * rng.standard_normal(),
+        deep_hu=DEEP_SD_HU * rng.standard_normal(),
+        skull_mm=float(np.clip(6.8 + 1.2 * rng.standard_normal(), 4, 11)),
+        scalp_mm=float(np.clip(5.5 + 1.3 * rng.standard_normal(), 3, 10)),
+        fat_share=float(rng.uniform(0.3, 0.9)),
+        calcified=rng.random(3) < np.array([0.55, 0.45, 0.45]),
+    )
+
+
+def _rotation(axis: int, angle: float) -> np.ndarray:
+    """Return the rotation by an angle about one axis."""
+    c, s = np.cos(angle), np.sin(angle)
+    a, b = [i for i in range(3) if i != axis]
+    matrix = np.eye(3)
+    matrix[[a, b], [a, b]] = c
+    matrix[a, b], matrix[b, a] = -s, s
+    return matrix
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One simulated slice.
+
+    Attributes
+    ----------
+    hu : numpy.ndarray of float32, shape (256, 256)
+        What the scanner gives, HU.
+    tissue : numpy.ndarray of uint8, shape (256, 256)
+        The tissue that fills most of each pixel, see `TISSUES`.
+    fractions : dict of str to numpy.ndarray
+        Share of each pixel that is white matter, cortex, deep nuclei and fluid.
+    template_mm : numpy.ndarray, shape (3, 256, 256)
+        MNI coordinates of each pixel's centre.
+    """
+
+    hu: np.ndarray
+    tissue: np.ndarray
+    fractions: dict[str, np.ndarray]
+    template_mm: np.ndarray
+
+
+def render(
+    anatomy: Anatomy, head: Head, *, level: str, noise_sd_hu: float, rng: np.random.Generator
+) -> Slice:
+    """Make one slice of one patient.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+        The template.
+    head : Head
+        The patient.
+    level : str
+        A key of `LEVELS_MM`.
+    noise_sd_hu : float
+        Standard deviation of a pixel's noise, HU.
+    rng : numpy.random.Generator
+        For the patient's own sulci and for noise.
+
+    Returns
+    -------
+    Slice
+        HU, tissue and coordinates on one grid.
+    """
+    middle, steps = _plane(head, level)
+    texture = {
+        "sulci": 0.7 * _field(rng, coarse=26),
+        "ribbon": 0.4 * _field(rng, coarse=32),
+        "thickness": _field(rng, coarse=6),
+    }
+    # Far from the head there is nothing but air and the head holder: only the head is sampled.
+    reach = np.hypot((middle[0]) / 98, (middle[1] + 18) / 122) < 1
+    points = middle[:, reach]
+    texture = {name: field[reach] for name, field in texture.items()}
+    total, shares = 0, 0
+    for step in steps:
+        hu, parts = _compose(head, anatomy.at(points + step[:, None]), points + step[:, None], texture)
+        total, shares = total + hu / len(steps), shares + parts / len(steps)
+
+    image = _holder()
+    image[reach] = np.maximum(image[reach], total)
+    image = ndimage.gaussian_filter(image, _BLUR_MM / SPACING_MM, mode="nearest")
+    image += _noise(rng, noise_sd_hu)
+    fractions = {}
+    for name, share in zip(_PARTS, shares, strict=True):
+        fractions[name] = np.zeros((SIZE, SIZE), np.float32)
+        fractions[name][reach] = share
+    tissue = np.zeros((SIZE, SIZE), np.uint8)
+    codes = np.array([TISSUES[name] for name in _PARTS], dtype=np.uint8)
+    tissue[reach] = np.where(shares.sum(0) > 0.5, codes[shares.argmax(0)], 0)
+    return Slice(np.clip(np.round(image), -1024, 3071), tissue, fractions, middle)
+
+
+_PARTS = ("white_matter", "cortex", "deep_nuclei", "csf")
+# Standard deviation of the scanner's point spread.
+_BLUR_MM = 0.62
+
+
+def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the template coordinates of the middle of the slice, and the steps through its thickness."""
+    at = ((SIZE - 1) / 2 - np.arange(SIZE)) * SPACING_MM
+    # Radiological: columns run to the patient's left, rows to the back.
+    x, y = np.broadcast_to(at[None, :], (SIZE, SIZE)), np.broadcast_to(at[:, None], (SIZE, SIZE))
+    local = np.stack([x - head.shift_mm[0], y - head.shift_mm[1], np.full_like(x, head.level_mm[level])])
+    local[:2] += [_upsample(w) for w in head.warp_mm]
+    centre = np.array([*_MIDDLE_MM, LEVELS_MM[level]])
+    points = np.einsum("ij,jrc->irc", head.to_template, local) + centre[:, None, None]
+    # Wide ventricles push their surroundings away: what is seen here lies nearer the midline in the template.
+    x, y, z = points
+    nearness = np.exp(-((x / 32) ** 2 + ((y + 12) / 48) ** 2 + ((z - 12) / 18) ** 2))
+    points[0] = x * (1 - np.clip(0.15 + 0.14 * head.atrophy, -0.1, 0.5) * nearness)
+    steps = np.array([head.to_template @ np.array([0.0, 0.0, t]) for t in _THROUGH_MM])
+    return points.astype(np.float32), steps.astype(np.float32)
+
+
+def _upsample(coarse: np.ndarray) -> np.ndarray:
+    """Return the smooth surface through a coarse grid, on the image's grid."""
+    n = len(coarse)
+    # Cubic B-spline weights of each image row; columns are alike.
+    at = np.linspace(0, n - 1, SIZE)
+    t = np.abs(at[:, None] - np.arange(-1, n + 1))
+    weights = np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6)
+    edged = np.pad(coarse, 1, mode="edge")
+    return (weights @ edged @ weights.T).astype(np.float32)
+
+
+def _field(rng: np.random.Generator, *, coarse: int) -> np.ndarray:
+    """Return a smooth random surface of standard deviation 1 on the image's grid."""
+    field = _upsample(rng.standard_normal((coarse, coarse)))
+    return field / field.std()
+
+
+def _compose(
+    head: Head, maps: np.ndarray, points: np.ndarray, texture: dict
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return HU, shape (n,), and the shares of the tissues, shape (4, n), of points in one thin plane."""
+    white, gray, deep, ventricle, depth = maps
+    # The template is a mean of 152 brains: raising the odds to a power makes one brain of it, and the
+    # patient's own terms widen or narrow its fluid spaces.
+    fluid = np.clip(1 - white - gray, 0, 1)
+    effaced = np.logaddexp(0, head.severity)
+    in_sulci = 0.9 + 0.8 * head.atrophy - 0.35 * effaced + texture["sulci"]
+    in_ventricles = 0.5 + 0.7 * head.atrophy - 0.1 * effaced
+    odds = np.stack([white, gray, fluid]) + 0.004
+    odds **= 2.2
+    odds[0] *= np.exp(-texture["ribbon"] * (1 - deep))
+    odds[2] *= np.exp(ventricle * in_ventricles + (1 - ventricle) * in_sulci)
+    odds *= _step(depth + 0.3, 0.6) / odds.sum(0)
+    gap_mm = np.clip(1.3 + 0.6 * head.atrophy - 0.2 * effaced, 0.5, None)
+    wm, gm = odds[0], odds[1]
+    parts = np.stack([wm, gm * (1 - deep), gm * deep, np.clip(_step(depth + gap_mm, 0.5) - wm - gm, 0, 1)])
+    own = head.baseline_hu
+    densities = [
+        WHITE_HU + own,
+        CORTEX_HU + own + head.cortex_hu - CORTEX_LOSS_HU * head.severity,
+        DEEP_HU + own + head.deep_hu - DEEP_LOSS_HU * head.severity,
+        CSF_HU,
+    ]
+    hu = np.array(densities, dtype=np.float32) @ parts
+    # The sagittal sinus fills the groove along the midline with blood.
+    hu += parts[3] * 40 * np.exp(-((points[0] / 5) ** 2)) * np.clip((8 - depth) / 4, 0, 1)
+    return hu + _around(head, gap_mm + depth, points, texture["thickness"]) + _extras(
+        head, depth, points
+    ), parts
+
+
+def _step(value: np.ndarray, width_mm: float) -> np.ndarray:
+    """Return 0 below zero, 1 above, a straight edge between."""
+    return np.clip(value / width_mm + 0.5, 0, 1)
+
+
+def _around(head: Head, inside_mm: np.ndarray, points: np.ndarray, thickness: np.ndarray) -> np.ndarray:
+    """Return the HU of skull, scalp and air by the distance from the inner table (0 inside it)."""
+    x, y, z = points
+    out = -inside_mm
+    # The skull is thin at the temples, where a muscle lies on it.
+    temple = (
+        np.exp(-(((y - 12) / 26) ** 2)) * np.clip((np.abs(x) - 35) / 20, 0, 1) * np.clip((34 - z) / 20, 0, 1)
+    )
+    skull = head.skull_mm * (1 + 0.12 * thickness) * (1 - 0.45 * temple)
+    muscle = 7.0 * temple
+    scalp = head.scalp_mm * (1 + 0.1 * thickness) * (1 - 0.3 * temple)
+    edges = [_step(out - at, 0.5) for at in (0, skull, skull + muscle, skull + muscle + scalp)]
+    diploe = np.clip(1 - np.abs(out / skull - 0.5) / 0.28, 0, 1)
+    # Between the aponeurosis on the bone and the skin lies fat.
+    place = (out - skull - muscle) / scalp
+    fat = np.clip((place - 0.22) / 0.1, 0, 1) * np.clip((0.62 - place) / 0.1, 0, 1) * head.fat_share
+    return (
+        (edges[0] - edges[1]) * (1350 - 650 * diploe)
+        + (edges[1] - edges[2]) * 55
+        + (edges[2] - edges[3]) * (55 - 150 * fat)
+        - 1000 * edges[3]
+    )
+
+
+def _extras(head: Head, depth: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return what adds to the brain's HU: falx, calcified pineal and plexus, beam hardening at the bone."""
+    x, y, z = points
+    inside = _step(depth, 1.0)
+    at_falx = np.clip((np.hypot(y + 18, z - 10) - 52) / 4, 0, 1)
+    extras = inside * (24 * at_falx * np.exp(-((x / 0.9) ** 2)) + 2 * np.exp(-np.maximum(depth, 0) / 5))
+    for present, (a, b, c) in zip(head.calcified, ((0, -31, 3), (24, -43, 8), (-24, -43, 8)), strict=True):
+        if present:
+            extras += 95 * np.exp(-(((x - a) ** 2 + (y - b) ** 2) / 2.2**2 + ((z - c) / 3.0) ** 2))
+    return extras
+
+
+def _holder() -> np.ndarray:
+    """Return an image of air with the scanner's head holder, HU."""
+    at = (np.arange(SIZE) - (SIZE - 1) / 2) * SPACING_MM
+    radius = np.hypot(at[None, :] / 1.02, (at[:, None] + 4) * 0.98)
+    shell = _step(1.4 - np.abs(radius - 117), 0.8) * np.clip((at[:, None] - 28) / 3, 0, 1)
+    return (-1000 + 1300 * shell).astype(np.float32)
+
+
+def _noise(rng: np.random.Generator, sd: float) -> np.ndarray:
+    """Return noise as filtered back-projection makes it, poor in low and in the highest frequencies, HU."""
+    f = np.fft.fftfreq(SIZE, SPACING_MM)
+    r = np.hypot(f[:, None], f[None, : SIZE // 2 + 1])
+    amplitude = np.sqrt((r + 0.02) * np.exp(-((r / 0.32) ** 2)))
+    image = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((SIZE, SIZE))) * amplitude, s=(SIZE, SIZE))
+    return (sd * image / image.std()).astype(np.float32)
