@@ -1,0 +1,200 @@
+"""The network's last block, or all of it, trained further from where the head's training ended.
+
+The last block is trained from kept activations of the layer below it, which are computed once, like the
+features; the whole network is trained from the slices themselves. Hyperparameters are those chosen for the
+head on frozen features.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import log_loss, roc_auc_score
+
+from postarrest import cnn
+from postarrest.cnn import Features, Head, Network
+from postarrest.study import Here
+
+DEPTHS = ("head", "last_block", "all")
+# The layer whose output the last block starts from, and how the names of the block's layers start.
+_LAST_BLOCK = {"VGG19": ("block4_pool", "block5_"), "ResNet50": ("conv4_block6_out", "conv5_")}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the trained part of a network gets: of each slice, and of each augmented copy.
+
+    Parameters
+    ----------
+    layer : str
+        Layer of the network that they come out of; blank for the slices themselves.
+    variants : numpy.ndarray of shape (n, 1 + copies, ...)
+        Slice first, float16, read from disk as they are needed.
+    """
+
+    layer: str
+    variants: np.ndarray = field(repr=False)
+
+
+def inputs(here: Here, found: Features, network: Network, depth: str) -> Inputs | None:
+    """Return what the trained part gets, computed if it is not kept; None where only the head is trained.
+
+    Raises
+    ------
+    postarrest.cnn.NetworkError
+        If the depth is unknown.
+    """
+    if depth not in DEPTHS:
+        raise cnn.NetworkError(f"depth is {depth!r}, expected one of {', '.join(DEPTHS)}.")
+    if depth == "head":
+        return None
+    layer = _LAST_BLOCK[network.architecture][0] if depth == "last_block" else ""
+    place = here.build(f"features/{found.key}-{depth}.npy")
+    if not place.is_file():
+        _keep(here, found, network, layer, place)
+    return Inputs(layer, np.load(place, mmap_mode="r"))
+
+
+def _keep(here: Here, found: Features, network: Network, layer: str, place: Path) -> None:
+    import keras
+
+    images = cnn.images(here, found.patients)
+    variants = [images, *(cnn.augment(images, network, c + 1) for c in range(network.copies))]
+    base = cnn.backbone(network)
+    below = keras.Model(base.inputs[0], base.get_layer(layer).output) if layer else None
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}")
+    shape = below.output.shape[1:] if below is not None else (256, 256, 1)
+    kept = np.lib.format.open_memmap(
+        beside, mode="w+", dtype=np.float16, shape=(len(images), len(variants), *shape)
+    )
+    for v, variant in enumerate(variants):
+        for start in range(0, len(images), 16):
+            batch = variant[start : start + 16, ..., None].astype(np.float32)
+            kept[start : start + 16, v] = batch if below is None else np.asarray(below(batch, training=False))
+    kept.flush()
+    beside.replace(place)
+
+
+@dataclass
+class FineTuned(Head):
+    """A head, and below it the network's last block or all of it, trained together.
+
+    Batch normalisation keeps ImageNet's statistics: a batch of CT slices is too small and too unlike for its
+    own.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    given : Inputs
+        What the trained part gets.
+    fine : Mapping
+        ``learning_rate, epochs, batch_size`` of this second training.
+    """
+
+    network: Network | None = None
+    given: Inputs | None = None
+    fine: Mapping[str, Any] = field(default_factory=dict)
+
+    def fit(self, x: pd.DataFrame, y: np.ndarray) -> "FineTuned":
+        """Train the head on frozen features, then the deeper part with it."""
+        super().fit(x, y)
+        import keras
+
+        self.model_ = cnn.whole_model(self.network, self)
+        self._part = self._trained_part(keras)
+        rows = self.features.rows(x.index)
+        y = np.asarray(y, dtype=np.float32)
+        weight = np.ones_like(y)
+        if self.class_weights:
+            weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean())).astype(np.float32)
+        keras.utils.set_random_seed(self.seed)
+        self._part.compile(
+            optimizer=keras.optimizers.Adam(float(self.fine["learning_rate"])), loss="binary_crossentropy"
+        )
+        rng = np.random.default_rng(self.seed)
+        curve, best, best_weights = [], np.inf, None
+        for epoch in range(1, int(self.fine["epochs"]) + 1):
+            order = rng.permutation(len(y))
+            variant = rng.integers(self.given.variants.shape[1], size=len(y))
+            losses = []
+            size = int(self.fine["batch_size"])
+            for start in range(0, len(y), size):
+                of_batch = order[start : start + size]
+                batch = self.given.variants[rows[of_batch], variant[of_batch]].astype(np.float32)
+                loss = self._part.train_on_batch(batch, y[of_batch], sample_weight=weight[of_batch])
+                losses.append(float(loss))
+            row = {"epoch": epoch, "train_loss": float(np.mean(losses))}
+            if self.watch is not None:
+                watched = self.predict_proba(pd.DataFrame(index=self.watch[0]))[:, 1]
+                row |= {
+                    "tune_loss": float(log_loss(self.watch[1], watched, labels=[0, 1])),
+                    "tune_auc": float(roc_auc_score(self.watch[1], watched)),
+                }
+                if row["tune_loss"] < best:
+                    best, best_weights = row["tune_loss"], self._part.get_weights()
+            curve.append(row)
+            if self.watch is not None and epoch - np.argmin([r["tune_loss"] for r in curve]) > self.patience:
+                break
+        if best_weights is not None:
+            self._part.set_weights(best_weights)
+        self.curve_ = pd.DataFrame(curve)
+        watched_column = "tune_loss" if self.watch is not None else None
+        self.best_epoch_ = int(self.curve_[watched_column].idxmin()) + 1 if watched_column else len(curve)
+        return self
+
+    def _trained_part(self, keras: Any) -> Any:
+        layer = self.given.layer
+        start = _LAST_BLOCK[self.network.architecture][1]
+        for one in self.model_.layers:
+            head = one.name in ("hidden", "good_outcome")
+            convolution = not isinstance(one, keras.layers.BatchNormalization)
+            one.trainable = head or (convolution and (not layer or one.name.startswith(start)))
+        source = self.model_.get_layer(layer).output if layer else self.model_.inputs[0]
+        return keras.Model(source, self.model_.output)
+
+    def predict_proba(self, x: pd.DataFrame) -> np.ndarray:
+        """Return the probabilities of a poor and of a good outcome, shape (n, 2)."""
+        if not hasattr(self, "_part"):
+            return super().predict_proba(x)
+        rows = self.features.rows(x.index)
+        out = [
+            np.asarray(
+                self._part(self.given.variants[rows[i : i + 16], 0].astype(np.float32), training=False)
+            )
+            for i in range(0, len(rows), 16)
+        ]
+        good = np.concatenate(out)[:, 0].astype(np.float64)
+        return np.column_stack([1 - good, good])
+
+    def whole_model(self) -> Any:
+        """Return the whole network with the trained weights."""
+        return self.model_
+
+
+def final(
+    here: Here, found: Features, network: Network, *, depth: str, fine: Mapping[str, Any]
+) -> Callable[..., Head]:
+    """Return what makes the model that is fitted once the hyperparameters are chosen.
+
+    Parameters
+    ----------
+    here, found, network
+        The study's places, its features and the network that made them.
+    depth : str
+        ``head`` (the network stays as it is), ``last_block`` or ``all``.
+    fine : Mapping
+        ``learning_rate, epochs, batch_size`` of the fine-tuning.
+    """
+    given = inputs(here, found, network, depth)
+    return Head if given is None else partial(FineTuned, network=network, given=given, fine=fine)
+
+
+def whole_model(network: Network, head: Head) -> Any:
+    """Return the whole network of a head, fine-tuned or not; see :func:`postarrest.cnn.whole_model`."""
+    return head.whole_model() if isinstance(head, FineTuned) else cnn.whole_model(network, head)

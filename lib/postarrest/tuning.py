@@ -1,0 +1,272 @@
+"""Hyperparameters chosen by Optuna, in studies that are kept on disk and taken up again after a crash.
+
+A study that was stopped and resumed is the study that was never stopped: each trial has a sampler of its own,
+seeded from the study's seed and the number of trials finished before it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+Space = Mapping[str, Mapping[str, Any]]
+Values = dict[str, Any]
+
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found.
+
+    Parameters
+    ----------
+    values : dict
+        The hyperparameters chosen.
+    auc : float
+        Their mean ROC-AUC over the inner folds.
+    history : pandas.DataFrame
+        One row a trial: ``trial, auc`` (NaN where pruned), ``best`` so far, and each hyperparameter.
+    space : Mapping
+        The space that was searched.
+    """
+
+    values: Values
+    auc: float
+    history: pd.DataFrame
+    space: Space
+
+
+def suggest(trial: optuna.Trial, space: Space) -> Values:
+    """Draw a trial's hyperparameters from a space written in a study file.
+
+    Parameters
+    ----------
+    trial : optuna.Trial
+        The trial.
+    space : Mapping
+        ``{name: {choices: [...]}}`` or ``{name: {low:, high:, log: bool, whole: bool}}``.
+
+    Raises
+    ------
+    ValueError
+        If a hyperparameter has neither ``choices`` nor ``low`` and ``high``.
+    """
+    values: Values = {}
+    for name, spec in space.items():
+        if "choices" in spec:
+            values[name] = trial.suggest_categorical(name, list(spec["choices"]))
+        elif {"low", "high"} <= set(spec):
+            draw = trial.suggest_int if spec.get("whole", False) else trial.suggest_float
+            values[name] = draw(name, spec["low"], spec["high"], log=spec.get("log", False))
+        else:
+            raise ValueError(
+                f"search space of '{name}': found {dict(spec)}, expected choices or low and high."
+            )
+    return values
+
+
+def search(
+    objective: Callable[[Values], Iterator[float]],
+    space: Space,
+    *,
+    n_folds: int,
+    trials: int,
+    seed: int,
+    keep: Path,
+) -> Tuned:
+    """Search a space with TPE for the highest mean ROC-AUC over inner folds.
+
+    A trial is stopped early where it can't win any more: where perfect inner folds from here on would leave
+    it below the best trial so far. That spares time and can't change which trial is best.
+
+    Parameters
+    ----------
+    objective : callable
+        Yields the ROC-AUC of one inner fold after the other for given hyperparameters.
+    space : Mapping
+        As for :func:`suggest`.
+    n_folds : int
+        Inner folds that the objective yields.
+    trials : int
+        Trials in all, those of an earlier, interrupted call included.
+    seed : int
+        Seed of the study.
+    keep : pathlib.Path
+        Journal file of the study; what is there is taken up.
+
+    Returns
+    -------
+    Tuned
+    """
+    with _quiet():
+        study = _open(keep)
+        for number in range(_finished(study), trials):
+            study.sampler = optuna.samplers.TPESampler(
+                # Positive, and unlike for neighbouring studies: a sequence of two numbers, not their sum.
+                seed=int(np.random.SeedSequence([seed, number]).generate_state(1)[0]),
+                multivariate=True,
+                constant_liar=False,
+            )
+            study.optimize(lambda trial: _mean(trial, objective, space, n_folds), n_trials=1)
+    return _tuned(study, space)
+
+
+def grid(objective: Callable[[Values], float], space: Space, *, keep: Path) -> Tuned:
+    """Try every combination of a space of choices.
+
+    Parameters
+    ----------
+    objective : callable
+        Returns the ROC-AUC for given hyperparameters.
+    space : Mapping
+        Every hyperparameter by ``choices``.
+    keep : pathlib.Path
+        As for :func:`search`.
+
+    Raises
+    ------
+    ValueError
+        If a hyperparameter is given by a range.
+    """
+    ranges = [name for name, spec in space.items() if "choices" not in spec]
+    if ranges:
+        raise ValueError(f"a grid needs choices; found a range for {', '.join(ranges)}.")
+    combinations = [
+        dict(zip(space, c, strict=True)) for c in product(*(s["choices"] for s in space.values()))
+    ]
+    with _quiet():
+        study = _open(keep)
+        for values in combinations[_finished(study) :]:
+            # The combinations come one by one in their written order, so that a resumed grid goes on.
+            study.enqueue_trial(values)
+            study.optimize(lambda trial: objective(suggest(trial, space)), n_trials=1)
+    return _tuned(study, space)
+
+
+def combinations(space: Space) -> int:
+    """Return the number of combinations in a space of choices.
+
+    Examples
+    --------
+    >>> combinations({"a": {"choices": [1, 2]}, "b": {"choices": [1, 2, 3]}})
+    6
+    """
+    return int(np.prod([len(spec["choices"]) for spec in space.values()]))
+
+
+def _mean(
+    trial: optuna.Trial, objective: Callable[[Values], Iterator[float]], space: Space, n_folds: int
+) -> float:
+    best = max(
+        (t.value for t in trial.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])), default=0
+    )
+    aucs = []
+    for auc in objective(suggest(trial, space)):
+        aucs.append(auc)
+        left = n_folds - len(aucs)
+        if left and (sum(aucs) + left) / n_folds < best:
+            raise optuna.TrialPruned
+    return float(np.mean(aucs))
+
+
+def _open(keep: Path) -> optuna.Study:
+    keep.parent.mkdir(parents=True, exist_ok=True)
+    _mend(keep)
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(keep))),
+        study_name=keep.stem,
+        direction="maximize",
+        load_if_exists=True,
+    )
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
+        # Cut off in the middle: it counts for nothing, and is done again.
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _mend(keep: Path) -> None:
+    """Take away a last line that a crash left unfinished, which Optuna would refuse to read past."""
+    if keep.exists():
+        content = keep.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            keep.write_bytes(whole)
+
+
+def _finished(study: optuna.Study) -> int:
+    return len(study.get_trials(deepcopy=False, states=_FINISHED))
+
+
+def _tuned(study: optuna.Study, space: Space) -> Tuned:
+    done = study.get_trials(deepcopy=False, states=_FINISHED)
+    rows = [
+        {"trial": i, "auc": t.value if t.state == TrialState.COMPLETE else np.nan} | t.params
+        for i, t in enumerate(done, start=1)
+    ]
+    history = pd.DataFrame(rows)
+    history.insert(2, "best", history["auc"].cummax().ffill())
+    # The first of equals: a later trial that is no better changes nothing.
+    first = max((t for t in done if t.state == TrialState.COMPLETE), key=lambda t: (t.value, -t.number))
+    return Tuned(dict(first.params), float(first.value), history, space)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # Optuna logs each trial; the history is in the report.
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def space_in_words(spec: Mapping[str, Any]) -> str:
+    """Return one hyperparameter's search space as a reader would write it.
+
+    Examples
+    --------
+    >>> space_in_words({"low": 0.01, "high": 0.3, "log": True})
+    '0.01 to 0.3, log scale'
+    >>> space_in_words({"choices": [0, 0.5]})
+    'one of 0, 0.5'
+    """
+    if "choices" in spec:
+        return f"one of {', '.join(str(c) for c in spec['choices'])}"
+    return f"{spec['low']} to {spec['high']}" + (", log scale" if spec.get("log", False) else "")
+
+
+def chosen_table(tuned: Tuned, *, fold: int, model: str) -> pd.DataFrame:
+    """Return a search's result as rows of the ``hyperparameters`` table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``fold, model, parameter, value, search_space``.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "fold": fold,
+                "model": model,
+                "parameter": name,
+                "value": _plain(tuned.values[name]),
+                "search_space": space_in_words(spec),
+            }
+            for name, spec in tuned.space.items()
+        ]
+    )
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
