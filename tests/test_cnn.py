@@ -1,0 +1,303 @@
+"""The network on small images: kept features, the head, Grad-CAM. One file, so that TensorFlow loads once."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from postarrest import cnn, finetune, gradcam, splits
+from postarrest.leakage import Ledger
+from postarrest.study import Here
+
+pytestmark = [
+    pytest.mark.xdist_group("tensorflow"),
+    # TensorFlow's and Keras's own, with this Python and NumPy
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+SEED = 3
+AUGMENTATION = {"rotation_deg": 10, "shift": 0.05, "zoom": 0.05}
+
+
+def network(**changes):
+    settings = {
+        "architecture": "ResNet50",
+        "weights": "none",
+        "fit_image": "resize",
+        "augmentation": AUGMENTATION,
+        "copies": 1,
+        "precision": "float32",
+        "seed": SEED,
+    }
+    return cnn.Network(**(settings | changes))
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A study of 60 slices in which good outcomes have a brighter left half."""
+    here = Here("tiny", "report", tmp_path_factory.mktemp("project"))
+    rng = np.random.default_rng(SEED)
+    y = np.r_[np.ones(30, int), np.zeros(30, int)]
+    images = rng.normal(90, 25, (60, 256, 256))
+    images[y == 1, :, :128] += 50
+    place = here.out("images.npz")
+    ids = np.array([f"P{i:02d}" for i in range(60)])
+    np.savez(place, patient_id=ids, images=images.clip(0, 255).astype(np.uint8))
+    return here
+
+
+@pytest.fixture(scope="module")
+def y():
+    return pd.Series([1] * 30 + [0] * 30, index=pd.Index([f"P{i:02d}" for i in range(60)], name="patient_id"))
+
+
+@pytest.fixture(scope="module")
+def found(here):
+    return cnn.features(here, network())
+
+
+@pytest.fixture(scope="module")
+def divided(y):
+    settings = splits.Settings(seed=1, outer_folds=2, inner_folds=3)
+    return splits.table(y, protocols=("holdout", "nested"), settings=settings)
+
+
+def holdout(found, y, divided, keep, **changes):
+    arguments = {
+        "space": {"learning_rate": {"choices": [0.001, 0.01]}, "width": {"choices": [0, 8]}},
+        "fixed": {"dropout": 0.2, "weight_decay": 1e-4, "batch_size": 16, "epochs": 12},
+        "class_weights": True,
+        "patience": 4,
+        "seed": SEED,
+        "keep": keep,
+        "ledger": Ledger(1),
+    }
+    return cnn.fit_holdout(found, y, splits.get(divided, "holdout-1"), **(arguments | changes))
+
+
+@pytest.fixture(scope="module")
+def result(found, y, divided, tmp_path_factory):
+    return holdout(found, y, divided, tmp_path_factory.mktemp("optuna"))
+
+
+def test_features_are_kept_and_found_again(here, found):
+    kept = here.build(f"features/{found.key}.npz")
+    first = kept.stat().st_mtime_ns
+    again = cnn.features(here, network())
+    assert kept.stat().st_mtime_ns == first
+    np.testing.assert_array_equal(again.original, found.original)
+    assert again.original.shape == (60, 2048)
+    assert again.copies.shape == (60, 1, 2048)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"copies": 0}, {"fit_image": "crop"}, {"augmentation": {"rotation_deg": 5}}, {"seed": 4}],
+)
+def test_whatever_features_depend_on_invalidates_them(here, found, change, monkeypatch):
+    computed = []
+    monkeypatch.setattr(
+        cnn, "_compute", lambda images, net: computed.append(net) or (np.zeros((60, 4)), np.zeros((60, 0, 4)))
+    )
+    assert cnn.features(here, network(**change)).key != found.key
+    assert len(computed) == 1
+
+
+def test_features_are_those_of_keras_applications(here, found):
+    """The mean over the image of Keras's own network, with its own preprocessing, on the same weights."""
+    import keras
+
+    images = cnn.images(here, found.patients[:2]).astype(np.float32)
+    model = cnn.backbone(network())
+    theirs = keras.applications.ResNet50(include_top=False, weights=None, pooling="avg")
+    for layer in theirs.layers:
+        if layer.weights:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
+    resized = keras.ops.image.resize(images[..., None], (224, 224))
+    coloured = np.repeat(np.asarray(resized), 3, axis=-1)
+    expected = theirs.predict(keras.applications.resnet50.preprocess_input(coloured), verbose=0)
+    np.testing.assert_allclose(found.original[:2], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_head_finds_a_plain_difference(result, y):
+    test = result.scores[result.scores["role"] == "test"].set_index("patient_id")["score"]
+    good = y.loc[test.index] == 1
+    assert test[good].min() > test[~good].max()
+
+
+def test_early_stopping_restores_the_best_epoch(result):
+    curve = result.head.curve_
+    assert result.head.best_epoch_ == curve.loc[curve["tune_loss"].idxmin(), "epoch"]
+    assert len(curve) <= result.head.best_epoch_ + 4
+
+
+def test_same_seed_same_scores(found, y, divided, result, tmp_path):
+    again = holdout(found, y, divided, tmp_path)
+    pd.testing.assert_frame_equal(again.scores, result.scores, check_exact=True)
+
+
+def test_nested_scores_every_patient_out_of_fold(found, y, divided, tmp_path):
+    ledger = Ledger(1)
+    split = splits.get(divided, "outer-1")
+    nested = cnn.fit_nested(
+        found,
+        y,
+        split,
+        space={"learning_rate": {"low": 0.001, "high": 0.01, "log": True}, "epochs": {"choices": [3, 6]}},
+        fixed={"dropout": 0.2, "weight_decay": 1e-4, "batch_size": 16, "width": 0},
+        class_weights=False,
+        trials=2,
+        seed=SEED,
+        keep=tmp_path,
+        ledger=ledger,
+    )
+    ledger.check()
+    for _, rows in nested.scores.groupby("stage"):
+        assert sorted(rows.loc[rows["role"] == "train_oof", "patient_id"]) == sorted(split.development)
+        assert sorted(rows.loc[rows["role"] == "test", "patient_id"]) == sorted(split.test)
+
+
+def test_saved_model_gives_the_same_probabilities(here, result, tmp_path):
+    import keras
+
+    model = cnn.whole_model(network(), result.head)
+    model.save(tmp_path / "model.keras")
+    images = cnn.images(here, result.head.features.patients[:4]).astype(np.float32)[..., None]
+    loaded = keras.models.load_model(tmp_path / "model.keras").predict(images, verbose=0)[:, 0]
+    ours = result.head.predict_proba(pd.DataFrame(index=result.head.features.patients[:4]))[:, 1]
+    np.testing.assert_allclose(loaded, ours, atol=1e-5)
+
+
+def test_grad_cam_is_that_of_its_definition(here, result):
+    """Against the gradient by finite differences of the logit, channel by channel, on one image."""
+    import keras
+
+    model = cnn.whole_model(network(), result.head)
+    image = cnn.images(here, result.head.features.patients[:1])
+    cam = gradcam.maps(model, network(), image)[0]
+    assert cam.shape == (256, 256)
+    assert (cam >= 0).all()
+    base = keras.Model(model.input, model.get_layer("conv5_block3_out").output)
+    activation = base.predict(image[..., None].astype(np.float32), verbose=0)[0].astype(np.float64)
+    head = result.head
+    pooled = activation.mean(axis=(0, 1))
+
+    def logit(features):
+        hidden = (features - head.mean_) / head.sd_
+        for kernel, bias in zip(head.weights_[:-2:2], head.weights_[1:-2:2], strict=True):
+            hidden = np.maximum(hidden @ kernel.astype(np.float64) + bias, 0)
+        return float((hidden @ head.weights_[-2].astype(np.float64) + head.weights_[-1])[0])
+
+    step = 1e-5
+    gradient = np.array(
+        [(logit(pooled + step * e) - logit(pooled - step * e)) / (2 * step) for e in np.eye(2048)]
+    )
+    expected = np.maximum((activation * gradient).sum(axis=-1), 0) / (
+        activation.shape[0] * activation.shape[1]
+    )
+    resized = np.asarray(keras.ops.image.resize(expected[..., None].astype(np.float32), (256, 256)))[..., 0]
+    np.testing.assert_allclose(cam, resized, atol=1e-3 * max(expected.max(), 1e-6))
+
+
+@pytest.mark.parametrize("depth", ["last_block", "all"])
+def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(
+    here, found, y, divided, tmp_path, depth
+):
+    fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 16}
+    final = finetune.final(here, found, network(), depth=depth, fine=fine)
+    space = {"learning_rate": {"choices": [0.01]}}
+    fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
+    tuned = holdout(found, y, divided, tmp_path, space=space, fixed=fixed, final=final)
+    before = cnn.backbone(network())
+    after = finetune.whole_model(network(), tuned.head)
+    moved = {
+        layer.name
+        for layer in before.layers
+        if layer.weights
+        and any(
+            (a != b).any()
+            for a, b in zip(layer.get_weights(), after.get_layer(layer.name).get_weights(), strict=True)
+        )
+    }
+    assert "conv5_block3_3_conv" in moved
+    assert ("conv1_conv" in moved) == (depth == "all")
+    assert not [name for name in moved if name.endswith("_bn")]
+    # The scores are those of the model that is saved, on the slices themselves.
+    ids = tuned.head.features.patients[:4]
+    images = cnn.images(here, ids).astype(np.float32)[..., None]
+    expected = tuned.head.predict_proba(pd.DataFrame(index=ids))[:, 1]
+    # Activations are kept in half precision.
+    np.testing.assert_allclose(after.predict(images, verbose=0)[:, 0], expected, atol=5e-3)
+
+
+def test_unknown_depth_is_told(here, found):
+    with pytest.raises(cnn.NetworkError, match="depth is 'deep'"):
+        finetune.final(here, found, network(), depth="deep", fine={})
+
+
+def test_shuffled_weights_give_other_maps(here, result):
+    model = cnn.whole_model(network(), result.head)
+    images = cnn.images(here, result.head.features.patients[:2])
+    before = gradcam.maps(model, network(), images)
+    after = gradcam.maps(gradcam.randomised(model, seed=1), network(), images)
+    assert (np.nan_to_num(gradcam.agreement_with(before, after)) < 0.9).all()
+
+
+def test_real_imagenet_weights_name_their_source(shared):
+    path = shared / "weights" / "resnet50_imagenet_notop.weights.h5"
+    source = cnn.weights_source(network(weights=str(path)))
+    assert source.kind == "file"
+    assert path.name in source.words
+    assert str(path.parent) not in source.words
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras lists every layer before it gives up
+def test_weights_of_another_network_are_refused(shared):
+    path = shared / "weights" / "resnet50_imagenet_notop.weights.h5"
+    with pytest.raises(cnn.NetworkError, match="does not fit VGG19"):
+        cnn.backbone(network(architecture="VGG19", weights=str(path)))
+
+
+def test_no_weights_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    source = cnn.weights_source(network(weights="auto"))
+    assert source.kind == "none"
+    assert "no pretrained weights" in source.words
+
+
+def test_keras_cache_is_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    cached = tmp_path / "models" / cnn.NETWORKS["ResNet50"][1]
+    cached.parent.mkdir()
+    cached.write_bytes(b"weights")
+    assert cnn.weights_source(network(weights="auto")).path == cached
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"architecture": "VGG16"}, "architecture is 'VGG16', expected VGG19 or ResNet50"),
+        ({"fit_image": "stretch"}, "fit_image is 'stretch'"),
+        ({"precision": "float16"}, "precision is 'float16'"),
+        ({"copies": -1}, "copies is -1"),
+        ({"augmentation": {"flip": True}}, "augmentation 'flip' is unknown"),
+        ({"weights": "nowhere.h5"}, "found no file 'nowhere.h5'"),
+    ],
+)
+def test_impossible_networks_are_told(change, told):
+    with pytest.raises(cnn.NetworkError, match=told):
+        cnn.weights_source(network(**change))
+
+
+def test_patient_without_a_slice_is_told(here, found):
+    with pytest.raises(KeyError, match="1 patients have no CT slice"):
+        cnn.images(here, pd.Index(["P00", "nobody"]))
+    with pytest.raises(KeyError, match="1 patients have no CT slice"):
+        found.rows(pd.Index(["nobody"]))
+
+
+def test_attention_shares_sum_to_one():
+    rng = np.random.default_rng(0)
+    shares = gradcam.attention_by_tissue(rng.random((3, 8, 8)), rng.integers(0, 5, (3, 8, 8)))
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    flat = gradcam.attention_by_tissue(np.zeros((1, 8, 8)), np.zeros((1, 8, 8), int))
+    assert np.isnan(flat).all()
