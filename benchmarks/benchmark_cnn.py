@@ -1,0 +1,84 @@
+"""What the CNN arm of the nested study costs as designed, and what retraining the whole network would.
+
+Both are measured in this one run, on a slice small enough to wait for, and extrapolated to the published
+size: 533 patients, 5 outer and 4 inner folds, 20 trials, 4 augmented copies, 10 epochs on average.
+
+    make benchmark
+"""
+
+import argparse
+import os
+import time
+
+import numpy as np
+import pandas as pd
+
+PATIENTS, OUTER, INNER, TRIALS, COPIES, EPOCHS = 533, 5, 4, 20, 4, 10
+
+
+def timed(function, *, least: int = 3) -> float:
+    """Median seconds of a call, after one that does not count."""
+    function()
+    taken = []
+    for _ in range(least):
+        start = time.perf_counter()
+        function()
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--architecture", default="ResNet50")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    given = parser.parse_args()
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(given.threads)
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import keras
+
+    from postarrest import cnn
+
+    rng = np.random.default_rng(0)
+    network = cnn.Network(given.architecture, "none", "resize", {}, 0, "float32", 1)
+    images = rng.integers(0, 256, (32, 256, 256)).astype(np.float32)
+    backbone = cnn.backbone(network)
+    per_image = timed(lambda: cnn.pooled(backbone, images)) / len(images)
+
+    n = PATIENTS * (OUTER - 1) // OUTER * (INNER - 1) // INNER
+    ids = pd.Index([str(i) for i in range(n)])
+    kept = rng.normal(size=(n, 1 + COPIES, backbone.output.shape[-1])).astype(np.float32)
+    features = cnn.Features(ids, kept[:, 0], kept[:, 1:], "benchmark", "random")
+    y = (np.arange(n) % 6 == 0).astype(int)
+    values = {
+        **{"learning_rate": 1e-3, "dropout": 0.25, "width": 64, "weight_decay": 1e-4},
+        **{"batch_size": 32, "epochs": EPOCHS},
+    }
+    per_fit = timed(lambda: cnn.Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y))
+
+    head = cnn.Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y)
+    whole = cnn.whole_model(network, head)
+    for layer in whole.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    whole.compile(optimizer=keras.optimizers.Adam(1e-5), loss="binary_crossentropy")
+    batch, outcome = images[:16, ..., None], y[:16].astype(np.float32)
+    per_trained = timed(lambda: whole.train_on_batch(batch, outcome)) / 16
+
+    fits = OUTER * (TRIALS * INNER + INNER + 1)
+    designed = {
+        "features of every slice and copy, once": PATIENTS * (1 + COPIES) * per_image,
+        f"{fits} heads on kept features": fits * per_fit,
+    }
+    naive = fits * n * EPOCHS * per_trained
+    rows = [*designed.items(), ("as designed, together", sum(designed.values()))]
+    rows.append((f"{fits} trainings of the whole network", naive))
+    print(f"{given.architecture}, {given.threads} threads; medians of 3, extrapolated to the published size")
+    print(f"  a slice through the network  {1000 * per_image:8.1f} ms  ({1 / per_image:.0f} a second)")
+    print(f"  a head, {EPOCHS} epochs          {1000 * per_fit:8.1f} ms")
+    print(f"  a slice in whole training    {1000 * per_trained:8.1f} ms  ({1 / per_trained:.1f} a second)")
+    for what, seconds in rows:
+        print(f"  {what:42s} {seconds / 60:10.1f} min")
+    print(f"  ratio {naive / sum(designed.values()):.0f}")
+
+
+if __name__ == "__main__":
+    main()
