@@ -34,12 +34,16 @@ help:  ## what can be made
 
 env: $(READY)  ## the environment in .venv, exactly as locked
 
-$(READY): requirements.lock pyproject.toml
+LOCKED := .venv/.locked
+$(LOCKED): requirements.lock
 	@echo "Making the environment in .venv with $$($(PYTHON) --version) (about 3 GB, several minutes, once)."
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=path ...")'
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@echo "Installing $$(grep -c '^[a-z].*==' requirements.lock) locked packages ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(READY): $(LOCKED) pyproject.toml
 	@# pip takes no editable install together with hashes: this project itself comes second.
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -50,7 +54,7 @@ report: $(READY)  ## the report of the default studies, or of STUDY=
 
 test: $(READY)  ## the tests, and the style that 'make check' asks for
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
 .PHONY: test-crash test-environment check-data evaluate reproduce-from-scores verify benchmark coverage
 test-crash: $(READY)  ## longer: kill -9 in the middle of a run, then compare with an undisturbed one
@@ -80,6 +84,16 @@ check: $(READY)  ## ruff, both as linter and as formatter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
+.PHONY: simulation-check test-browser ablation
+simulation-check: $(READY)  ## the hold-out study's readings with 20 seeds, into docs/simulation-seeds.csv
+	@$(BIN)/python -m postarrest.simulate.seeds --seeds 20 --out docs/simulation-seeds.csv
+
+test-browser: $(READY)  ## longer: the reports' pages and JupyterLab in Chromium (needs node and Chromium)
+	@cd browser && npm ci --silent && npm run pages && npm run lab
+
+ablation: $(READY)  ## longer: what stopping early on the hold-out itself would have added
+	@$(BIN)/python benchmarks/ablation_early_stopping.py
+
 .PHONY: fuzz canary
 fuzz: $(READY)  ## longer: the readers of tables and images against broken files, led by coverage
 	@$(BIN)/python tests/fuzz.py --seconds 600
@@ -94,8 +108,10 @@ benchmark: $(READY)  ## speed, as ratios in one run: the bootstrap and the CNN a
 coverage: $(READY)  ## hours: how often each kind of interval covers the truth, into docs/coverage.csv
 	@$(BIN)/python benchmarks/coverage.py --out docs/coverage.csv
 
-lab: $(READY) pair  ## JupyterLab on the notebooks
-	@$(BIN)/jupyter lab --notebook-dir=.
+# JUPYTER_PREFER_ENV_PATH: kernels of this environment come before any that the user has of the same name.
+lab: $(READY) pair  ## JupyterLab on the notebooks, from a page that lists them
+	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir=. \
+	  --LabApp.default_url='/lab/tree/notebooks/README.md?factory=Markdown%20Preview' $(LAB)
 
 .PHONY: pair
 pair: $(READY)  ## a local .ipynb beside each notebook, for JupyterLab and papermill by hand

@@ -145,6 +145,26 @@ rule cohort:
         NOTEBOOK + "01_cohort"
 
 
+rule simulation:
+    message:
+        "{wildcards.study}: how the patients were simulated (A1_simulation)"
+    input:
+        "build/{study}/cohort.parquet",
+        "docs/simulation-seeds.csv",
+        data_files,
+        code("A1_simulation"),
+    output:
+        "reports/{study}/A1_simulation.ipynb",
+    params:
+        given=parameters("A1_simulation"),
+    log:
+        "build/{study}/logs/A1_simulation.log",
+    benchmark:
+        "build/{study}/time/A1_simulation.tsv"
+    shell:
+        NOTEBOOK + "A1_simulation"
+
+
 rule split:
     message:
         "{wildcards.study}: divide the patients into splits"

@@ -14,7 +14,6 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const looks = join(root, 'build', 'browser', 'lab')
 const report = join(root, 'reports', 'smoke')
 const scratch = join(root, 'build', 'smoke', 'browser-test')
-const START = '/lab/tree/notebooks/README.md?factory=Markdown%20Preview'
 const SLOW = { timeout: 180_000 }
 
 let browser, lab, address
@@ -39,10 +38,10 @@ before(async () => {
   mkdirSync(looks, { recursive: true })
   const port = await freePort()
   address = `http://127.0.0.1:${port}`
-  lab = spawn(join(root, '.venv', 'bin', 'jupyter'), [
-    'lab', '--no-browser', '--ip=127.0.0.1', `--port=${port}`, '--ServerApp.port_retries=0', '--IdentityProvider.token=',
-    `--notebook-dir=${root}`, ...(process.getuid() === 0 ? ['--allow-root'] : [])
-  ], { cwd: root, stdio: 'ignore', env: { ...process.env, JUPYTER_PREFER_ENV_PATH: '1' } })
+  const further = ['--no-browser', '--ip=127.0.0.1', `--port=${port}`, '--ServerApp.port_retries=0', '--IdentityProvider.token=']
+  if (process.getuid() === 0) further.push('--allow-root')
+  // A process group of its own, so that make, the shell and the server end together.
+  lab = spawn('make', ['lab', `LAB=${further.join(' ')}`], { cwd: root, stdio: 'ignore', detached: true })
   for (let tried = 0; tried < 120; tried++) {
     try { if ((await fetch(`${address}/api`)).ok) break } catch { await new Promise((resolve) => setTimeout(resolve, 1000)) }
   }
@@ -51,13 +50,13 @@ before(async () => {
 
 after(async () => {
   await browser?.close()
-  lab?.kill()
+  if (lab) process.kill(-lab.pid)
   rmSync(scratch, { recursive: true, force: true })
 })
 
 test('the start page lists the notebooks, and leads to them', { timeout: 240_000 }, async () => {
   const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage()
-  await page.goto(`${address}${START}`)
+  await page.goto(`${address}/`)
   const preview = page.locator('.jp-MarkdownViewer')
   await preview.getByRole('heading', { name: 'Start here' }).waitFor(SLOW)
   assert.equal(await preview.locator('table a').count(), 6)

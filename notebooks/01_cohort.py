@@ -61,6 +61,7 @@ read = cohort.read(
     outcome=outcome,
     predictors=predictors,
     criteria=criteria,
+    labels=labels,
     table_format=table_format,
 )
 included, selected = cohort.select(read.patients, criteria=criteria)

@@ -129,7 +129,7 @@ page.table(
 
 # %%
 models = pd.DataFrame(truth["models"]).T.rename_axis("model").reset_index()
-models["published"] = models["model"].map(targets.PUBLISHED_AUC)
+models["published"] = [truth["targets"][f"{model}_auc"] for model in models["model"]]
 page.table(
     models,
     name="simulation_truth",

@@ -39,8 +39,8 @@ def plant(data: Path) -> None:
                 f"{NAME}, {BIRTHDAYS[2]}",
             )
             cells.to_csv(path, index=False)
-    for folder in [p for p in (data / "ct", data / "ct" / "tissue") if p.is_dir()]:
-        for entry in [p for p in folder.iterdir() if p.name != "tissue"]:
+    for folder in [p for p in (data / "ct", data / "tissue") if p.is_dir()]:
+        for entry in list(folder.iterdir()):
             entry.rename(entry.with_name(ID + entry.name))
     for path in sorted((data / "ct").rglob("*.dcm")):
         file = pydicom.dcmread(path)

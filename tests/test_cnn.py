@@ -8,11 +8,8 @@ from postarrest import cnn, finetune, gradcam, splits
 from postarrest.leakage import Ledger
 from postarrest.study import Here
 
-pytestmark = [
-    pytest.mark.xdist_group("tensorflow"),
-    # TensorFlow's and Keras's own, with this Python and NumPy
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-]
+# TensorFlow's and Keras's own, with this Python and NumPy
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SEED = 3
 AUGMENTATION = {"rotation_deg": 10, "shift": 0.05, "zoom": 0.05}

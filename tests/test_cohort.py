@@ -421,6 +421,18 @@ def test_outcome_and_ct_are_asked_of_patients_who_meet_the_criteria_alone(tmp_pa
     assert caught.value.faults["rule"].tolist() == ["outcome", "missing"]
 
 
+def test_the_revised_label_asks_for_its_columns(tmp_path: Path):
+    patients().drop(columns=["awake_after_ct"], errors="ignore").to_csv(
+        tmp_path / "patients.csv", index=False
+    )
+    assert len(cohort.read(tmp_path, labels=["standard"]).patients) == 6
+    with pytest.raises(contract.DataFaults, match="awake_after_ct"):
+        cohort.read(tmp_path, labels=["revised", "standard"])
+    own = {"column": "cpc", "good": [1], "poor": [2, 3, 4, 5], "meaning": "CPC 1"}
+    with pytest.raises(contract.DataFaults, match="revised"):
+        cohort.read(tmp_path, outcome=own, labels=["revised"])
+
+
 # ---------------------------------------------------------------------- readings and images
 
 
@@ -447,7 +459,7 @@ def test_images_of_all_forms_are_found_by_id(tmp_path: Path):
     series(folder / ids[4], levels=1)
     series(folder / ids[5], levels=3)
     png(folder / "nobody.png")
-    png(folder / "tissue" / f"{ids[0]}.png")
+    png(tmp_path / "tissue" / f"{ids[0]}.png")
     table = patients().assign(
         exclusion=["", "no CT within 3 h", "", "", "", ""], ct_slice=["", "", "1", "1", "", "2"]
     )

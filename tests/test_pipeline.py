@@ -15,8 +15,6 @@ import pytest
 from postarrest import pipeline, study
 from postarrest.study import ROOT
 
-pytestmark = pytest.mark.xdist_group("pipeline")
-
 COPIED = ("lib", "notebooks", "params", "Snakefile", "pyproject.toml", "requirements.lock", "docs")
 
 

@@ -273,7 +273,7 @@ def test_tissue_maps_lie_on_the_slices_grid(small, small_data):
     from PIL import Image
 
     for patient, path in list(small_data.ct.items())[:3]:
-        tissue = np.asarray(Image.open(small / "ct" / "tissue" / f"{patient}.png"))
+        tissue = np.asarray(Image.open(small / "tissue" / f"{patient}.png"))
         hu = ct.read_slice(path, slice_index=0).hu
         assert tissue.dtype == np.uint8
         assert set(np.unique(tissue)) == {0, 1, 2, 3, 4}

@@ -25,8 +25,8 @@ _CRITERION_COLUMNS = {
 }
 MODALITIES = ("gwr", "ct")
 
-# Where a simulated study keeps the tissue of its phantoms.
-_TISSUE = "tissue"
+# What the revised label needs beside CPC.
+_REVISED = ("awake_after_ct", "death_cause_intracranial")
 _YES = ("yes", "y", "true", "1")
 _NO = ("no", "n", "false", "0")
 # A column of numbers with some words in it has faults; a column of words with some numbers in it holds
@@ -81,6 +81,7 @@ class _Mapping:
     outcome: Mapping[str, Any]
     predictors: Sequence[str]
     table_format: Mapping[str, str]
+    revised: bool
 
     def export_name(self, name: str) -> str:
         return str(self.columns.get(name, name))
@@ -110,6 +111,7 @@ def read(
     outcome: Mapping[str, Any] | None = None,
     predictors: Sequence[str] = (),
     criteria: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = (),
     table_format: Mapping[str, str] | None = None,
 ) -> StudyData:
     """Read and check a study's data; everything wrong is told at once.
@@ -134,6 +136,8 @@ def read(
         Further columns that models use: numbers, or categories; also patterns such as ``"eeg24h_*"``.
     criteria : mapping
         As for `select`: outcome and CT must be there for the patients who meet them.
+    labels : sequence of str
+        Outcome labels in use: ``"standard"``, ``"revised"``. The revised one needs columns of its own.
     table_format : mapping
         ``encoding``, ``delimiter``, ``decimal`` (``","``) and ``sheet`` of the tables, where the files don't
         tell.
@@ -152,6 +156,7 @@ def read(
         outcome=outcome,
         predictors=predictors,
         criteria=criteria,
+        labels=labels,
         table_format=table_format,
     )
     if study.faults:
@@ -169,6 +174,7 @@ def examine(
     outcome: Mapping[str, Any] | None = None,
     predictors: Sequence[str] = (),
     criteria: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = (),
     table_format: Mapping[str, str] | None = None,
 ) -> StudyData:
     """Read a study's data as `read` does, but return faults instead of raising them.
@@ -177,7 +183,15 @@ def examine(
     images can be looked at in the same pass. Nothing is to be computed from it.
     """
     data = Path(data)
-    mapping = _Mapping(columns or {}, codes or {}, units or {}, outcome or {}, predictors, table_format or {})
+    mapping = _Mapping(
+        columns or {},
+        codes or {},
+        units or {},
+        outcome or {},
+        predictors,
+        table_format or {},
+        revised="revised" in labels,
+    )
     found = _Findings()
     found.faults += _faults_of_mapping(mapping, modalities, criteria or {}, single_table=data.is_file())
     patients = None if found.faults else _read_patients(data, mapping, found)
@@ -290,6 +304,10 @@ def _faults_of_outcome(mapping: _Mapping, fault: Any) -> Iterator[Fault]:
     outcome = mapping.outcome
     if not outcome:
         return
+    if mapping.revised:
+        yield fault(
+            "labels", "'revised' with an outcome of the study's own", "CPC, which the revised label changes"
+        )
     missing = [key for key in ("column", "good", "poor", "meaning") if key not in outcome]
     if missing:
         yield fault("outcome", f"no {', '.join(missing)}", "column, good, poor and meaning")
@@ -327,6 +345,8 @@ def _read_patients(data: Path, mapping: _Mapping, found: _Findings) -> pd.DataFr
     required = ["patient_id", *(n for n in mapping.columns if n in contract.PATIENTS.columns)]
     if not mapping.outcome:
         required.append("cpc")
+    if mapping.revised:
+        required += [name for name in _REVISED if name not in required]
     missing += [e for e in map(mapping.export_name, required) if e not in (*raw.header, ROW_NUMBERS)]
     if mapping.outcome and mapping.outcome["column"] not in raw.header:
         missing.append(str(mapping.outcome["column"]))
@@ -671,7 +691,7 @@ def labels(patients: pd.DataFrame) -> pd.DataFrame:
         )
     standard = outcome == 1 if "y_good" in patients else outcome.isin([1, 2])
     made = pd.DataFrame({"y_good_standard": standard.astype(int)})
-    if "cpc" in patients and {"awake_after_ct", "death_cause_intracranial"} <= set(patients):
+    if "cpc" in patients and set(_REVISED) <= set(patients):
         woke = (patients["awake_after_ct"] == 1) & (patients["cpc"] == 5)
         made["y_good_revised"] = (standard | (woke & (patients["death_cause_intracranial"] == 0))).astype(int)
     return made
@@ -871,8 +891,8 @@ def _find_ct(data: Path, patients: pd.DataFrame, included: pd.Series, found: _Fi
             found.faults.append(Fault("ct", *wrong, row=int(row), alias="CT"))
         elif entries:
             paths[patient] = entries[0]
-    for name, entries in by_id.items():
-        for entry in [] if name == _TISSUE else entries:
+    for entries in by_id.values():
+        for entry in entries:
             found.warnings.append(
                 Fault(
                     f"ct/{entry.name}",

@@ -32,6 +32,7 @@ _ABSENT = {
     "02_gwr": "Not part of this report: the study has no readings of gray and white matter.",
     "03_cnn": "Not part of this report: the study has no head CT.",
     "04_stacking": "Not part of this report: the study has no nested cross-validation, so no ensemble.",
+    "A1_simulation": "Not part of this report: no head CT was simulated for it.",
 }
 _CHAPTERS = {
     "01_cohort": "The patients",

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = ("01_cohort", "02_gwr", "03_cnn", "04_stacking", "05_evaluation")
+NOTEBOOKS = ("01_cohort", "02_gwr", "03_cnn", "04_stacking", "05_evaluation", "A1_simulation")
 PROTOCOLS = ("holdout", "nested")
 MODALITIES = ("gwr", "ct")
 
@@ -161,6 +161,7 @@ class Study:
             "02_gwr": "gwr" in self.modalities,
             "03_cnn": "ct" in self.modalities,
             "04_stacking": "nested" in self.protocols,
+            "A1_simulation": self.simulated and "ct" in self.modalities,
         }
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 

@@ -98,7 +98,8 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
 def _images(settings: Settings, drawn: cohort.Cohort, folder: Path) -> list[pd.DataFrame]:
     """Render, write and read the slices of all included patients; one table of readings a patient."""
     if settings.ct != "none":
-        (folder / "ct" / "tissue").mkdir(parents=True)
+        (folder / "ct").mkdir()
+        (folder / "tissue").mkdir()
     rows = np.flatnonzero(drawn.patients["exclusion"] == "")
     anatomy = phantom.load_anatomy()
     jobs = (
@@ -139,7 +140,7 @@ def _one_patient(settings, anatomy, folder, *, patient_id, seed, severity, atrop
     elif settings.ct == "png":
         _write_png(ct.window(slices["basal_ganglia"].hu), folder / "ct" / f"{patient_id}.png")
     if settings.ct != "none":
-        _write_png(slices["basal_ganglia"].tissue, folder / "ct" / "tissue" / f"{patient_id}.png")
+        _write_png(slices["basal_ganglia"].tissue, folder / "tissue" / f"{patient_id}.png")
     if not settings.gwr:
         return None
     read = readings.read_twice(slices, rng=rng, reader_sd_mm=settings.reader_sd_mm)
