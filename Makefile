@@ -56,7 +56,7 @@ test: $(READY)  ## the tests, and the style that 'make check' asks for
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
 
-.PHONY: test-crash test-environment check-data evaluate reproduce-from-scores verify benchmark coverage
+.PHONY: test-crash test-environment check-data evaluate reproduce-from-scores verify benchmark golden coverage
 test-crash: $(READY)  ## longer: kill -9 in the middle of a run, then compare with an undisturbed one
 	@$(BIN)/python -m pytest -m crash tests/crash
 
@@ -104,6 +104,9 @@ canary: $(READY)  ## longer: planted names and birthdays looked for in a whole r
 benchmark: $(READY)  ## speed, as ratios in one run: the bootstrap and the CNN arm beside the naive ways
 	@$(BIN)/python benchmarks/benchmark_bootstrap.py
 	@$(BIN)/python benchmarks/benchmark_cnn.py
+
+golden: $(READY)  ## the evaluation beside R, scikit-learn, SciPy and statsmodels, into docs/golden.md
+	@$(BIN)/python tests/golden.py --out docs/golden.md
 
 coverage: $(READY)  ## hours: how often each kind of interval covers the truth, into docs/coverage.csv
 	@$(BIN)/python benchmarks/coverage.py --out docs/coverage.csv

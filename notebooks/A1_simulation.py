@@ -28,9 +28,7 @@ save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder
 shown: int = 16  # slices in the picture, half of them of good outcomes
 real_ct: str = ""  # folder or file of a real head CT to set beside them; blank: none
 real_slices: list = [57, 58, 59]  # its slices, from the caudal end, whose mean is shown
-seed_table: str = (
-    "docs/simulation-seeds.csv"  # what python -m postarrest.simulate.seeds wrote, from the project's root
-)
+seed_table: str = "docs/simulation-seeds.csv"  # what make simulation-check wrote; from the project's root
 
 # %%
 import json

@@ -37,7 +37,7 @@ def test_paper_b_sizes():
     n_poor=st.integers(20, 90),
     seed=st.integers(0, 1000),
     outer=st.integers(2, 5),
-    inner=st.integers(3, 5),
+    inner=st.integers(3, 4),
 )
 def test_nested_splits_partition_the_patients(n_good, n_poor, seed, outer, inner):
     y = outcome(n_good, n_poor)
