@@ -43,6 +43,7 @@ def test_runs_in_reading_order(built):
         "04_stacking_outer-1",
         "04_stacking_outer-2",
         "05_evaluation",
+        "A1_simulation",
     ]
 
 

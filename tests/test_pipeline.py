@@ -107,6 +107,7 @@ def test_every_notebook_ran_to_its_end(smoke):
         ),
         *(f"04_stacking_outer-{k}" for k in (1, 2)),
         "05_evaluation",
+        "A1_simulation",
     ]
     for name in executed:
         notebook = nbformat.read(smoke / "reports" / "smoke" / f"{name}.ipynb", as_version=4)
@@ -148,7 +149,7 @@ def edited(smoke: Path, tmp_path: Path, file: str, old: str, new: str) -> list[s
 
 
 def notebooks_in(done: list[str]) -> set[str]:
-    return {m for step in done for m in re.findall(r"\((0\d_\w+)\)", step)}
+    return {m for step in done for m in re.findall(r"\((\w\d_\w+)\)", step)}
 
 
 def test_parameter_of_one_notebook_reruns_it_and_what_follows(smoke, tmp_path):

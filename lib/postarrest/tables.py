@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from postarrest import contract, gwr
+from postarrest import contract
 from postarrest.fisher import fisher_exact
 
 # What Table 1 calls the contract's columns, in its order.
@@ -220,7 +220,7 @@ def missingness(
 
 
 def gwr_values(
-    values: pd.DataFrame, y_good: pd.Series, *, cut_off: float = gwr.CUT_OFF, mask_below: int = 0
+    values: pd.DataFrame, y_good: pd.Series, *, cut_off: float, mask_below: int = 0
 ) -> pd.DataFrame:
     """Return regional HU and the ratios by outcome (paper A's Table 2).
 
@@ -251,7 +251,7 @@ def gwr_values(
     good = _outcome(means, y_good.reindex(means.index))
     rows = []
     for measure in means.columns:
-        x, ratio = means[measure].to_numpy(), measure in gwr.RATIOS
+        x, ratio = means[measure].to_numpy(), measure.startswith("GWR-")
         described = _number_rows(means[measure], good, below=mask_below, digits=3 if ratio else 1)[0]
         below_counts = _counts(x < cut_off, good)
         below = _masked(below_counts[None, :], [[f"{n}" for n in below_counts]], below=mask_below)[0]
