@@ -92,7 +92,7 @@ def parameters(notebook, **further):
 
 # Quoting is Snakemake's (:q); what a notebook prints is in its own log.
 NOTEBOOK = (
-    "{PYTHON} -m postarrest.pipeline notebook --study {wildcards.study} --threads {threads} "
+    "{PYTHON:q} -m postarrest.pipeline notebook --study {wildcards.study} --threads {threads} "
     "--parameters {params.given:q} --notebook "
 )
 
@@ -121,7 +121,7 @@ rule simulate:
         "build/{study}/time/simulate.tsv"
     threads: 2
     shell:
-        "{PYTHON} -m postarrest.simulate --settings {params.settings:q} --out {params.folder:q} > {log} 2>&1 "
+        "{PYTHON:q} -m postarrest.simulate --settings {params.settings:q} --out {params.folder:q} > {log} 2>&1 "
         "&& cp {params.folder:q}/truth.json {output:q}"
 
 
@@ -179,7 +179,7 @@ rule split:
     benchmark:
         "build/{study}/time/splits.tsv"
     shell:
-        "{PYTHON} -m postarrest.pipeline splits --study {wildcards.study}"
+        "{PYTHON:q} -m postarrest.pipeline splits --study {wildcards.study}"
 
 
 rule gwr:
@@ -218,7 +218,7 @@ rule features:
         "build/{study}/time/features.tsv"
     threads: 2
     shell:
-        "{PYTHON} -m postarrest.pipeline features --study {wildcards.study} --threads {threads} > {log} 2>&1"
+        "{PYTHON:q} -m postarrest.pipeline features --study {wildcards.study} --threads {threads} > {log} 2>&1"
 
 
 rule cnn:
@@ -274,7 +274,7 @@ rule scores:
     output:
         "build/{study}/scores.csv",
     shell:
-        "{PYTHON} -m postarrest.pipeline scores --study {wildcards.study} {input.files:q}"
+        "{PYTHON:q} -m postarrest.pipeline scores --study {wildcards.study} {input.files:q}"
 
 
 rule evaluation:
@@ -313,7 +313,7 @@ rule report:
     log:
         "build/{study}/logs/pages.log",
     shell:
-        "{PYTHON} -m postarrest.pages --study {wildcards.study} > {log} 2>&1"
+        "{PYTHON:q} -m postarrest.pages --study {wildcards.study} > {log} 2>&1"
 
 
 rule home:
@@ -324,4 +324,4 @@ rule home:
     output:
         "reports/index.html",
     shell:
-        "{PYTHON} -m postarrest.pages --home"
+        "{PYTHON:q} -m postarrest.pages --home"

@@ -143,12 +143,11 @@ def table(y_good: pd.Series, *, protocols: tuple[str, ...], settings: Settings) 
     rows = []
     for repeat in range(settings.repeats if "holdout" in protocols else 0):
         seed = settings.seed + repeat
-        rest, test = train_test_split(
-            y.index.to_numpy(), test_size=settings.holdout_fraction, stratify=y, random_state=seed
-        )
-        train, tune = train_test_split(
-            rest, test_size=settings.tune_fraction, stratify=y[rest], random_state=seed
-        )
+        # Rounded, as the paper did (257 and 64 of 321); scikit-learn itself would round a fraction up.
+        n_test = round(settings.holdout_fraction * len(y))
+        rest, test = train_test_split(y.index.to_numpy(), test_size=n_test, stratify=y, random_state=seed)
+        n_tune = round(settings.tune_fraction * len(rest))
+        train, tune = train_test_split(rest, test_size=n_tune, stratify=y[rest], random_state=seed)
         for part, ids in (("train", train), ("tune", tune), ("test", test)):
             rows.append(_rows(f"holdout-{repeat + 1}", ids, part))
     if "nested" in protocols:
