@@ -132,7 +132,7 @@ page.table(
     models,
     name="simulation_truth",
     caption="Planted discrimination, AUC for a good outcome",
-    note="mc error: Monte Carlo standard error of the planted AUC. published: what the paper's model reached.",
+    note="cnn (hold-out protocol) and ct (base model) are both the network on CT. mc error: Monte Carlo standard error of the planted AUC. published: what the paper's model reached.",
     digits=3,
 )
 settings = pd.Series(truth["settings"], name="value").rename_axis("setting").reset_index()

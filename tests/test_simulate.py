@@ -391,7 +391,7 @@ def test_command(tmp_path):
     document = json.loads((tmp_path / "study" / "truth.json").read_text())
     assert document["simulated"] is True
     assert document["settings"]["n_included"] == 12
-    assert set(document["models"]) == {"ohca", "pupil", "ct", "gwr_av", "ensemble"}
+    assert set(document["models"]) == {"ohca", "pupil", "ct", "cnn", "gwr_av", "ensemble"}
 
 
 def test_command_names_what_is_wrong(tmp_path):

@@ -44,13 +44,15 @@ def maps(model: Any, network: Network, images: np.ndarray, *, towards_good: bool
     import keras
     import tensorflow as tf
 
-    base = keras.Model(model.inputs[0], model.get_layer(NETWORKS[network.architecture][0]).output)
+    convolutions = keras.Model(model.inputs[0], model.get_layer(NETWORKS[network.architecture][0]).output)
+    # As a graph, each layer's output is let go when it has been used; called directly, Keras keeps them all.
+    base = tf.function(lambda batch: convolutions(batch, training=False), reduce_retracing=True)
     names = [layer.name for layer in model.layers]
     tail, top = model.layers[names.index("pool") : -1], model.layers[-1]
     out = []
     for start in range(0, len(images), 8):
         batch = tf.constant(images[start : start + 8, ..., None], tf.float32)
-        activation = base(batch, training=False)
+        activation = base(batch)
         with tf.GradientTape() as tape:
             tape.watch(activation)
             hidden = activation
