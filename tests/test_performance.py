@@ -311,7 +311,7 @@ def test_table_of_a_holdout_shows_markers_on_all_patients_too():
     assert "brier" not in set(performed.loc[performed["model"] == "gwr_av", "metric"])
 
 
-def test_comparisons_use_the_patients_that_all_models_score():
+def test_each_pair_is_compared_in_the_patients_that_both_score():
     table = scores.check(holdout_scores())
     # The marker could not be read in three hold-out patients.
     test = (table["role"] == "test") & (table["model"] == "gwr_av") & (table["outcome"] == "revised")
@@ -326,6 +326,13 @@ def test_comparisons_use_the_patients_that_all_models_score():
     aucs = [metrics.roc_auc_score(y[complete], wide.loc[complete, m]) for m in wide]
     assert revised["difference"].iloc[0] == pytest.approx(aucs[0] - aucs[1])
     assert compared["p"].between(0, 1).all()
+    # A third score, known in all, meets each of the two in as many patients as they share.
+    whole = rows[rows["model"] == "cnn"].assign(model="other")
+    third = performance.comparisons(pd.concat([rows, whole]), n_resamples=200, seed=4)
+    third = third[(third["outcome"] == "revised") & (third["metric"] == "roc_auc")]
+    n = third.groupby(["model_a", "model_b"])["n"].first().to_dict()
+    assert n == {("gwr_av", "cnn"): 61, ("gwr_av", "other"): 61, ("cnn", "other"): 64}
+    assert third["difference"].iloc[0] == revised["difference"].iloc[0]
 
 
 def test_holm():

@@ -1,7 +1,7 @@
 """How well scores tell good from poor outcomes: measures, their intervals, comparisons between models."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -322,7 +322,9 @@ def summary(performance: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Compare every pair of models in the patients that all models of a set have scores of.
+    """Compare every pair of models in the patients that both have scores of.
+
+    A score that is known in few patients does not take the others away from the rest of the pairs.
 
     Parameters
     ----------
@@ -340,26 +342,21 @@ def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -
     """
     found = []
     for (outcome, name), of_set in rows.groupby(["outcome", "set"], sort=False):
-        in_all = of_set.groupby("patient_id")["model"].nunique() == of_set["model"].nunique()
-        common = of_set[of_set["patient_id"].isin(in_all.index[in_all])]
-        if of_set["model"].nunique() < 2 or common["y_good"].nunique() < 2:
-            continue
-        boot = _bootstrapped(common, n_resamples=n_resamples, seed=seed, stratified=False, jackknife=False)
-        test = _delong(common)
-        base = {"outcome": outcome, "set": name, "n": boot.n, "n_good": boot.n_good}
-        for a, b in combinations(boot.models, 2):
-            for measure, (metric, positive_class) in METRICS.items():
-                estimate, p = boot.difference(a, b, measure)
-                results = {"paired bootstrap percentile, unstratified": (estimate, p)}
-                if metric == "roc_auc":
-                    results = {"DeLong": test.difference(a, b)} | results
-                found += [
-                    base
-                    | {"model_a": a, "model_b": b, "metric": metric, "positive_class": positive_class}
-                    | {"difference": e.value, "lower": e.lower, "upper": e.upper, "p": p, "method": method}
-                    for method, (e, p) in results.items()
-                    if not math.isnan(e.value)
-                ]
+        scored = of_set.groupby("model", sort=False)["patient_id"].agg(frozenset)
+        pairs: dict[frozenset, list[tuple[str, str]]] = {}
+        for a, b in combinations(scored.index, 2):
+            pairs.setdefault(scored[a] & scored[b], []).append((a, b))
+        for patients, of_patients in pairs.items():
+            models = {model for pair in of_patients for model in pair}
+            common = of_set[of_set["patient_id"].isin(patients) & of_set["model"].isin(models)]
+            if common["y_good"].nunique() < 2:
+                continue
+            boot = _bootstrapped(
+                common, n_resamples=n_resamples, seed=seed, stratified=False, jackknife=False
+            )
+            test = _delong(common)
+            base = {"outcome": outcome, "set": name, "n": boot.n, "n_good": boot.n_good}
+            found += [base | row for a, b in of_patients for row in _differences(a, b, boot, test)]
     columns = ["outcome", "set", "model_a", "model_b", "metric", "positive_class", "difference", "lower"]
     columns += ["upper", "p", "p_holm", "method", "n", "n_good"]
     if not found:
@@ -367,6 +364,23 @@ def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -
     compared = pd.DataFrame(found)
     family = compared.groupby(["outcome", "set", "metric", "positive_class", "method"], sort=False)["p"]
     return compared.assign(p_holm=family.transform(_holm))[columns]
+
+
+def _differences(a: str, b: str, boot: Bootstrap, test: DeLong) -> Iterator[dict[str, object]]:
+    for measure, (metric, positive_class) in METRICS.items():
+        estimate, p = boot.difference(a, b, measure)
+        results = {"paired bootstrap percentile, unstratified": (estimate, p)}
+        if metric == "roc_auc":
+            results = {"DeLong": test.difference(a, b)} | results
+        for method, (e, p) in results.items():
+            if not math.isnan(e.value):
+                yield {"model_a": a, "model_b": b, "metric": metric, "positive_class": positive_class} | {
+                    "difference": e.value,
+                    "lower": e.lower,
+                    "upper": e.upper,
+                    "p": p,
+                    "method": method,
+                }
 
 
 def _holm(p: pd.Series) -> pd.Series:
