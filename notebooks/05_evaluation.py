@@ -325,11 +325,8 @@ page.figure(
 )
 
 # %%
-planted = (
-    json.loads((here.data / "truth.json").read_text())["models"]
-    if (here.data / "truth.json").exists() and not scores_file
-    else {}
-)
+known = here.data / "truth.json"
+planted = json.loads(known.read_text(encoding="utf-8"))["models"] if known.is_file() else {}
 page.table(
     performance.against_truth(performed, planted),
     name="truth",
