@@ -35,7 +35,7 @@ def main() -> None:
     declared = {k: p.default for k, p in study.declared_parameters("03_cnn").items()}
     values = declared | loaded.parameters("03_cnn")
     found = cnn.features(here, cnn.network_settings(values))
-    y = pd.read_parquet(here.build("cohort.parquet"))["y_good"]
+    y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{loaded.labels[0]}"]
     table = pd.read_parquet(here.build("splits.parquet"))
     rows = []
     for name in splits.names(("holdout",), splits.Settings(**loaded.sections["splits"])):
