@@ -1,9 +1,10 @@
+import re
 import shutil
 
 import pytest
 import yaml
 
-from postarrest import study
+from postarrest import pipeline, study
 from postarrest.study import ROOT, StudyError
 
 
@@ -155,3 +156,26 @@ def test_lock_holds_hashes_and_no_address():
     lock = (ROOT / "requirements.lock").read_text()
     assert "://" not in lock
     assert lock.count("--hash=sha256:") > 500
+
+
+@pytest.mark.parametrize(
+    ("text", "changed", "told"),
+    [
+        ("architecture: ResNet50", "architecture: resnet", "expected VGG19 or ResNet50"),
+        ("rotation_deg: 10", "twist_deg: 10", "augmentation 'twist_deg' is unknown"),
+        ("copies: 4", "copies: 4\n  depth: deep", "expected head, last_block or all"),
+        ("low: 0.0001", "low: 1e-4", "write 1.0e-3, not 1e-3"),
+        ("trials: 50", "trials: 50\n  spaces: {tree: {C: {choices: [1]}}}", "spaces holds 'tree'"),
+        (
+            "trials: 50",
+            "trials: 50\n  models: {age: {algorithm: logistic}}",
+            "every other algorithm has some",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_run_is_told_before_any_step(project, text, changed, told):
+    ensemble = (ROOT / "params" / "ensemble.yaml").read_text(encoding="utf-8")
+    assert ensemble.count(text) == 1
+    root = project(ensemble.replace(text, changed))
+    with pytest.raises(StudyError, match=re.escape(told)):
+        pipeline.check_models(study.load("mine", root=root, environment={}))

@@ -116,6 +116,20 @@ def test_grid_refuses_a_range(tmp_path):
         tuning.grid(lambda values: 0.5, {"a": {"low": 0, "high": 1}}, keep=tmp_path / "g.journal")
 
 
-def test_space_without_bounds_is_told(tmp_path):
-    with pytest.raises(ValueError, match=r"search space of 'a'.*expected choices or low and high"):
-        tuning.search(objective, {"a": {"low": 1}}, n_folds=4, trials=1, seed=1, keep=tmp_path / "s.journal")
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"low": 1}, "expected choices or low and high"),
+        (3, "expected choices or low and high"),
+        ({"choices": []}, "expected a list of values"),
+        ({"choices": 0.1}, "expected a list of values"),
+        ({"low": "1e-4", "high": 0.1}, "write 1.0e-3, not 1e-3"),
+        ({"low": 2, "high": 1}, "low 2 is not below high 1"),
+        ({"low": 0, "high": 1, "log": True}, "expected above 0 on a log scale"),
+        ({"low": 0, "high": 1, "logarithmic": True}, "'logarithmic' is unknown"),
+    ],
+)
+def test_fault_of_a_space_is_told(spec, told):
+    (fault,) = tuning.faults_of_space({"sound": {"choices": [1]}, "a": spec})
+    assert fault.startswith("search space of 'a'")
+    assert told in fault

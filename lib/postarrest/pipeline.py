@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -205,6 +205,51 @@ def _write_parquet(table: Any, path: Path) -> None:
     beside.replace(path)
 
 
+def check_models(study: studies.Study) -> None:
+    """Refuse a network, base models or search spaces that can't be run, before any kernel starts.
+
+    Raises
+    ------
+    StudyError
+        Listing every fault.
+    """
+    # Optuna and scikit-learn take seconds to import; only this needs them here.
+    from postarrest import cnn, tabular, tuning
+
+    faults = []
+
+    def told(section: str, check: Callable[[], Any]) -> None:
+        try:
+            check()
+        except (cnn.NetworkError, tabular.ModelError) as error:
+            faults.extend(f"section '{section}': {line}" for line in str(error).splitlines())
+
+    given = {
+        notebook: {k: p.default for k, p in studies.declared_parameters(notebook).items()}
+        | study.parameters(notebook)
+        for notebook in ("03_cnn", "04_stacking")
+        if notebook in study.notebooks
+    }
+    if values := given.get("03_cnn"):
+        told("03_cnn", lambda: cnn.network_settings(values))
+        faults += [f"section '03_cnn': {fault}" for fault in tuning.faults_of_space(values["space"])]
+        if values["depth"] not in ("head", "last_block", "all"):
+            faults.append(
+                f"section '03_cnn': depth is {values['depth']!r}, expected head, last_block or all."
+            )
+    if stack := given.get("04_stacking"):
+        told("04_stacking", lambda: tabular.declared(stack["models"]))
+        for algorithm, space in stack["spaces"].items():
+            if algorithm not in tabular.SPACES:
+                faults.append(
+                    f"section '04_stacking': spaces holds '{algorithm}', expected some of "
+                    f"{', '.join(tabular.SPACES)}."
+                )
+            faults += [f"section '04_stacking': {fault}" for fault in tuning.faults_of_space(space)]
+    if faults:
+        raise StudyError("\n".join(f"params/{study.name}.yaml: {fault}" for fault in faults))
+
+
 def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]) -> int:
     """Check the studies' files, then let Snakemake make what is stale; return its exit status.
 
@@ -220,7 +265,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
         Further arguments for Snakemake.
     """
     for name in names:
-        studies.load(name)
+        check_models(studies.load(name))
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build" / ".lock").open("w") as lock:
         try:

@@ -46,6 +46,40 @@ class Tuned:
     space: Space
 
 
+def faults_of_space(space: Space) -> list[str]:
+    """Return what is wrong with a search space as a study file writes it; one sentence a fault.
+
+    Examples
+    --------
+    >>> faults_of_space({"C": {"low": 0.01, "high": 10.0, "log": True}, "width": {"choices": [0, 64]}})
+    []
+    >>> faults_of_space({"C": {"low": "1e-2", "high": 10.0}})
+    ["search space of 'C': low is '1e-2', expected a number (in YAML, write 1.0e-3, not 1e-3)."]
+    """
+    faults = []
+    for name, spec in space.items():
+        where = f"search space of '{name}'"
+        if not isinstance(spec, Mapping) or not ({"choices"} <= set(spec) or {"low", "high"} <= set(spec)):
+            faults.append(f"{where}: found {spec!r}, expected choices or low and high.")
+            continue
+        unknown = sorted(set(spec) - {"choices", "low", "high", "log", "whole"})
+        faults += [f"{where}: '{key}' is unknown; known: choices, low, high, log, whole." for key in unknown]
+        if "choices" in spec:
+            if not isinstance(spec["choices"], list) or not spec["choices"]:
+                faults.append(f"{where}: choices is {spec['choices']!r}, expected a list of values.")
+            continue
+        wrong = [k for k in ("low", "high") if not isinstance(spec[k], int | float)]
+        faults += [
+            f"{where}: {key} is {spec[key]!r}, expected a number (in YAML, write 1.0e-3, not 1e-3)."
+            for key in wrong
+        ]
+        if not wrong and not spec["low"] < spec["high"]:
+            faults.append(f"{where}: low {spec['low']} is not below high {spec['high']}.")
+        if not wrong and spec.get("log", False) and spec["low"] <= 0:
+            faults.append(f"{where}: low is {spec['low']}, expected above 0 on a log scale.")
+    return faults
+
+
 def suggest(trial: optuna.Trial, space: Space) -> Values:
     """Draw a trial's hyperparameters from a space written in a study file.
 
@@ -54,24 +88,16 @@ def suggest(trial: optuna.Trial, space: Space) -> Values:
     trial : optuna.Trial
         The trial.
     space : Mapping
-        ``{name: {choices: [...]}}`` or ``{name: {low:, high:, log: bool, whole: bool}}``.
-
-    Raises
-    ------
-    ValueError
-        If a hyperparameter has neither ``choices`` nor ``low`` and ``high``.
+        ``{name: {choices: [...]}}`` or ``{name: {low:, high:, log: bool, whole: bool}}``, without a fault
+        that :func:`faults_of_space` would tell.
     """
     values: Values = {}
     for name, spec in space.items():
         if "choices" in spec:
             values[name] = trial.suggest_categorical(name, list(spec["choices"]))
-        elif {"low", "high"} <= set(spec):
+        else:
             draw = trial.suggest_int if spec.get("whole", False) else trial.suggest_float
             values[name] = draw(name, spec["low"], spec["high"], log=spec.get("log", False))
-        else:
-            raise ValueError(
-                f"search space of '{name}': found {dict(spec)}, expected choices or low and high."
-            )
     return values
 
 
