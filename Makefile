@@ -113,8 +113,11 @@ coverage: $(READY)  ## hours: how often each kind of interval covers the truth, 
 
 # JUPYTER_PREFER_ENV_PATH: kernels of this environment come before any that the user has of the same name.
 lab: $(READY) pair  ## JupyterLab on the notebooks, from a page that lists them
+	@mkdir -p .venv/share/jupyter/lab/settings
+	@echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}' \
+	  > .venv/share/jupyter/lab/settings/overrides.json
 	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir=. \
-	  --LabApp.default_url='/lab/tree/notebooks/README.md?factory=Markdown%20Preview' $(LAB)
+	  --LabApp.default_url=/lab/tree/notebooks/README.md $(LAB)
 
 .PHONY: pair
 pair: $(READY)  ## a local .ipynb beside each notebook, for JupyterLab and papermill by hand

@@ -14,7 +14,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const looks = join(root, 'build', 'browser', 'lab')
 const report = join(root, 'reports', 'smoke')
 const scratch = join(root, 'build', 'smoke', 'browser-test')
-const SLOW = { timeout: 180_000 }
+const SLOW = { timeout: 90_000 }
 
 let browser, lab, address
 
@@ -40,8 +40,12 @@ before(async () => {
   address = `http://127.0.0.1:${port}`
   const further = ['--no-browser', '--ip=127.0.0.1', `--port=${port}`, '--ServerApp.port_retries=0', '--IdentityProvider.token=']
   if (process.getuid() === 0) further.push('--allow-root')
+  // As on a machine that has never seen JupyterLab: no tabs of an earlier day, no settings of one's own.
+  const fresh = join(root, 'build', 'browser', 'jupyter')
+  rmSync(fresh, { recursive: true, force: true })
+  const env = { ...process.env, JUPYTERLAB_WORKSPACES_DIR: join(fresh, 'workspaces'), JUPYTERLAB_SETTINGS_DIR: join(fresh, 'settings') }
   // A process group of its own, so that make, the shell and the server end together.
-  lab = spawn('make', ['lab', `LAB=${further.join(' ')}`], { cwd: root, stdio: 'ignore', detached: true })
+  lab = spawn('make', ['lab', `LAB=${further.join(' ')}`], { cwd: root, stdio: 'ignore', detached: true, env })
   for (let tried = 0; tried < 120; tried++) {
     try { if ((await fetch(`${address}/api`)).ok) break } catch { await new Promise((resolve) => setTimeout(resolve, 1000)) }
   }
