@@ -85,7 +85,8 @@ def parameters(notebook, **further):
     def of(wildcards):
         held = STUDIES[wildcards.study].parameters(notebook)
         filled = {k: v.format(**wildcards) for k, v in further.items()}
-        return json.dumps(held | filled, sort_keys=True)
+        # Unsorted: criteria, search spaces and models count in the order in which they are written.
+        return json.dumps(held | filled)
 
     return of
 
@@ -284,6 +285,7 @@ rule evaluation:
         "build/{study}/scores.csv",
         code("05_evaluation"),
         "params/published.yaml",
+        "docs/coverage.csv",
     output:
         "reports/{study}/05_evaluation.ipynb",
     params:
@@ -302,6 +304,8 @@ rule report:
     input:
         lambda w: pages(w.study),
         "params/published.yaml",
+        "docs/tripod-ai.yaml",
+        sorted(str(p) for p in (LIB / "templates").rglob("*") if p.is_file()),
         module_code("pages.py"),
     output:
         "reports/{study}/index.html",

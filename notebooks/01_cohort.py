@@ -135,8 +135,8 @@ page.text(
 # %% [markdown]
 # ## How do patients with a good and a poor outcome differ?
 #
-# Few of the numbers are normally distributed within an outcome (Shapiro-Wilk), so all are given as medians with
-# quartiles and compared by the Mann-Whitney U test. Codes are compared by Fisher's exact test over all levels. The
+# Numbers are given as medians with quartiles and compared by the Mann-Whitney U test, as published, whether or not they
+# are normally distributed within an outcome (the column of Shapiro-Wilk tells). Codes are compared by Fisher's exact test over all levels. The
 # p-values are not corrected for their number: the table describes the cohort, it tests no hypothesis.
 
 # %%

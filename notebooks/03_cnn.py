@@ -162,10 +162,9 @@ test_images = cnn.images(here, this.test)
 cams = gradcam.maps(model, network, test_images)
 truth = y[this.test].to_numpy()
 probability = result.head.predict_proba(pd.DataFrame(index=this.test))[:, 1]
-judged = this.inner[0][1]
-cut = thresholds.choose(
-    y[judged], result.head.predict_proba(pd.DataFrame(index=judged))[:, 1], "Youden"
-).threshold
+trained = result.scores[result.scores["role"].eq("train_oof")]
+trained = trained[trained["stage"].eq(trained["stage"].iloc[0])]
+cut = thresholds.choose(y[trained["patient_id"]], trained["score"], "Youden").threshold
 first = np.argsort(-probability)[
     [i * (len(truth) - 1) // max(shown_patients - 1, 1) for i in range(shown_patients)]
 ]

@@ -26,6 +26,7 @@
 # %% tags=["parameters"]
 study_name: str = "holdout"  # the study in params/ whose scores are evaluated
 save_to: str = "scratch"  # where results go: "report" in the pipeline, else a folder under build/<study>/
+data: str = ""  # folder or file of real data; blank: the study's simulated patients
 scores_file: str = ""  # a scores table from elsewhere, full path; blank: the study's own
 n_resamples: int = 1000  # bootstrap resamples of patients
 seed: int = 2026  # seed of the resamples
@@ -146,7 +147,8 @@ page.figure(
 # %% [markdown]
 # ## Is one model better than another?
 #
-# Differences are paired: all models are judged on the same patients, and each resample draws the same patients for all.
+# Differences are paired: each pair is judged in the patients that both models score, and a resample draws the same
+# patients for both.
 # `p_holm` is corrected for the number of pairs.
 
 # %%
@@ -326,7 +328,8 @@ page.figure(
 
 # %%
 known = here.data / "truth.json"
-planted = json.loads(known.read_text(encoding="utf-8"))["models"] if known.is_file() else {}
+simulated = not data and known.is_file()
+planted = json.loads(known.read_text(encoding="utf-8"))["models"] if simulated else {}
 page.table(
     performance.against_truth(performed, planted),
     name="truth",

@@ -447,6 +447,17 @@ def _(folder):
     patients().assign(awake_after_ct=["1", "1", "1", "0", "0", "0"], death_cause_intracranial="").to_csv(
         folder / "patients.csv", index=False
     )
+    return {"labels": ["revised"]}
+
+
+@case("died, not known whether awake before")
+def _(folder):
+    known = patients().assign(death_cause_intracranial="0")
+    died = known.index[known["cpc"] == "5"][0]
+    known["awake_after_ct"] = "0"
+    known.loc[died, "awake_after_ct"] = ""
+    known.to_csv(folder / "patients.csv", index=False)
+    return {"labels": ["revised"]}
 
 
 @case("an outcome that is neither good nor poor")

@@ -108,3 +108,11 @@ def test_ohca_score_has_a_floor_for_no_flow():
     )
     score = stacking.ohca_score(patient)
     assert score.iloc[0] == score.iloc[1]
+
+
+@pytest.mark.parametrize("predictor", ["cpc", "y_good_standard", "y_*"])
+def test_the_outcome_is_no_predictor(patients, predictor):
+    cohort = patients.assign(cpc=1, y_good_standard=patients["y_good"])
+    model = tabular.BaseModel("cheat", "logistic", ("lactate_mmol_l", predictor))
+    with pytest.raises(tabular.ModelError, match="is part of the outcome"):
+        tabular.predictors_of(model, cohort)

@@ -1,4 +1,5 @@
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
@@ -133,3 +134,23 @@ def test_fault_of_a_space_is_told(spec, told):
     (fault,) = tuning.faults_of_space({"sound": {"choices": [1]}, "a": spec})
     assert fault.startswith("search space of 'a'")
     assert told in fault
+
+
+@pytest.mark.parametrize("left", ["waiting", "running"])
+def test_a_grid_goes_on_after_a_kill_at_any_moment(tmp_path, left):
+    def auc(values):
+        return values["a"] / 10
+
+    space = {"a": {"choices": [1, 3, 2]}}
+    undisturbed = tuning.grid(auc, space, keep=tmp_path / "whole.journal")
+    # What a kill leaves: a trial that was announced and not begun, or begun and not ended.
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(tmp_path / "cut.journal"))
+    )
+    study = optuna.create_study(storage=storage, study_name="cut", direction="maximize")
+    study.enqueue_trial({"a": 1})
+    if left == "running":
+        study.ask()
+    resumed = tuning.grid(auc, space, keep=tmp_path / "cut.journal")
+    assert resumed.values == undisturbed.values
+    pd.testing.assert_frame_equal(resumed.history, undisturbed.history)

@@ -336,7 +336,7 @@ def features(here: Here, network: Network) -> Features:
     described = asdict(network) | {"weights": source.sha256 or "none", "input": _INPUT_PIXELS}
     if source.sha256 and not network.augmentation:
         described.pop("seed")
-    key = digest("features", slices, list(patients), described)
+    key = digest("features", slices, list(patients), described, modules=("cnn",))
     place = here.build(f"features/{key}.npz")
     if not place.is_file():
         original, copies = _compute(slices, network)

@@ -633,13 +633,20 @@ def _check_outcome(
     found.faults += contract.many(
         blank, lambda row: Fault(file, "outcome", "a blank cell", expected, row, shown)
     )
-    if {"cpc", "awake_after_ct", "death_cause_intracranial"} <= set(patients):
-        died_awake = (patients["cpc"] == 5) & (patients["awake_after_ct"] == 1)
-        for row in patients.index[included & died_awake & patients["death_cause_intracranial"].isna()]:
-            expected = "yes or no for a patient who woke and died"
-            found.faults.append(
-                Fault(file, "outcome", "a blank cell", expected, int(row), "death_cause_intracranial")
-            )
+    if mapping.revised and {"cpc", *_REVISED} <= set(patients):
+        died = included & (patients["cpc"] == 5)
+        asked = {
+            "awake_after_ct": (died, "yes or no for a patient who died, which the revised label asks"),
+            "death_cause_intracranial": (
+                died & (patients["awake_after_ct"] == 1),
+                "yes or no for a patient who woke and died",
+            ),
+        }
+        for column, (of_whom, expected) in asked.items():
+            found.faults += [
+                Fault(file, "outcome", "a blank cell", expected, int(row), column)
+                for row in patients.index[of_whom & patients[column].isna()]
+            ]
     good = patients.loc[included, name].dropna().isin([1] if mapping.outcome else [1, 2])
     if not included.any():
         found.faults.append(

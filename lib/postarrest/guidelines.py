@@ -27,7 +27,12 @@ _FILES = {
 _KIND = {
     "ensemble": "A stack: base models' probabilities, quantile-transformed, in a random forest, calibrated "
     "by Platt scaling.",
-    "cnn": "A head on the frozen features of a convolutional network, which reads one CT slice.",
+    "cnn": "A convolutional network that reads one CT slice.",
+}
+_TRAINED = {
+    "head": "The network is frozen; only a head on its features is trained.",
+    "last_block": "A head is trained on the network's features, and then the network's last block with it.",
+    "all": "A head is trained on the network's features, and then the whole network with it.",
 }
 _MEASURES = {
     ("roc_auc", "good"): "ROC-AUC",
@@ -137,6 +142,7 @@ def model_card(study: Study, here: Here, told: summary.Summary, *, good: str, we
         sentences=told.sentences,
         measures=measures,
         network=bool(weights),
+        trained=_TRAINED[study.parameters("03_cnn").get("depth", "head")] if weights else "",
         weights=f"Its weights: {weights}." if weights else "",
     )
 

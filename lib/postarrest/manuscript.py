@@ -197,10 +197,12 @@ def _predictors(base: Mapping[str, Any], here: Here) -> pd.DataFrame:
 def _missing(missing: pd.DataFrame, predictor: str) -> str:
     if missing.empty:
         return ""
-    # Variables that are missing in the same patients share a row there.
+    # Variables that are missing in the same patients share a row there, under the first names.
     shown = NAMES.get(predictor, predictor)
     rows = missing[missing["variable"].str.contains(shown, regex=False)]
-    return str(rows["overall"].iloc[0]) if len(rows) else "0"
+    if len(rows):
+        return str(rows["overall"].iloc[0])
+    return "see the table of missing values" if predictor.endswith("*") else "0"
 
 
 def values(study: Study, notebook: str, *, root: Path) -> dict[str, Any]:

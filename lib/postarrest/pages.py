@@ -605,7 +605,7 @@ def _identifiers(here: Here) -> set[str]:
 
 def _remove_stale(here: Here, written: Mapping[str, str]) -> None:
     # A fold that the study no longer has must not stand beside those that it has.
-    for path in here.report_dir.glob("0*.html"):
+    for path in here.report_dir.glob("*.html"):
         if path.name not in written:
             path.unlink()
 

@@ -214,7 +214,7 @@ def check_models(study: studies.Study) -> None:
         Listing every fault.
     """
     # Optuna and scikit-learn take seconds to import; only this needs them here.
-    from postarrest import cnn, tabular, tuning
+    from postarrest import cnn, finetune, tabular, tuning
 
     faults = []
 
@@ -233,10 +233,9 @@ def check_models(study: studies.Study) -> None:
     if values := given.get("03_cnn"):
         told("03_cnn", lambda: cnn.network_settings(values))
         faults += [f"section '03_cnn': {fault}" for fault in tuning.faults_of_space(values["space"])]
-        if values["depth"] not in ("head", "last_block", "all"):
-            faults.append(
-                f"section '03_cnn': depth is {values['depth']!r}, expected head, last_block or all."
-            )
+        if values["depth"] not in finetune.DEPTHS:
+            known = ", ".join(finetune.DEPTHS)
+            faults.append(f"section '03_cnn': depth is {values['depth']!r}, expected one of {known}.")
     if stack := given.get("04_stacking"):
         told("04_stacking", lambda: tabular.declared(stack["models"]))
         for algorithm, space in stack["spaces"].items():

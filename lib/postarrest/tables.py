@@ -259,8 +259,8 @@ def gwr_values(
             {"measure": measure, "unit": "ratio" if ratio else "HU", "n": int(np.isfinite(x).sum())}
             | {"n_missing": described.pop("missing")}
             | described
-            | {"good_mean": np.nanmean(x[good]), "good_sd": np.nanstd(x[good], ddof=1)}
-            | {"poor_mean": np.nanmean(x[~good]), "poor_sd": np.nanstd(x[~good], ddof=1)}
+            | _mean_and_sd("good", x[good], below=mask_below)
+            | _mean_and_sd("poor", x[~good], below=mask_below)
             | dict(
                 zip(
                     ("n_below_cutoff", "good_below_cutoff", "poor_below_cutoff"),
@@ -326,6 +326,15 @@ def relabelled(
                 {"characteristic": name, "level": f"known in {len(known)}", "value": _quartiles(known)}
             )
     return pd.DataFrame(rows)
+
+
+def _mean_and_sd(name: str, values: np.ndarray, *, below: int) -> dict[str, float]:
+    known = values[np.isfinite(values)]
+    shown = len(known) >= max(below, 2)
+    return {
+        f"{name}_mean": known.mean() if shown else np.nan,
+        f"{name}_sd": known.std(ddof=1) if shown else np.nan,
+    }
 
 
 def _columns(cohort: pd.DataFrame, variables: Sequence[str]) -> list[str]:

@@ -1,9 +1,12 @@
 """Base models on tables: logistic regression, random forest and LightGBM, tuned inside the inner folds."""
 
+import ast
+import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,8 @@ SPACES: dict[str, dict[str, dict[str, Any]]] = {
         "n_estimators": {"low": 20, "high": 300, "log": True, "whole": True},
     },
 }
+# What the outcome labels are made of.
+_OUTCOME = ("cpc", "awake_after_ct", "death_cause_intracranial")
 ALGORITHMS = (*SPACES, "select", "cnn")
 FOREST_TREES = 100
 
@@ -111,7 +116,8 @@ def predictors_of(model: BaseModel, cohort: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ModelError
-        If a predictor is not a column, is empty, or identifies the patient rather than describing them.
+        If a predictor is not a column, is empty, belongs to the outcome, or identifies the patient rather
+        than describing them.
     """
     names: list[str] = []
     faults = []
@@ -122,6 +128,11 @@ def predictors_of(model: BaseModel, cohort: pd.DataFrame) -> pd.DataFrame:
             matching = [wanted] if wanted in cohort.columns else []
         if not matching:
             faults.append(f"model '{model.name}': no column '{wanted}' in the cohort.")
+        faults += [
+            f"model '{model.name}': predictor '{column}' is part of the outcome, unknown beforehand."
+            for column in matching
+            if column in _OUTCOME or str(column).startswith("y_good")
+        ]
         names += [c for c in matching if c not in names]
     # Yes and no, and whole numbers with gaps, are numbers to every model here.
     numeric = [c for c in names if pd.api.types.is_numeric_dtype(cohort[c])]
@@ -284,9 +295,14 @@ def inner_aucs(
         yield float(roc_auc_score(y.loc[judge_ids], model.predict_proba(x.loc[judge_ids])[:, 1]))
 
 
-def digest(*parts: Any) -> str:
-    """Return a short hash of whatever a kept study depends on, so that a stale one is never taken up."""
+def digest(*parts: Any, modules: Sequence[str] = ("tabular", "tuning", "cnn", "finetune", "stacking")) -> str:
+    """Return a short hash of whatever a kept result depends on, so that a stale one is never taken up.
+
+    Beside the given parts these are the code of some modules of this library (without comments and
+    docstrings) and the versions of the packages that compute.
+    """
     hashed = hashlib.sha256()
+    hashed.update(_code_and_versions(tuple(modules)).encode())
     for part in parts:
         if isinstance(part, pd.DataFrame | pd.Series):
             hashed.update(np.ascontiguousarray(pd.util.hash_pandas_object(part).to_numpy()).tobytes())
@@ -295,5 +311,20 @@ def digest(*parts: Any) -> str:
         elif isinstance(part, np.ndarray):
             hashed.update(np.ascontiguousarray(part).tobytes())
         else:
-            hashed.update(json.dumps(part, sort_keys=True, default=str).encode())
+            # Unsorted: the order of a search space decides which of two equal combinations comes first.
+            hashed.update(json.dumps(part, default=str).encode())
     return hashed.hexdigest()[:12]
+
+
+@functools.cache
+def _code_and_versions(modules: tuple[str, ...]) -> str:
+    told = [
+        f"{name} {version(name)}" for name in ("keras", "tensorflow", "optuna", "scikit-learn", "lightgbm")
+    ]
+    for module in modules:
+        tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+                node.body = node.body[1:]
+        told.append(ast.dump(tree))
+    return "\n".join(told)

@@ -214,9 +214,12 @@ def _open(keep: Path) -> optuna.Study:
         direction="maximize",
         load_if_exists=True,
     )
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
-        # Cut off in the middle: it counts for nothing, and is done again.
+    # Cut off in the middle, or before it began: it counts for nothing, and is done again.
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
+    for _ in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        # A trial that waits is told nothing before it is asked for.
+        study.tell(study.ask(), state=TrialState.FAIL)
     return study
 
 
