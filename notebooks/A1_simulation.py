@@ -139,10 +139,11 @@ settings = pd.Series(truth["settings"], name="value").rename_axis("setting").res
 page.table(settings.astype(str), name="simulation_settings", caption="Settings of this simulation")
 
 # %%
+# Time differs from run to run: it is told, and kept neither among the tables nor among the numbers.
 spent = here.build("time/simulate.tsv")
-timing = pd.read_csv(spent, sep="\t")[["s", "max_rss"]] if spent.is_file() else pd.DataFrame()
-page.table(
-    timing.rename(columns={"s": "seconds", "max_rss": "peak memory, MB"}),
-    name="simulation_time",
-    caption="Time and memory that making this study took",
+timing = pd.read_csv(spent, sep="\t").iloc[-1] if spent.is_file() else pd.Series({"s": "?", "max_rss": "?"})
+page.text(
+    "Making this study took {seconds} s and {memory} MB of memory at the peak of one process.",
+    seconds=str(timing["s"]),
+    memory=str(timing["max_rss"]),
 )

@@ -106,5 +106,5 @@ def importance(table: pd.DataFrame) -> Figure:
         )
         ax.axvline(0, color="black", lw=0.8)
         ax.set_yticks(range(len(ordered)), ordered["model"])
-        ax.set_xlabel("loss of ROC-AUC when shuffled, mean and SD of 50 shuffles")
+        ax.set_xlabel("loss of ROC-AUC when shuffled\n(mean and SD of 50 shuffles)")
     return fig
