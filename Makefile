@@ -24,6 +24,9 @@ $(error DATA= needs STUDY=: which study are these the data of?)
 endif
 endif
 ifdef WEIGHTS
+ifeq ($(origin STUDY),file)
+$(error WEIGHTS= needs STUDY=: the default studies use two different networks)
+endif
 export POSTARREST_WEIGHTS := $(abspath $(WEIGHTS))
 endif
 

@@ -175,7 +175,11 @@ def make_splits(study: str) -> None:
     loaded, here = studies.load(study), studies.open(study, save_to="report")
     cohort = pd.read_parquet(here.build("cohort.parquet"))
     settings = splits.Settings(**loaded.sections["splits"])
-    divided = splits.table(cohort["y_good"], protocols=loaded.protocols, settings=settings)
+    try:
+        divided = splits.table(cohort["y_good"], protocols=loaded.protocols, settings=settings)
+    except ValueError as error:
+        # Too few patients of an outcome: the cohort's fault, not the program's.
+        raise StudyError(f"params/{study}.yaml: {error}") from error
     _write_parquet(divided, here.out("splits.parquet"))
 
 
@@ -188,7 +192,10 @@ def make_features(study: str, threads: int) -> None:
     wanted = studies.load(study).parameters("03_cnn")
     declared = studies.declared_parameters("03_cnn")
     values = {name: p.default for name, p in declared.items()} | wanted
-    cnn.keep_features(here, cnn.network_settings(values))
+    try:
+        cnn.keep_features(here, cnn.network_settings(values))
+    except cnn.NetworkError as error:
+        raise StudyError(f"params/{study}.yaml, section '03_cnn': {error}") from error
 
 
 def combine_scores(study: str, parts: list[str]) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -372,6 +373,18 @@ def _told_manifest(differing: Sequence[manifest.Difference]) -> list[str]:
     return lines + ([f"  and {len(differing) - 20} more"] if len(differing) > 20 else [])
 
 
+def _wanting(here: Here, expected: Path, from_scores: str | None) -> str:
+    """Return what is not there for a comparison; blank where everything is."""
+    if from_scores is None and not (here.report_dir / "summary.json").is_file():
+        return f"No report of this study yet: make report STUDY={here.study}"
+    if from_scores is not None and not expected.is_file():
+        return f"No numbers of this study are kept in {expected.relative_to(ROOT)} to compare with."
+    scores = Path(from_scores) if from_scores else here.build("scores.csv")
+    if from_scores is not None and not scores.is_file():
+        return f"No scores table: {os.path.relpath(scores)}"
+    return ""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Verify a report; the exit status is 1 where something differs."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.verify", description=__doc__)
@@ -393,6 +406,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     here = Here(study.name, save_to="report")
     expected = expected_file(study.name)
+    wanting = _wanting(here, expected, given.from_scores)
+    if wanting:
+        sys.stderr.write(f"{wanting}\n")
+        return 1
     if given.keep:
         sys.stdout.write(f"Kept in {keep(study.name).relative_to(ROOT)}\n")
         return 0
