@@ -167,8 +167,8 @@ def test_lock_holds_hashes_and_no_address():
         ("low: 0.0001", "low: 1e-4", "write 1.0e-3, not 1e-3"),
         ("trials: 50", "trials: 50\n  spaces: {tree: {C: {choices: [1]}}}", "spaces holds 'tree'"),
         (
-            "trials: 50",
-            "trials: 50\n  models: {age: {algorithm: logistic}}",
+            "logistic, predictors: [pupil_left_mm, pupil_right_mm]",
+            "logistic",
             "every other algorithm has some",
         ),
     ],

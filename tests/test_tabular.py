@@ -116,3 +116,8 @@ def test_the_outcome_is_no_predictor(patients, predictor):
     model = tabular.BaseModel("cheat", "logistic", ("lactate_mmol_l", predictor))
     with pytest.raises(tabular.ModelError, match="is part of the outcome"):
         tabular.predictors_of(model, cohort)
+
+
+def test_one_network_is_not_declared_twice():
+    with pytest.raises(tabular.ModelError, match="found 2 of algorithm cnn, expected one"):
+        tabular.declared({"ct": {"algorithm": "cnn"}, "again": {"algorithm": "cnn"}})

@@ -6,10 +6,12 @@ TensorFlow is imported only where a network is run.
 """
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -321,7 +323,8 @@ def features(here: Here, network: Network) -> Features:
     """Return the features of a study's images, computed if they are not kept.
 
     They are kept under the hash of all that they depend on (images, architecture, weights, augmentation,
-    precision) and of nothing else, so that changing anything else finds them again.
+    precision, and the code and the Keras that compute them) and of nothing else, so that changing anything
+    else finds them again.
 
     Parameters
     ----------
@@ -336,7 +339,8 @@ def features(here: Here, network: Network) -> Features:
     described = asdict(network) | {"weights": source.sha256 or "none", "input": _INPUT_PIXELS}
     if source.sha256 and not network.augmentation:
         described.pop("seed")
-    key = digest("features", slices, list(patients), described, modules=("cnn",))
+    made_by = [version("keras"), version("tensorflow"), *map(inspect.getsource, (backbone, augment, pooled))]
+    key = digest("features", slices, list(patients), described, made_by, modules=())
     place = here.build(f"features/{key}.npz")
     if not place.is_file():
         original, copies = _compute(slices, network)

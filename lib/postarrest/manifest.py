@@ -45,6 +45,7 @@ def of(study: Study, *, root: Path = ROOT) -> dict[str, dict[str, str]]:
         *root.glob("notebooks/*.py"),
     ]
     code += [root / "Snakefile", root / "params" / f"{study.name}.yaml", root / "params" / "published.yaml"]
+    code += [root / "docs" / name for name in ("coverage.csv", "simulation-seeds.csv", "tripod-ai.yaml")]
     outputs = [p for p in here.report_dir.rglob("*") if p.is_file() and not _is_aside(p)]
     return {
         "lock": _hashes([root / "requirements.lock"], root),

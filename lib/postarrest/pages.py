@@ -42,6 +42,8 @@ _CHAPTERS = {
     "05_evaluation": "Evaluation",
     "A1_simulation": "How the patients were simulated",
 }
+# Pages that show what the network on CT scored.
+_WITH_NETWORK = ("03_cnn", "04_stacking", "05_evaluation")
 _FURTHER = {
     "leakage": "Counted for every stage of every run: patients scored by what had seen them.",
     "model-card": "Intended use, patients, performance and limits of the main model.",
@@ -343,6 +345,7 @@ def _notebook_page(
         ("Part", run.title),
         ("Data", _data_in_words(study)),
         ("Seed", _seeds(study, values)),
+        ("Weights", _weights(here) if "03_cnn" in study.notebooks and run.notebook in _WITH_NETWORK else ""),
         *_computed_with(computed.get(run)),
         ("Run", _run_time(notebook)),
     ]

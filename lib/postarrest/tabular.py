@@ -105,6 +105,10 @@ def declared(models: Mapping[str, Mapping[str, Any]]) -> tuple[BaseModel, ...]:
         elif (algorithm == "cnn") == bool(predictors):
             faults.append(f"model '{name}': a cnn has no predictors, every other algorithm has some.")
         found.append(BaseModel(name, str(algorithm), tuple(predictors)))
+    networks = [model.name for model in found if model.algorithm == "cnn"]
+    if len(networks) > 1:
+        # Notebook 03 makes one network's scores; two names for them would be one model counted twice.
+        faults.append(f"models {', '.join(networks)}: found {len(networks)} of algorithm cnn, expected one.")
     if faults:
         raise ModelError("\n".join(faults))
     return tuple(found)
@@ -298,11 +302,12 @@ def inner_aucs(
 def digest(*parts: Any, modules: Sequence[str] = ("tabular", "tuning", "cnn", "finetune", "stacking")) -> str:
     """Return a short hash of whatever a kept result depends on, so that a stale one is never taken up.
 
-    Beside the given parts these are the code of some modules of this library (without comments and
-    docstrings) and the versions of the packages that compute.
+    Beside the given parts these are the code of ``modules`` of this library (without comments and
+    docstrings) and the versions of the packages that they compute with.
     """
     hashed = hashlib.sha256()
-    hashed.update(_code_and_versions(tuple(modules)).encode())
+    if modules:
+        hashed.update(_code_and_versions(tuple(modules)).encode())
     for part in parts:
         if isinstance(part, pd.DataFrame | pd.Series):
             hashed.update(np.ascontiguousarray(pd.util.hash_pandas_object(part).to_numpy()).tobytes())
