@@ -74,7 +74,7 @@ good_means = outcome.get("meaning", "CPC 1 or 2")
 
 # %%
 page.text(
-    "The data hold {n_screened} screened patients. A good outcome is: **{good_means}**; the label used first is "
+    "The data hold {n_screened} screened patients ([](#tab-flow)). A good outcome is: **{good_means}**; the label used first is "
     "the *{label}* one.",
     n_screened=len(read.patients),
     good_means=good_means,
@@ -126,7 +126,7 @@ page.table(
 
 # %%
 page.text(
-    "**{n_included}** patients are analysed, **{n_good}** of them ({good_pct} %) with a good outcome.",
+    "**{n_included}** patients are analysed, **{n_good}** of them ({good_pct} %) with a good outcome ([](#tab-flow)).",
     n_included=len(included),
     n_good=int(y_good.sum()),
     good_pct=Estimate(100 * float(y_good.mean()), digits=1),

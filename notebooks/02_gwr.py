@@ -101,7 +101,7 @@ page.figure(
 below = by_label[labels[0]].set_index("measure")["n_below_cutoff"]
 below = {name: int(n) if n.isdigit() else n for name, n in below.items()}
 page.text(
-    "Below {cut_off} lie {n_below_bg} patients by GWR-BG, {n_below_ce} by GWR-CE and {n_below_av} by GWR-AV. A ratio "
+    "Below {cut_off} lie {n_below_bg} patients by GWR-BG, {n_below_ce} by GWR-CE and {n_below_av} by GWR-AV ([](#tab-gwr-values)). A ratio "
     "below the cut-off predicts a **poor** outcome; what such a prediction is worth stands in notebook 05, which "
     "evaluates the ratios on the hold-out patients beside the other models and on all patients.",
     cut_off=cut_off,
@@ -160,7 +160,7 @@ if ratios["icc_a1"].notna().all():
     average = gwr.agreement(averages["reading_1"], averages["reading_2"], digits=3)
     page.text(
         "For GWR-AV in {n_pairs} patients: Spearman {spearman}, ICC(A,1) {icc_a1}, bias {bias}, limits of agreement "
-        "{loa_lower} and {loa_upper}.",
+        "{loa_lower} and {loa_upper} ([](#tab-gwr-reliability), [](#fig-gwr-bland-altman)).",
         n_pairs=average.n,
         spearman=average.spearman,
         icc_a1=average.icc_a1,

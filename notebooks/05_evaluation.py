@@ -93,7 +93,7 @@ for row in best.itertuples():
     area = performance.quoted(performed, row.model, "roc_auc")
     page.number(f"roc_auc_{row.model}", area, table="performance")
     page.text(
-        "**{model}**: area under the ROC curve {area} in {n} patients, {good} of them with a good outcome.",
+        "**{model}**: area under the ROC curve {area} in {n} patients, {good} of them with a good outcome ([](#tab-performance)).",
         model=row.model.replace("_", " "),
         area=str(area),
         n=str(row.n),
@@ -362,7 +362,7 @@ page.table(
 brier = covered[covered["statistic"] == "brier"].set_index("interval")["lowest_coverage"]
 page.text(
     "At worst, the interval of the Brier score held the truth in {stratified} of simulated cohorts with a stratified "
-    "bootstrap, and in {unstratified} without strata.",
+    "bootstrap, and in {unstratified} without strata ([](#tab-coverage)).",
     stratified=float(brier["bootstrap percentile, stratified"]),
     unstratified=float(brier["bootstrap BCa, unstratified"]),
 )
