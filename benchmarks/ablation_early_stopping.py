@@ -32,8 +32,7 @@ def main() -> None:
     from postarrest.leakage import Ledger
 
     loaded, here = study.load(given.study), study.open(given.study, save_to="report")
-    declared = {k: p.default for k, p in study.declared_parameters("03_cnn").items()}
-    values = declared | loaded.parameters("03_cnn")
+    values = study.complete_parameters(loaded, "03_cnn")
     found = cnn.features(here, cnn.network_settings(values))
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{loaded.labels[0]}"]
     table = pd.read_parquet(here.build("splits.parquet"))

@@ -17,7 +17,7 @@ from postarrest import splits, summary, tabular, tuning
 from postarrest.convert import TEMPLATES
 from postarrest.files import write_bytes
 from postarrest.report import shown_cells
-from postarrest.study import Here, Study, declared_parameters
+from postarrest.study import Here, Study, complete_parameters
 from postarrest.tables import NAMES
 
 # A longer table is for a spreadsheet, not for a page.
@@ -113,8 +113,8 @@ def supplementary(study: Study, here: Here) -> list[Table]:
     here : Here
         Its places.
     """
-    base = values(study, "04_stacking", root=here.root)
-    network = values(study, "03_cnn", root=here.root) if "03_cnn" in study.notebooks else {}
+    base = complete_parameters(study, "04_stacking", root=here.root)
+    network = complete_parameters(study, "03_cnn", root=here.root) if "03_cnn" in study.notebooks else {}
     chosen = _read(here, "hyperparameters")
     is_network = chosen["model"].str.startswith("cnn")
     performance = _read(here, "performance")
@@ -205,12 +205,6 @@ def _missing(missing: pd.DataFrame, predictor: str) -> str:
     return "see the table of missing values" if predictor.endswith("*") else "0"
 
 
-def values(study: Study, notebook: str, *, root: Path) -> dict[str, Any]:
-    """Return every parameter of a notebook as the study runs it: the study's, else the notebook's default."""
-    declared = declared_parameters(notebook, root=root)
-    return {name: p.default for name, p in declared.items()} | study.parameters(notebook)
-
-
 def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Path) -> list[tuple[str, str]]:
     """Return the methods in words, from the parameters and versions that were used.
 
@@ -228,7 +222,7 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
     list of (str, str)
         Heading and paragraph.
     """
-    given = {n: values(study, n, root=root) for n in study.notebooks}
+    given = {n: complete_parameters(study, n, root=root) for n in study.notebooks}
     division = splits.Settings(**study.sections["splits"])
     rest = 1 - division.holdout_fraction
     network, stack = given.get("03_cnn"), given.get("04_stacking")

@@ -189,9 +189,7 @@ def make_features(study: str, threads: int) -> None:
     from postarrest import cnn
 
     here = studies.open(study, save_to="report")
-    wanted = studies.load(study).parameters("03_cnn")
-    declared = studies.declared_parameters("03_cnn")
-    values = {name: p.default for name, p in declared.items()} | wanted
+    values = studies.complete_parameters(studies.load(study), "03_cnn")
     try:
         cnn.keep_features(here, cnn.network_settings(values))
     except cnn.NetworkError as error:
@@ -232,8 +230,7 @@ def check_models(study: studies.Study) -> None:
             faults.extend(f"section '{section}': {line}" for line in str(error).splitlines())
 
     given = {
-        notebook: {k: p.default for k, p in studies.declared_parameters(notebook).items()}
-        | study.parameters(notebook)
+        notebook: studies.complete_parameters(study, notebook)
         for notebook in ("03_cnn", "04_stacking")
         if notebook in study.notebooks
     }

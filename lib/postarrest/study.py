@@ -223,6 +223,12 @@ def declared_parameters(notebook: str, *, root: Path = ROOT) -> dict[str, Parame
     return found
 
 
+def complete_parameters(study: Study, notebook: str, *, root: Path = ROOT) -> dict[str, Any]:
+    """Return every parameter of a notebook as a study runs it: the study's, else the notebook's default."""
+    declared = declared_parameters(notebook, root=root)
+    return {name: p.default for name, p in declared.items()} | study.parameters(notebook)
+
+
 def _annotated_type(node: ast.stmt) -> type | None:
     if not isinstance(node, ast.AnnAssign) or node.value is None or not isinstance(node.target, ast.Name):
         return None
