@@ -232,6 +232,7 @@ rule cnn:
         code("03_cnn"),
     output:
         "build/{study}/scores_cnn_{split}-{label}.csv",
+        "build/{study}/seen_cnn_{split}-{label}.json",
         "reports/{study}/03_cnn_{split}-{label}.ipynb",
     params:
         given=parameters("03_cnn", split="{split}", outcome_label="{label}"),
@@ -250,7 +251,10 @@ rule stacking:
         "build/{study}/cohort.parquet",
         "build/{study}/splits.parquet",
         lambda w: [
-            f"build/{w.study}/scores_cnn_{run}.csv" for run in cnn_runs(w.study) if run.startswith(f"{w.split}-")
+            f"build/{w.study}/{file}"
+            for run in cnn_runs(w.study)
+            if run.startswith(f"{w.split}-")
+            for file in (f"scores_cnn_{run}.csv", f"seen_cnn_{run}.json")
         ],
         code("04_stacking"),
     output:

@@ -54,7 +54,7 @@ def main() -> None:
                     patience=values["patience"],
                     seed=values["seed"],
                     keep=Path(folder),
-                    ledger=Ledger(1),
+                    ledger=Ledger(split),
                 )
             score = result.head.predict_proba(pd.DataFrame(index=honest.test))[:, 1]
             row[f"auc_stopped_on_{way}"] = roc_auc_score(y[honest.test], score)

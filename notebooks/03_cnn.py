@@ -61,7 +61,7 @@ cohort = pd.read_parquet(here.build("cohort.parquet"))
 y = cohort[f"y_good_{outcome_label}"]
 this = splits.get(pd.read_parquet(here.build("splits.parquet")), split)
 network = cnn.Network(architecture, weights, fit_image, augmentation, copies, precision, seed)
-ledger = Ledger(this.fold)
+ledger = Ledger(this)
 
 # %% [markdown]
 # ## Which weights, which patients?
@@ -232,8 +232,11 @@ ledger.check()
 page.table(
     ledger.table(),
     name="leakage",
-    caption="Patients that each stage was fitted on, patients it scored, and patients in both (none).",
+    caption="Patients that each stage was fitted or chosen on, patients it scored, and patients in both (none).",
+    note="n_indirect: patients scored whom only an earlier stage had seen. It must be 0 in test patients; on the "
+    "training side, the choice of hyperparameters sees everybody.",
 )
+ledger.write(here.out(f"seen_cnn_{split}-{outcome_label}.json"))
 scores.write(
     cnn.score_rows(result, y, this, outcome=outcome_label),
     here.out(f"scores_cnn_{split}-{outcome_label}.csv"),

@@ -53,7 +53,7 @@ divided = pd.read_parquet(here.build("splits.parquet"))
 this = splits.get(divided, split)
 declared = tabular.declared(models)
 searched = tabular.SPACES | spaces
-ledger = Ledger(this.fold)
+ledger = Ledger(this, cohort)
 
 # %% [markdown]
 # ## Who is in which fold?
@@ -93,6 +93,7 @@ fitted = stacking.fit_bases(
     spaces=searched,
     keep=here.build("optuna"),
     cnn_scores=here.build(f"scores_cnn_{split}-{label}.csv"),
+    cnn_lineage=here.build(f"seen_cnn_{split}-{label}.json"),
     ledger=ledger,
 )
 page.table(
@@ -185,7 +186,10 @@ ledger.check()
 page.table(
     ledger.table(),
     name="leakage",
-    caption="Patients that each stage was fitted on, patients it scored, and patients in both (none).",
+    caption="Patients that each stage was fitted or chosen on, patients it scored, and patients in both (none).",
+    note="n_indirect: patients scored whom only an earlier stage had seen. It must be 0 in test patients; on the "
+    "training side, hyperparameters are chosen by everybody, and the stack's inputs come from base models that "
+    "were fitted on others of the training side.",
 )
 scores.write(
     stacking.score_rows(fitted, stack, standing, y, this, outcome=label),

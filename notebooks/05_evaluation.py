@@ -39,7 +39,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from postarrest import calibration, decision, performance, report, scores, study, thresholds
+from postarrest import calibration, decision, leakage, performance, report, scores, study, thresholds
 from postarrest.figures import evaluation
 
 here = study.open(study_name, save_to=save_to)
@@ -187,7 +187,8 @@ for outcome, rows in spread.groupby("outcome", sort=False):
 # %% [markdown]
 # ## Which threshold, and what follows from it?
 #
-# `chosen_on` says where a threshold comes from: `train_oof`, the training side's out-of-sample scores (the honest way);
+# `chosen_on` says where a threshold comes from: `train_oof`, the training side's scores (the honest way: out of fold, or, in
+# a hold-out split, those of the tuning patients, by whom a network's settings were chosen too, but never the test patients);
 # `test`, the very scores that are then judged (what paper B seems to have done; optimistic); `fixed`, set beforehand.
 # *Spec-Max* has the highest specificity with an FNR below 5 %; *Spec-Max-CI* asks that of the FNR's upper 95 % limit, as
 # the guideline does; *FNR 0* allows no false pessimism at all.
@@ -199,6 +200,15 @@ page.table(
     caption="Thresholds by rule and what follows from them; the good outcome is positive.",
     note="fnr_upper: upper limit of the exact (Clopper-Pearson) 95 % interval. Where a row has a note instead of "
     "counts, no threshold meets its rule. threshold: the median over folds where folds have their own.",
+)
+
+# %%
+page.table(
+    leakage.of_thresholds(table),
+    name="leakage",
+    part="thresholds",
+    caption="Patients on whom the thresholds of each fold were chosen, patients judged by them, and patients in both.",
+    note="No rows: the scores table has no training side.",
 )
 
 # %%

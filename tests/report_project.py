@@ -126,9 +126,11 @@ def run_all(root: Path, monkeypatch) -> dict[str, Notebook]:
             counted = {
                 "fold": [1],
                 "stage": ["head"],
+                "scored": ["test"],
                 "n_fitted_on": [60],
                 "n_scored": [30],
                 "n_in_both": [0],
+                "n_indirect": [0],
             }
             _table(notebook, monkeypatch, "leakage", pd.DataFrame(counted))
             notebook.markdown("As in [](#tab-hyperparameters), of [](#tab-flow), not of [](#tab-elsewhere).")

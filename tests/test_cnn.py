@@ -59,6 +59,7 @@ def divided(y):
 
 
 def holdout(found, y, divided, keep, **changes):
+    split = splits.get(divided, "holdout-1")
     arguments = {
         "space": {"learning_rate": {"choices": [0.001, 0.01]}, "width": {"choices": [0, 8]}},
         "fixed": {"dropout": 0.2, "weight_decay": 1e-4, "batch_size": 16, "epochs": 12},
@@ -66,9 +67,9 @@ def holdout(found, y, divided, keep, **changes):
         "patience": 4,
         "seed": SEED,
         "keep": keep,
-        "ledger": Ledger(1),
+        "ledger": Ledger(split),
     }
-    return cnn.fit_holdout(found, y, splits.get(divided, "holdout-1"), **(arguments | changes))
+    return cnn.fit_holdout(found, y, split, **(arguments | changes))
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +134,8 @@ def test_same_seed_same_scores(found, y, divided, result, tmp_path):
 
 
 def test_nested_scores_every_patient_out_of_fold(found, y, divided, tmp_path):
-    ledger = Ledger(1)
     split = splits.get(divided, "outer-1")
+    ledger = Ledger(split)
     nested = cnn.fit_nested(
         found,
         y,

@@ -3,13 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import QuantileTransformer
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from postarrest import splits, stacking, tabular
-from postarrest.leakage import LeakageError, Ledger
+from postarrest.leakage import LeakageError, Ledger, of_thresholds
 
 SETTINGS = splits.Settings(seed=4, outer_folds=3, inner_folds=3)
 MODELS = tabular.declared(
@@ -25,10 +29,18 @@ def ensemble_scores(patients, y, keep, *, trials=4):
     table = splits.table(y, protocols=("nested",), settings=SETTINGS)
     scores, leaks = [], []
     for name in splits.names(("nested",), SETTINGS):
-        split, ledger = splits.get(table, name), Ledger(int(name[-1]))
+        split = splits.get(table, name)
+        ledger = Ledger(split, patients)
         common = {"trials": trials, "seed": 1, "keep": keep, "ledger": ledger}
         bases = stacking.fit_bases(
-            MODELS, patients, y, split, spaces=tabular.SPACES, cnn_scores=keep / "none.csv", **common
+            MODELS,
+            patients,
+            y,
+            split,
+            spaces=tabular.SPACES,
+            cnn_scores=keep / "none.csv",
+            cnn_lineage=keep / "none.json",
+            **common,
         )
         stack = stacking.fit_stack(
             bases.out_of_fold, bases.test, y, split, space=tabular.SPACES["forest"], **common
@@ -89,24 +101,156 @@ def test_permuted_labels_score_one_half(patients, tmp_path):
     assert abs(auc - 0.5) < half_width
 
 
-def test_transformer_fitted_on_all_rows_is_caught(patients):
-    """A quantile transform of everybody, test patients included, before the split."""
-    x, y = patients[["low_flow_min", "pupil_left_mm"]], patients["y_good"]
-    split = splits.get(splits.table(y, protocols=("nested",), settings=SETTINGS), "outer-1")
-    ledger = Ledger(1)
-    model = make_pipeline(QuantileTransformer(n_quantiles=50), LogisticRegression())
-    everybody = ledger.fit(model, x, y, stage="planted leak")
-    ledger.probability(everybody, x.loc[split.test])
-    with pytest.raises(LeakageError, match=f"planted leak: {len(split.test)} of {len(split.test)}"):
+def test_only_earlier_stages_of_the_training_side_have_seen_the_scored(fitted):
+    """The stack's inputs are of base models fitted on others of the training side: counted, and said."""
+    _, leaks = fitted
+    assert (leaks.loc[leaks["scored"] == "test", "n_indirect"] == 0).all()
+    stacks = leaks[leaks["stage"].str.contains("out-of-fold stack")]
+    assert (stacks["scored"] == "training side").all()
+    assert (stacks["n_indirect"] == stacks["n_scored"]).all()
+
+
+NUMBERS = ["low_flow_min", "lactate_mmol_l", "pupil_left_mm"]
+
+
+@pytest.fixture(scope="module")
+def outer(patients):
+    return splits.get(splits.table(patients["y_good"], protocols=("nested",), settings=SETTINGS), "outer-1")
+
+
+def test_transformer_fitted_on_all_rows_is_caught(patients, outer):
+    """A quantile transform of everybody, test patients included, feeds a model of the training side alone."""
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    transform = QuantileTransformer(n_quantiles=50).set_output(transform="pandas")
+    leaking = transform.fit_transform(x)
+    ledger = Ledger(outer, patients)
+    with pytest.raises(LeakageError, match="planted leak: the values of 'low_flow_min' are neither"):
+        ledger.fit(
+            LogisticRegression(), leaking.loc[outer.development], y[outer.development], stage="planted leak"
+        )
+    honest = make_pipeline(QuantileTransformer(n_quantiles=50), LogisticRegression())
+    fitted = ledger.fit(honest, x.loc[outer.development], y[outer.development], stage="in its pipeline")
+    with pytest.raises(LeakageError, match="in its pipeline: the values of 'low_flow_min'"):
+        ledger.probability(fitted, leaking.loc[outer.test])
+    ledger.probability(fitted, x.loc[outer.test])
+    ledger.check()
+
+
+def test_model_fitted_on_everybody_is_caught(patients, outer):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    ledger = Ledger(outer, patients)
+    everybody = ledger.fit(LogisticRegression(), x, y, stage="planted leak")
+    ledger.probability(everybody, x.loc[outer.test])
+    with pytest.raises(LeakageError, match=f"planted leak: {len(outer.test)} of {len(outer.test)}"):
         ledger.check()
 
 
-def test_choice_made_on_test_patients_is_caught(patients):
-    split = splits.get(splits.table(patients["y_good"], protocols=("nested",), settings=SETTINGS), "outer-1")
-    ledger = Ledger(1)
-    ledger.record("threshold", fitted_on=[*split.development, split.test[0]], scored=split.test)
+def test_base_model_that_saw_the_test_patients_is_caught_behind_a_stack(patients, outer):
+    """The stack itself is fitted on the training side alone; what it is fed with is not."""
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    ledger = Ledger(outer, patients)
+    base = ledger.fit(LogisticRegression(), x, y, stage="base")
+    meta = ledger.probability(base, x.loc[outer.development]).to_frame("base")
+    stack = ledger.fit(LogisticRegression(), meta, y[outer.development], stage="stack")
+    others = ledger.fit(LogisticRegression(), x.loc[outer.development], y[outer.development], stage="other")
+    inputs = ledger.probability(others, x.loc[outer.test]).to_frame("base")
+    ledger.probability(stack, inputs)
+    n = len(outer.test)
+    with pytest.raises(LeakageError, match=f"stack: {n} of {n}"):
+        ledger.check()
+
+
+def test_test_scores_of_a_base_model_that_saw_them_are_caught_as_inputs(patients, outer):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    ledger = Ledger(outer, patients)
+    fits = outer.development
+    clean = ledger.fit(LogisticRegression(), x.loc[fits], y[fits], stage="base")
+    stack = ledger.fit(
+        LogisticRegression(), ledger.probability(clean, x.loc[fits]).to_frame("base"), y[fits], stage="stack"
+    )
+    dirty = ledger.fit(LogisticRegression(C=0.1), x, y, stage="other")
+    ledger.probability(stack, ledger.probability(dirty, x.loc[outer.test]).to_frame("base"))
+    counted = ledger.table().set_index(["stage", "scored"])
+    assert counted.loc[("stack", "test"), "n_in_both"] == 0
+    assert counted.loc[("stack", "test"), "n_indirect"] == len(outer.test)
+
+
+def test_scores_of_another_notebook_keep_whom_they_saw(patients, outer, tmp_path):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    first = Ledger(outer, patients)
+    network = first.fit(LogisticRegression(), x, y, stage="network")
+    scored = first.probability(network, x)
+    first.write(tmp_path / "seen.json")
+    second = Ledger(outer, patients)
+    second.adopt(tmp_path / "seen.json")
+    meta = scored.to_frame("ct")
+    fits = outer.development
+    stack = second.fit(LogisticRegression(), meta.loc[fits], y[fits], stage="stack")
+    second.probability(stack, meta.loc[outer.test])
+    with pytest.raises(LeakageError, match="stack: "):
+        second.check()
+    with pytest.raises(LeakageError, match="'ct'"):
+        Ledger(outer, patients).fit(LogisticRegression(), meta.loc[fits], y[fits], stage="unknown network")
+
+
+def test_scores_of_another_split_are_refused(patients, outer, tmp_path):
+    Ledger(outer).write(tmp_path / "seen.json")
+    table = splits.table(patients["y_good"], protocols=("nested",), settings=SETTINGS)
+    with pytest.raises(ValueError, match="split outer-1, expected outer-2"):
+        Ledger(splits.get(table, "outer-2")).adopt(tmp_path / "seen.json")
+
+
+def test_choice_made_on_test_patients_is_caught(patients, outer):
+    ledger = Ledger(outer)
+    ledger.choice("threshold", on=[*outer.development, outer.test[0]])
     with pytest.raises(LeakageError, match="threshold: 1 of"):
         ledger.check()
+
+
+def test_choice_made_on_test_patients_is_caught_in_what_is_fitted_with_it(patients, outer):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    ledger = Ledger(outer, patients)
+    grid = ledger.choice("grid", on=outer.test)
+    fits = outer.development
+    model = ledger.fit(LogisticRegression(), x.loc[fits], y[fits], stage="head", after=[grid])
+    ledger.probability(model, x.loc[outer.test])
+    with pytest.raises(LeakageError, match="head: "):
+        ledger.check()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.lists(st.integers(0, 119), min_size=8, max_size=60, unique=True),
+    changed=st.integers(0, 1000),
+    column=st.sampled_from(NUMBERS),
+)
+def test_no_changed_value_passes_for_a_known_one(patients, outer, rows, changed, column):
+    """Whichever one value of whichever patient differs from what is known, it is found."""
+    x = patients[NUMBERS].iloc[rows]
+    y = patients["y_good"].iloc[rows]
+    strange = x.copy()
+    at = x.index[changed % len(x)]
+    strange.loc[at, column] = 0.123 if pd.isna(x.loc[at, column]) else np.nan
+    ledger = Ledger(outer, patients)
+    model = make_pipeline(SimpleImputer(), StandardScaler(), DummyClassifier())
+    ledger.fit(model, x, y, stage="as known")
+    with pytest.raises(LeakageError, match=column):
+        ledger.fit(model, strange, y, stage="changed")
+
+
+def test_thresholds_chosen_on_whom_they_judge_are_counted():
+    rows = pd.DataFrame(
+        {
+            "patient_id": ["a", "b", "c", "b", "d"],
+            "role": ["train_oof"] * 3 + ["test"] * 2,
+            "model": "m",
+            "outcome": "standard",
+            "stage": "final",
+            "fold": 2,
+        }
+    )
+    counted = of_thresholds(rows).iloc[0]
+    assert counted[["fold", "n_fitted_on", "n_scored", "n_in_both"]].tolist() == [2, 3, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +268,7 @@ def test_identifier_among_the_predictors_is_caught(patients, column):
         tabular.predictors_of(model, with_id)
 
 
-def test_outcomes_of_other_patients_are_refused(patients):
+def test_outcomes_of_other_patients_are_refused(patients, outer):
     y = patients["y_good"]
     with pytest.raises(ValueError, match="not of the same patients"):
-        Ledger(1).fit(LogisticRegression(), patients[["low_flow_min"]], y.iloc[::-1], stage="x")
+        Ledger(outer, patients).fit(LogisticRegression(), patients[["low_flow_min"]], y.iloc[::-1], stage="x")

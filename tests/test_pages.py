@@ -204,7 +204,7 @@ def test_a_fold_that_the_study_no_longer_has_leaves_the_report(tmp_path, monkeyp
 
 def test_the_leakage_page_counts(built):
     text = soup(built, "leakage.html").find("main").get_text(" ", strip=True)
-    assert "None. In 6 stages of 6 runs of the models, 180 scores were given" in text
+    assert "None. In 6 stages of 6 runs, 180 scores, choices and decisions were counted" in text
 
 
 def test_leakage_would_be_shouted(built, tmp_path):
@@ -212,8 +212,10 @@ def test_leakage_would_be_shouted(built, tmp_path):
     here = study.Here("tiny", save_to="report", root=tmp_path / "project")
     counted = pd.read_csv(here.table("leakage"))
     counted.loc[2, "n_in_both"] = 4
+    # Of a base model behind the stack's inputs, in test patients
+    counted.loc[3, "n_indirect"] = 2
     counted.to_csv(here.table("leakage"), index=False)
-    assert "LEAKAGE: 4 times" in guidelines.leakage(here).soup.get_text()
+    assert "LEAKAGE: 6 times" in guidelines.leakage(here).soup.get_text()
 
 
 def test_tripod_has_all_items_and_marks_what_is_open(built):

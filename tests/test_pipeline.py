@@ -118,6 +118,10 @@ def test_every_notebook_ran_to_its_end(smoke):
 def test_leakage_is_absent_in_every_stage(smoke):
     leaks = table(smoke, "leakage")
     assert (leaks["n_in_both"] == 0).all()
+    assert (leaks.loc[leaks["scored"] == "test", "n_indirect"] == 0).all()
+    assert {"thresholds", "outer-1", "holdout-1-revised"} <= set(leaks["run"])
+    # Every model of every fold has its thresholds chosen apart from the patients whom they judge.
+    assert leaks["stage"].str.contains("thresholds").sum() >= 10
     assert leaks["n_scored"].min() > 0
 
 

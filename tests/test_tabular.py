@@ -21,7 +21,7 @@ def fit(patients, algorithm, tmp_path, **spec):
         seed=1,
         spaces=tabular.SPACES,
         keep=tmp_path,
-        ledger=Ledger(1),
+        ledger=Ledger(split, patients),
     )
     return base, split
 

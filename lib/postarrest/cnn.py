@@ -20,6 +20,8 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from postarrest import tuning
 from postarrest.files import write_text
@@ -612,9 +614,14 @@ def fit_holdout(
 
     name = digest("grid", found.key, space, fixed, class_weights, patience, y, split.name, seed, list(train))
     tuned = tuning.grid(auc, space, keep=keep / f"{split.name}-cnn-{name}.journal")
-    ledger.record("cnn: hyperparameters and epochs", fitted_on=split.development, scored=split.test)
+    # The tune patients are not fitted on, but the grid and the length of training are chosen by them.
+    chosen = ledger.choice("cnn: hyperparameters and epochs", on=split.development)
     fitted = ledger.fit(
-        head(tuned.values, final), pd.DataFrame(index=train), y.loc[train], stage="cnn: head for the hold-out"
+        head(tuned.values, final),
+        pd.DataFrame(index=train),
+        y.loc[train],
+        stage="cnn: head for the hold-out",
+        after=[chosen],
     )
     rows = [
         _rows(ledger.probability(fitted, pd.DataFrame(index=tune)), "final", "train_oof"),
@@ -664,7 +671,7 @@ def fit_nested(
         seed=seed,
         keep=keep / f"{split.name}-ct-{name}.journal",
     )
-    ledger.record("ct: hyperparameters", fitted_on=development, scored=split.test)
+    chosen = ledger.choice("ct: hyperparameters", on=development)
     parts = []
     for fit_ids, judge_ids in split.inner:
         fitted = ledger.fit(
@@ -672,6 +679,7 @@ def fit_nested(
             pd.DataFrame(index=fit_ids),
             y.loc[fit_ids],
             stage="ct: out-of-fold head",
+            after=[chosen],
         )
         parts.append(ledger.probability(fitted, pd.DataFrame(index=judge_ids)))
     raw = pd.concat(parts).loc[development]
@@ -680,19 +688,20 @@ def fit_nested(
         pd.DataFrame(index=development),
         y.loc[development],
         stage="ct: refitted head",
+        after=[chosen],
     )
     raw_test = ledger.probability(refit, pd.DataFrame(index=split.test))
     calibrated = []
     for _, judge_ids in split.inner:
         others = development.difference(judge_ids)
-        scale = ledger.fit(platt(), _logit(raw.loc[others]), y.loc[others], stage="ct: Platt, out of fold")
-        calibrated.append(ledger.probability(scale, _logit(raw.loc[judge_ids])))
-    scale = ledger.fit(platt(), _logit(raw), y.loc[development], stage="ct: Platt for the test patients")
+        scale = ledger.fit(platt(), raw.loc[others].to_frame(), y.loc[others], stage="ct: Platt, out of fold")
+        calibrated.append(ledger.probability(scale, raw.loc[judge_ids].to_frame()))
+    scale = ledger.fit(platt(), raw.to_frame(), y.loc[development], stage="ct: Platt for the test patients")
     rows = [
         _rows(raw, "before_platt", "train_oof"),
         _rows(raw_test, "before_platt", "test"),
         _rows(pd.concat(calibrated).loc[development], "final", "train_oof"),
-        _rows(ledger.probability(scale, _logit(raw_test)), "final", "test"),
+        _rows(ledger.probability(scale, raw_test.to_frame()), "final", "test"),
     ]
     return CnnScores(tuned, refit.estimator, pd.concat(rows, ignore_index=True))
 
@@ -735,14 +744,14 @@ def score_rows(result: CnnScores, y: pd.Series, split: Split, *, outcome: str) -
     return rows[["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome", "stage"]]
 
 
-def platt() -> LogisticRegression:
+def platt() -> Pipeline:
     """Return Platt scaling: logistic regression, all but unpenalised, on the logit of a probability."""
-    return LogisticRegression(C=1e6)
+    return make_pipeline(FunctionTransformer(_logit), LogisticRegression(C=1e6))
 
 
-def _logit(probability: pd.Series) -> pd.DataFrame:
-    p = probability.clip(1e-6, 1 - 1e-6)
-    return pd.DataFrame({"logit": np.log(p / (1 - p))}, index=probability.index)
+def _logit(probability: pd.DataFrame) -> np.ndarray:
+    p = probability.to_numpy().clip(1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))
 
 
 def _rows(score: pd.Series, stage: str, role: str) -> pd.DataFrame:

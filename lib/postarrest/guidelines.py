@@ -51,15 +51,21 @@ def leakage(here: Here) -> Body | None:
     if not here.table("leakage").is_file():
         return None
     counted = pd.read_csv(here.table("leakage"))
+    if counted.empty:
+        return None
+    test = counted["scored"] == "test"
     # The page is a summary of tables that stand where the models are fitted, so it has no number of its own.
     shown = table_html(counted)
     return _page(
         "leakage.md.j2",
         name="leakage",
-        n_in_both=int(counted["n_in_both"].sum()),
+        n_in_both=int(counted["n_in_both"].sum() + counted.loc[test, "n_indirect"].sum()),
         stages=len(counted),
         runs=counted["run"].nunique(),
         n_scored=int(counted["n_scored"].sum()),
+        n_test=int(counted.loc[test, "n_scored"].sum()),
+        n_training=int(counted.loc[~test, "n_scored"].sum()),
+        n_indirect=int(counted.loc[~test, "n_indirect"].sum()),
         table=_figure("leakage-all", "Every stage of every run (tables/leakage.csv).", shown),
     )
 

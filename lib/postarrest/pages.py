@@ -138,7 +138,8 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     here = Here(name, save_to="report", root=root)
     expected = runs(study)
     notebooks = _read_notebooks(here, expected)
-    join_tables(here, [r.part for r in expected if r.part])
+    # Thresholds are chosen in the evaluation, which adds their rows to the table of leakage.
+    join_tables(here, [*(r.part for r in expected if r.part), "thresholds"])
     numbers = join_numbers(here, expected)
 
     bodies = _convert(notebooks)

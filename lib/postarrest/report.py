@@ -75,7 +75,16 @@ class Page:
     def _stem(self) -> str:
         return f"{self.notebook}-{self.part}" if self.part else self.notebook
 
-    def table(self, data: pd.DataFrame, *, name: str, caption: str, note: str = "", digits: int = 2) -> None:
+    def table(
+        self,
+        data: pd.DataFrame,
+        *,
+        name: str,
+        caption: str,
+        note: str = "",
+        digits: int = 2,
+        part: str = "",
+    ) -> None:
         """Show a table and keep it as ``tables/<name>.csv``.
 
         Parameters
@@ -90,9 +99,12 @@ class Page:
             How to read it.
         digits : int
             Decimals of real numbers as shown; the CSV keeps all.
+        part : str
+            Name of these rows in a table that several notebooks contribute to; otherwise this run's own part.
         """
         # A notebook that runs once a fold leaves its part beside the others'; `postarrest.pages` joins them.
-        place = self.here.part(name, self.part) if self.part else self.here.table(name)
+        part = part or self.part
+        place = self.here.part(name, part) if part else self.here.table(name)
         write_text(place, data.to_csv(index=False, lineterminator="\n"))
         label = f"cap-{self._id(name)}"
         display(

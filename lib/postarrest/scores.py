@@ -5,8 +5,9 @@ Columns: ``patient_id, y_good`` (0 or 1), ``model, kind`` (``probability`` or ``
 outcome. Two more may stand in it: ``outcome`` (which label ``y_good`` is; ``standard`` where the column is
 absent) and ``stage`` (``before_platt`` or ``final``; ``final`` where absent).
 
-``test`` rows are scores of patients whom no part of the model has seen. ``train_oof`` rows are out-of-sample
-scores of the training side of the same fold; thresholds are chosen on them. Where the folds' test patients
+``test`` rows are scores of patients whom no part of the model has seen. ``train_oof`` rows are scores of the
+training side of the same fold by models that were not fitted on these patients, though settings may have been
+chosen by them; thresholds are chosen on them. Where the folds' test patients
 are disjoint they are one cross-validation and are pooled; where a patient is tested in several folds these
 are repeated hold-out splits, and the first is the main result.
 """

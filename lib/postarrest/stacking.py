@@ -158,7 +158,7 @@ def fit_stack(
         seed=seed,
         keep=keep / f"{split.name}-ensemble-{name}.journal",
     )
-    ledger.record("ensemble: hyperparameters", fitted_on=development, scored=split.test)
+    chosen = ledger.choice("ensemble: hyperparameters", on=development)
     rows = []
     n = n_quantiles(split)
     variants = {
@@ -168,6 +168,7 @@ def fit_stack(
     }
     final = None
     for (model, stage), (platt, stack) in variants.items():
+        after = [chosen] if model == "ensemble" else []
         words = f"{model}{'' if platt or model != 'ensemble' else ' before Platt'}"
         for fit_ids, judge_ids in split.inner:
             fitted = ledger.fit(
@@ -175,6 +176,7 @@ def fit_stack(
                 meta.loc[fit_ids],
                 y.loc[fit_ids],
                 stage=f"{words}: out-of-fold stack",
+                after=after,
             )
             rows.append(_rows(ledger.probability(fitted, meta.loc[judge_ids]), model, stage, "train_oof"))
         fitted = ledger.fit(
@@ -182,6 +184,7 @@ def fit_stack(
             meta,
             y_dev,
             stage=f"{words}: stack for the test patients",
+            after=after,
         )
         rows.append(_rows(ledger.probability(fitted, meta_test.loc[split.test]), model, stage, "test"))
         if (model, stage) == ("ensemble", "final"):
@@ -314,6 +317,7 @@ def fit_bases(
     spaces: Mapping[str, Space],
     keep: Path,
     cnn_scores: Path,
+    cnn_lineage: Path,
     ledger: Ledger,
 ) -> Bases:
     """Fit every base model that a study declares, and take the CNN's scores from its table.
@@ -326,12 +330,15 @@ def fit_bases(
         Patients with their predictors.
     cnn_scores : pathlib.Path
         Scores table of the CNN in this fold; read where a model's algorithm is ``cnn``.
+    cnn_lineage : pathlib.Path
+        Whom the makers of these scores had seen, as notebook 03's ledger kept it.
     y, split, trials, seed, spaces, keep, ledger
         As for :func:`postarrest.tabular.fit_base`.
     """
     out_of_fold, test, chosen, rows, histories = {}, {}, [], [], {}
     for model in models:
         if model.algorithm == "cnn":
+            ledger.adopt(cnn_lineage)
             out_of_fold[model.name], test[model.name] = _kept_scores(cnn_scores, split)
             continue
         base = fit_base(

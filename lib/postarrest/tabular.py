@@ -269,7 +269,7 @@ def fit_base(
     # The first of equals, in the order of SPACES.
     algorithm = max(tuned, key=lambda a: tuned[a].auc)
     values = tuned[algorithm].values
-    ledger.record(f"{model.name}: hyperparameters", fitted_on=split.development, scored=split.test)
+    chosen = ledger.choice(f"{model.name}: hyperparameters", on=split.development)
     parts = []
     for fit_ids, judge_ids in split.inner:
         fitted = ledger.fit(
@@ -277,6 +277,7 @@ def fit_base(
             x.loc[fit_ids],
             y.loc[fit_ids],
             stage=f"{model.name}: out-of-fold model",
+            after=[chosen],
         )
         parts.append(ledger.probability(fitted, x.loc[judge_ids]))
     development = split.development
@@ -285,6 +286,7 @@ def fit_base(
         x.loc[development],
         y.loc[development],
         stage=f"{model.name}: refitted model",
+        after=[chosen],
     )
     test = ledger.probability(refit, x.loc[split.test])
     return BaseScores(algorithm, tuned, pd.concat(parts).loc[development], test)
