@@ -151,41 +151,51 @@ page.figure(
 # %% [markdown]
 # ## Where does it look?
 #
-# Grad-CAM: the parts of the last convolution whose activity raises the predicted chance of a good outcome. Maps
-# of different patients share one scale. Single patients first, then means by true and predicted outcome over
-# the mean slice of the group; "predicted good" is a score at or above Youden's threshold on the training side.
+# Grad-CAM: the parts of the last convolution whose activity speaks for the class that was predicted. Maps of
+# different patients share one scale. Single patients first, then means by true outcome, and by true and predicted
+# outcome, over the mean slice of the group; for these, heads are brought onto a common ellipse, so that the same
+# places of different heads lie on each other. "Predicted good" is a score at or above Youden's threshold on the
+# training side.
 
 # %%
 model = finetune.whole_model(network, result.head)
 model.save(here.out(f"models/03_cnn_{split}-{outcome_label}.keras"))
 test_images = cnn.images(here, this.test)
-cams = gradcam.maps(model, network, test_images)
+signed = gradcam.maps(model, network, test_images)
 truth = y[this.test].to_numpy()
 probability = result.head.predict_proba(pd.DataFrame(index=this.test))[:, 1]
 trained = result.scores[result.scores["role"].eq("train_oof")]
 trained = trained[trained["stage"].eq(trained["stage"].iloc[0])]
 cut = thresholds.choose(y[trained["patient_id"]], trained["score"], "Youden").threshold
+predicted_good = probability >= cut
+cams = gradcam.for_class(signed, predicted_good, network)
 first = np.argsort(-probability)[
     [i * (len(truth) - 1) // max(shown_patients - 1, 1) for i in range(shown_patients)]
 ]
 page.figure(
     draw.attention(
-        test_images[0],
+        test_images[first],
         cams[first],
-        [f"{'good' if truth[i] else 'poor'} outcome\nscore {probability[i]:.2f}" for i in first],
-        images=test_images[first],
+        [
+            f"{'good' if truth[i] else 'poor'} outcome, predicted\n"
+            f"{'good' if predicted_good[i] else 'poor'} (score {probability[i]:.2f})"
+            for i in first
+        ],
+        columns=max(len(first), 1),
     ),
     name="gradcam_patients",
-    caption="Grad-CAM of single test patients, from the highest score to the lowest.",
-    alt="Head CT slices with the regions that speak for a good outcome marked by colour and contours.",
+    caption=f"Grad-CAM of {len(first)} single test patients, from the highest score to the lowest: what speaks for the "
+    "predicted outcome.",
+    alt="Head CT slices with the regions that speak for the predicted outcome marked by colour and contours.",
 )
 
 # %%
-titles, mean_maps, mean_slices = gradcam.group_means(cams, test_images, truth, probability >= cut)
+titles, mean_maps, mean_slices = gradcam.group_means(cams, test_images, truth, predicted_good)
 page.figure(
-    draw.attention(mean_slices[0], mean_maps, titles, images=mean_slices),
+    draw.attention(mean_slices, mean_maps, titles, columns=3),
     name="gradcam_groups",
-    caption="Mean Grad-CAM of the test patients by true and predicted outcome, over the group's mean slice.",
+    caption=f"Mean Grad-CAM of the {len(truth)} test patients for the predicted outcome, by true outcome and by true and "
+    "predicted outcome, over the group's mean slice; heads aligned.",
     alt="Mean head CT slices of the groups with the mean regions of attention marked by colour and contours.",
 )
 
@@ -211,17 +221,22 @@ page.figure(
 
 # %% [markdown]
 # Does the map depend on what the network learned? With the same weights shuffled within each layer it should
-# become another map (Adebayo 2018).
+# become another map (Adebayo 2018). Maps are compared before the method sets their negative parts to 0.
 
 # %%
-some = np.arange(min(8, len(truth)))
-shuffled = gradcam.maps(gradcam.randomised(model, seed=seed), network, test_images[some])
-agreement = gradcam.agreement_with(cams[some], shuffled)
+shuffled = gradcam.maps(gradcam.randomised(model, seed=seed), network, test_images)
+agreement = gradcam.agreement_with(signed, shuffled)
 page.text(
-    "Sanity check in {n_checked} patients: the Spearman correlation of the maps with those of the shuffled "
-    "network is {correlation} on average (1 would mean that the weights do not matter).",
+    "Sanity check: the Spearman correlation of a map with that of the shuffled network is {correlation} in the mean "
+    "of {n_checked} of {n_test} test patients, and {size} regardless of sign (1 would mean that the weights do not "
+    "matter). In {n_flat} patients a map is the same everywhere, so that it can't be compared; in {n_blank} nothing "
+    "in the slice speaks for the predicted outcome.",
+    correlation=gradcam.mean_with_interval(agreement),
+    size=gradcam.mean_with_interval(np.abs(agreement)),
     n_checked=int(np.isfinite(agreement).sum()),
-    correlation=float(np.nanmean(agreement)) if np.isfinite(agreement).any() else float("nan"),
+    n_test=len(agreement),
+    n_flat=int(np.isnan(agreement).sum()),
+    n_blank=int((cams.max(axis=(1, 2)) == 0).sum()),
 )
 
 # %% [markdown]

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from postarrest import cnn, finetune, gradcam, splits
+from postarrest import alignment, cnn, finetune, gradcam, splits
 from postarrest.leakage import Ledger
 from postarrest.study import Here
 
@@ -171,9 +173,7 @@ def test_grad_cam_is_that_of_its_definition(here, result):
 
     model = cnn.whole_model(network(), result.head)
     image = cnn.images(here, result.head.features.patients[:1])
-    cam = gradcam.maps(model, network(), image)[0]
-    assert cam.shape == (256, 256)
-    assert (cam >= 0).all()
+    signed = gradcam.maps(model, network(), image)
     base = keras.Model(model.input, model.get_layer("conv5_block3_out").output)
     activation = base.predict(image[..., None].astype(np.float32), verbose=0)[0].astype(np.float64)
     head = result.head
@@ -189,11 +189,71 @@ def test_grad_cam_is_that_of_its_definition(here, result):
     gradient = np.array(
         [(logit(pooled + step * e) - logit(pooled - step * e)) / (2 * step) for e in np.eye(2048)]
     )
-    expected = np.maximum((activation * gradient).sum(axis=-1), 0) / (
-        activation.shape[0] * activation.shape[1]
-    )
-    resized = np.asarray(keras.ops.image.resize(expected[..., None].astype(np.float32), (256, 256)))[..., 0]
-    np.testing.assert_allclose(cam, resized, atol=1e-3 * max(expected.max(), 1e-6))
+    expected = (activation * gradient).sum(axis=-1) / (activation.shape[0] * activation.shape[1])
+    np.testing.assert_allclose(signed[0], expected, atol=1e-3 * np.abs(expected).max())
+    # The positive part speaks for a good outcome, the other for a poor one; laid over the slice.
+    for good, towards in ((True, expected), (False, -expected)):
+        cam = gradcam.for_class(signed, np.array([good]), network())[0]
+        part = np.maximum(towards, 0).astype(np.float32)[..., None]
+        resized = np.asarray(keras.ops.image.resize(part, (256, 256)))[..., 0]
+        np.testing.assert_allclose(cam, resized, atol=1e-3 * np.abs(expected).max())
+
+
+def test_grad_cam_is_blank_where_the_image_was_cut_away():
+    cam = gradcam.for_class(np.ones((1, 7, 7), np.float32), np.array([True]), network(fit_image="crop"))[0]
+    assert (cam[16:240, 16:240] == 1).all()
+    assert cam.sum() == 224**2
+
+
+def test_group_means_are_in_register():
+    """The same head, moved, turned and of another size: its marked place stays in one place."""
+    rows, columns = np.mgrid[:256, :256]
+
+    def head(row, column, size, turn):
+        r, c = (rows - row) / size, (columns - column) / size
+        r, c = r * np.cos(turn) + c * np.sin(turn), c * np.cos(turn) - r * np.sin(turn)
+        return (r**2 / 90**2 + c**2 / 70**2 < 1) * 200.0, np.exp(-((r - 40) ** 2 + (c + 20) ** 2) / 50)
+
+    views = [head(120, 130, 1.0, 0.0), head(135, 120, 0.85, 0.2), head(128, 128, 1.15, -0.15)] * 2
+    images, marks = np.stack([v[0] for v in views]), np.stack([v[1] for v in views]).astype(np.float32)
+    y = np.array([1, 1, 1, 0, 0, 0])
+    titles, means, slices = gradcam.group_means(marks, images, y, y == 1)
+    assert titles == [
+        "good outcome\n(n = 3)",
+        "good, predicted good\n(n = 3)",
+        "poor outcome\n(n = 3)",
+        "poor, predicted poor\n(n = 3)",
+    ]
+    for mean in means:
+        # The three peaks lie on each other; as they came, they lie apart.
+        assert mean.max() > 0.95
+    assert marks[:3].mean(axis=0).max() < 0.6
+    assert slices.shape == means.shape
+
+
+def test_a_slice_without_a_head_stays_as_it_is():
+    blank = np.zeros((1, 64, 64))
+    heads = [alignment.outline(image) for image in blank]
+    onto = alignment.common(heads, shape=(64, 64))
+    assert heads == [None]
+    np.testing.assert_array_equal(alignment.aligned(blank + 3, heads, onto), blank + 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    row=st.floats(100, 156),
+    column=st.floats(100, 156),
+    size=st.floats(0.7, 1.1),
+    turn=st.floats(-0.6, 0.6),
+)
+def test_an_ellipse_is_found_wherever_it_lies(row, column, size, turn):
+    rows, columns = np.mgrid[:256, :256]
+    r, c = rows - row, columns - column
+    down, right = r * np.cos(turn) + c * np.sin(turn), c * np.cos(turn) - r * np.sin(turn)
+    found = alignment.outline((down / 90 / size) ** 2 + (right / 70 / size) ** 2 < 1)
+    assert found.centre == pytest.approx([row, column], abs=0.5)
+    assert [found.long_axis, found.short_axis] == pytest.approx([90 * size, 70 * size], abs=0.7)
+    assert found.tilt_rad == pytest.approx(turn, abs=0.03)
 
 
 @pytest.mark.parametrize("depth", ["last_block", "all"])
@@ -202,7 +262,8 @@ def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(
 ):
     fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 16}
     final = finetune.final(here, found, network(), depth=depth, fine=fine)
-    space = {"learning_rate": {"choices": [0.01]}}
+    # The head is left where it began, so that the deeper part has something to gain.
+    space = {"learning_rate": {"choices": [1e-7]}}
     fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
     tuned = holdout(found, y, divided, tmp_path, space=space, fixed=fixed, final=final)
     before = cnn.backbone(network())
@@ -219,12 +280,41 @@ def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(
     assert "conv5_block3_3_conv" in moved
     assert ("conv1_conv" in moved) == (depth == "all")
     assert not [name for name in moved if name.endswith("_bn")]
+    # One curve: the head's epochs, then those of the fine-tuning.
+    curve = tuned.head.curve_
+    assert curve["part"].tolist() == ["head", "head", "fine-tuning"]
+    assert curve["epoch"].tolist() == [1, 2, 3]
     # The scores are those of the model that is saved, on the slices themselves.
     ids = tuned.head.features.patients[:4]
     images = cnn.images(here, ids).astype(np.float32)[..., None]
     expected = tuned.head.predict_proba(pd.DataFrame(index=ids))[:, 1]
     # Activations are kept in half precision.
     np.testing.assert_allclose(after.predict(images, verbose=0)[:, 0], expected, atol=5e-3)
+
+
+def test_fine_tuning_that_only_makes_it_worse_is_undone(here, found, y, divided, tmp_path):
+    """So large a step spoils the network; what stays is where it started, and the curve says so."""
+    fine = {"learning_rate": 0.001, "epochs": 1, "batch_size": 16}
+    final = finetune.final(here, found, network(), depth="last_block", fine=fine)
+    space = {"learning_rate": {"choices": [0.01]}}
+    fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
+    arguments = {"space": space, "fixed": fixed}
+    alone = holdout(found, y, divided, tmp_path / "head", **arguments)
+    tuned = holdout(found, y, divided, tmp_path / "deep", **arguments, final=final)
+    curve = tuned.head.curve_
+    assert curve["tune_loss"].iloc[-1] > curve["tune_loss"].iloc[:-1].min()
+    assert tuned.head.best_epoch_ == alone.head.best_epoch_
+    # Activations are kept in half precision.
+    np.testing.assert_allclose(tuned.scores["score"], alone.scores["score"], atol=5e-3)
+
+
+def test_fine_tuning_that_diverges_is_told(here, found, y, divided, tmp_path):
+    fine = {"learning_rate": 0.5, "epochs": 9, "batch_size": 16}
+    final = finetune.final(here, found, network(), depth="last_block", fine=fine)
+    fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
+    space = {"learning_rate": {"choices": [0.01]}}
+    with pytest.raises(cnn.NetworkError, match="fine_tuning: found weights that are not finite"):
+        holdout(found, y, divided, tmp_path, space=space, fixed=fixed, final=final)
 
 
 def test_unknown_depth_is_told(here, found):
@@ -237,7 +327,9 @@ def test_shuffled_weights_give_other_maps(here, result):
     images = cnn.images(here, result.head.features.patients[:2])
     before = gradcam.maps(model, network(), images)
     after = gradcam.maps(gradcam.randomised(model, seed=1), network(), images)
-    assert (np.nan_to_num(gradcam.agreement_with(before, after)) < 0.9).all()
+    agreement = gradcam.agreement_with(before, after)
+    assert np.isfinite(agreement).all()
+    assert (np.abs(agreement) < 0.9).all()
 
 
 def test_real_imagenet_weights_name_their_source(shared):

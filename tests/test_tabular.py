@@ -110,9 +110,9 @@ def test_ohca_score_has_a_floor_for_no_flow():
     assert score.iloc[0] == score.iloc[1]
 
 
-@pytest.mark.parametrize("predictor", ["cpc", "y_good_standard", "y_*"])
+@pytest.mark.parametrize("predictor", ["cpc", "arrest_to_death_days", "y_good_standard", "y_*"])
 def test_the_outcome_is_no_predictor(patients, predictor):
-    cohort = patients.assign(cpc=1, y_good_standard=patients["y_good"])
+    cohort = patients.assign(cpc=1, arrest_to_death_days=3.0, y_good_standard=patients["y_good"])
     model = tabular.BaseModel("cheat", "logistic", ("lactate_mmol_l", predictor))
     with pytest.raises(tabular.ModelError, match="is part of the outcome"):
         tabular.predictors_of(model, cohort)

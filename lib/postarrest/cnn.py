@@ -451,14 +451,10 @@ class Head:
             order = rng.permutation(len(y))
             variant = rng.integers(variants.shape[1], size=len(y))
             loss = trainer.epoch(variants[order, variant], y[order], weight[order])
-            row = {"epoch": epoch, "train_loss": loss}
+            row = {"part": "head", "epoch": epoch, "train_loss": loss}
             if self.watch is not None:
                 self.weights_ = trainer.weights()
-                watched = self.predict_proba(pd.DataFrame(index=self.watch[0]))[:, 1]
-                row |= {
-                    "tune_loss": float(log_loss(self.watch[1], watched, labels=[0, 1])),
-                    "tune_auc": float(roc_auc_score(self.watch[1], watched)),
-                }
+                row |= self.watched()
                 if row["tune_loss"] < best:
                     best, best_weights = row["tune_loss"], self.weights_
             curve.append(row)
@@ -471,6 +467,15 @@ class Head:
         )
         self.classes_ = np.array([0, 1])
         return self
+
+    def watched(self) -> dict[str, float]:
+        """Return loss and ROC-AUC in the patients who are watched, as training stands."""
+        ids, y = self.watch
+        probability = self.predict_proba(pd.DataFrame(index=ids))[:, 1]
+        return {
+            "tune_loss": float(log_loss(y, probability, labels=[0, 1])),
+            "tune_auc": float(roc_auc_score(y, probability)),
+        }
 
     def predict_proba(self, x: pd.DataFrame) -> np.ndarray:
         """Return the probabilities of a poor and of a good outcome, shape (n, 2)."""

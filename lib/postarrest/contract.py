@@ -426,6 +426,15 @@ PATIENTS = pa.DataFrameSchema(
             "The patient died of an intracranial cause (for the revised outcome label); blank for survivors.",
             part="revised outcome",
         ),
+        "arrest_to_death_days": _number(
+            "Arrest to death, 0 for the day of the arrest; blank for survivors. Shown, in aggregate, of the "
+            "patients whom the revised label counts as good.",
+            unit="days",
+            low=0,
+            high=3650,
+            plausible=(0, 365),
+            part="revised outcome",
+        ),
         "ct_slice": _number(
             "Which slice of a series to use, counted from 0 at the caudal end.",
             unit="",

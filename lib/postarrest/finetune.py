@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss, roc_auc_score
 
 from postarrest import cnn
 from postarrest.cnn import Features, Head, Network
@@ -102,7 +101,13 @@ class FineTuned(Head):
     fine: Mapping[str, Any] = field(default_factory=dict)
 
     def fit(self, x: pd.DataFrame, y: np.ndarray) -> "FineTuned":
-        """Train the head on frozen features, then the deeper part with it."""
+        """Train the head on frozen features, then the deeper part with it.
+
+        Raises
+        ------
+        postarrest.cnn.NetworkError
+            If training diverges.
+        """
         super().fit(x, y)
         import keras
 
@@ -118,34 +123,43 @@ class FineTuned(Head):
             optimizer=keras.optimizers.Adam(float(self.fine["learning_rate"])), loss="binary_crossentropy"
         )
         rng = np.random.default_rng(self.seed)
-        curve, best, best_weights = [], np.inf, None
-        for epoch in range(1, int(self.fine["epochs"]) + 1):
+        of_head, kept_epoch = self.curve_, self.best_epoch_
+        # Where it starts is a candidate too: training further may only make it worse.
+        best, best_weights, since = np.inf, None, 0
+        if self.watch is not None:
+            best, best_weights = self.watched()["tune_loss"], self._part.get_weights()
+        curve = []
+        for epoch in range(len(of_head) + 1, len(of_head) + int(self.fine["epochs"]) + 1):
             order = rng.permutation(len(y))
             variant = rng.integers(self.given.variants.shape[1], size=len(y))
-            losses = []
             size = int(self.fine["batch_size"])
+            # Keras gives the mean over the batches since it was last reset.
+            self._part.reset_metrics()
             for start in range(0, len(y), size):
                 of_batch = order[start : start + size]
                 batch = self.given.variants[rows[of_batch], variant[of_batch]].astype(np.float32)
                 loss = self._part.train_on_batch(batch, y[of_batch], sample_weight=weight[of_batch])
-                losses.append(float(loss))
-            row = {"epoch": epoch, "train_loss": float(np.mean(losses))}
-            if self.watch is not None:
-                watched = self.predict_proba(pd.DataFrame(index=self.watch[0]))[:, 1]
-                row |= {
-                    "tune_loss": float(log_loss(self.watch[1], watched, labels=[0, 1])),
-                    "tune_auc": float(roc_auc_score(self.watch[1], watched)),
-                }
+            if not all(np.isfinite(w).all() for w in self._part.get_weights()):
+                raise cnn.NetworkError(
+                    f"fine_tuning: found weights that are not finite after epoch {epoch - len(of_head)}; "
+                    f"the learning rate ({self.fine['learning_rate']}) is too large."
+                )
+            row = {"part": "fine-tuning", "epoch": epoch, "train_loss": float(loss)}
+            if self.watch is None:
+                kept_epoch = epoch
+            else:
+                row |= self.watched()
+                since += 1
                 if row["tune_loss"] < best:
                     best, best_weights = row["tune_loss"], self._part.get_weights()
+                    kept_epoch, since = epoch, 0
             curve.append(row)
-            if self.watch is not None and epoch - np.argmin([r["tune_loss"] for r in curve]) > self.patience:
+            if since > self.patience:
                 break
         if best_weights is not None:
             self._part.set_weights(best_weights)
-        self.curve_ = pd.DataFrame(curve)
-        watched_column = "tune_loss" if self.watch is not None else None
-        self.best_epoch_ = int(self.curve_[watched_column].idxmin()) + 1 if watched_column else len(curve)
+        self.curve_ = pd.concat([of_head, pd.DataFrame(curve)], ignore_index=True)
+        self.best_epoch_ = kept_epoch
         return self
 
     def _trained_part(self, keras: Any) -> Any:

@@ -16,13 +16,15 @@ from PIL import Image
 from scipy.stats import spearmanr
 from scipy.stats import t as student_t
 
+from postarrest import alignment
 from postarrest.cnn import NETWORKS, Network
+from postarrest.estimate import Estimate
 
 TISSUES = ("outside the brain", "white matter", "cortex", "deep nuclei", "cerebrospinal fluid")
 
 
-def maps(model: Any, network: Network, images: np.ndarray, *, towards_good: bool = True) -> np.ndarray:
-    """Return Grad-CAM maps at the last convolution, laid over the 256 x 256 slices.
+def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
+    """Return signed Grad-CAM maps at the last convolution: what speaks for a good outcome, and what against.
 
     Parameters
     ----------
@@ -32,14 +34,14 @@ def maps(model: Any, network: Network, images: np.ndarray, *, towards_good: bool
         Its settings (last convolution, crop or resize).
     images : numpy.ndarray of shape (n, 256, 256)
         Slices.
-    towards_good : bool
-        Maps of what speaks for a good outcome, or for a poor one.
 
     Returns
     -------
-    numpy.ndarray of shape (n, 256, 256), float32
-        Not below 0; not scaled, so that maps of patients can be averaged and compared. 0 where the network
-        did not look because the image was cropped.
+    numpy.ndarray of shape (n, rows, columns), float32
+        Activations weighted by the mean gradient of the logit, before the ReLU of the method: its positive
+        part is Grad-CAM for a good outcome and its negative part, turned, that for a poor one, because the
+        logit of a poor outcome is that of a good one times -1. See :func:`for_class`. Not scaled, so that
+        maps of patients can be averaged and compared.
     """
     import keras
     import tensorflow as tf
@@ -59,23 +61,39 @@ def maps(model: Any, network: Network, images: np.ndarray, *, towards_good: bool
             for layer in tail:
                 hidden = layer(hidden)
             # The logit: a sigmoid's gradient vanishes where the network is sure.
-            logit = tf.matmul(hidden, top.kernel) + top.bias
-            score = tf.reduce_sum(logit if towards_good else -logit)
+            score = tf.reduce_sum(tf.matmul(hidden, top.kernel) + top.bias)
         weight = tf.reduce_mean(tape.gradient(score, activation), axis=(1, 2), keepdims=True)
-        cam = tf.nn.relu(
-            tf.reduce_sum(tf.cast(weight, tf.float32) * tf.cast(activation, tf.float32), axis=-1)
-        )
-        out.append(_to_slice(cam[..., None], network).numpy()[..., 0])
-    return np.concatenate(out).astype(np.float32)
+        signed = tf.reduce_sum(tf.cast(weight, tf.float32) * tf.cast(activation, tf.float32), axis=-1)
+        out.append(signed.numpy())
+    return np.concatenate(out)
 
 
-def _to_slice(cam: Any, network: Network) -> Any:
+def for_class(signed: np.ndarray, good: np.ndarray, network: Network) -> np.ndarray:
+    """Return Grad-CAM of one class for each patient, laid over the 256 x 256 slices.
+
+    Parameters
+    ----------
+    signed : numpy.ndarray of shape (n, rows, columns)
+        From :func:`maps`.
+    good : numpy.ndarray of bool, shape (n,)
+        Whether the class of each patient is the good outcome.
+    network : Network
+        Its settings: where the image was cropped the network did not look, and the map is 0.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n, 256, 256), float32
+        Not below 0.
+    """
     import tensorflow as tf
 
+    towards = np.where(good[:, None, None], signed, -signed)
+    cam = np.maximum(towards, 0)[..., None]
     if network.fit_image == "resize":
-        return tf.image.resize(cam, (256, 256))
+        return tf.image.resize(cam, (256, 256)).numpy()[..., 0]
     margin = (256 - 224) // 2
-    return tf.image.pad_to_bounding_box(tf.image.resize(cam, (224, 224)), margin, margin, 256, 256)
+    whole = tf.image.pad_to_bounding_box(tf.image.resize(cam, (224, 224)), margin, margin, 256, 256)
+    return whole.numpy()[..., 0]
 
 
 def randomised(model: Any, *, seed: int) -> Any:
@@ -143,7 +161,7 @@ def shares_by_outcome(cams: np.ndarray, tissues: np.ndarray, y_good: np.ndarray)
     Parameters
     ----------
     cams, tissues : numpy.ndarray of shape (n, 256, 256)
-        Maps and labels of the same patients.
+        Maps of :func:`for_class` and labels of the same patients.
     y_good : numpy.ndarray of shape (n,)
         1 where the outcome is good.
 
@@ -163,37 +181,88 @@ def shares_by_outcome(cams: np.ndarray, tissues: np.ndarray, y_good: np.ndarray)
                 values = values[np.isfinite(values)]
                 if len(values) < 2:
                     continue
-                half = student_t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-                mean = values.mean()
-                rows.append((tissue, outcome, len(values), mean, mean - half, mean + half, area[t]))
+                mean = mean_with_interval(values)
+                rows.append((tissue, outcome, len(values), mean.value, mean.lower, mean.upper, area[t]))
     return pd.DataFrame(rows, columns=["tissue", "outcome", "n", "share", "lower", "upper", "area"])
 
 
 def group_means(
     cams: np.ndarray, images: np.ndarray, y_good: np.ndarray, predicted_good: np.ndarray
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return mean maps and mean slices by true and predicted outcome; empty groups are left out.
+    """Return mean maps and mean slices, in register, by true outcome and by true and predicted outcome.
+
+    Heads are brought onto a common ellipse first (:mod:`postarrest.alignment`). Empty groups are left out.
+
+    Parameters
+    ----------
+    cams, images : numpy.ndarray of shape (n, 256, 256)
+        Maps and slices of the same patients.
+    y_good : numpy.ndarray of shape (n,)
+        1 where the outcome is good.
+    predicted_good : numpy.ndarray of bool, shape (n,)
+        Whether it was predicted to be.
 
     Returns
     -------
     (list of str, numpy.ndarray of shape (g, 256, 256), numpy.ndarray of shape (g, 256, 256))
         Titles with the groups' sizes, maps, slices.
     """
+    heads = [alignment.outline(image) for image in images]
+    onto = alignment.common(heads, shape=images.shape[1:])
+    cams, images = alignment.aligned(cams, heads, onto), alignment.aligned(images, heads, onto)
     titles, maps_, slices = [], [], []
     for truth, true in (("good", y_good == 1), ("poor", y_good == 0)):
-        for prediction, called in (("good", predicted_good), ("poor", ~predicted_good)):
-            group = true & called
+        groups = {
+            f"{truth} outcome": true,
+            f"{truth}, predicted good": true & predicted_good,
+            f"{truth}, predicted poor": true & ~predicted_good,
+        }
+        for title, group in groups.items():
             if group.any():
-                titles.append(f"{truth}, predicted {prediction}\n(n = {int(group.sum())})")
+                titles.append(f"{title}\n(n = {int(group.sum())})")
                 maps_.append(cams[group].mean(axis=0))
                 slices.append(images[group].mean(axis=0))
     return titles, np.stack(maps_), np.stack(slices)
 
 
-def agreement_with(cams: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the Spearman correlation of two maps of each patient, pixel by pixel; NaN where one is flat."""
+def agreement_with(signed: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the Spearman correlation of two signed maps of each patient, place by place.
+
+    Before the ReLU, because what it leaves of a map may be nothing, and two such maps would agree.
+
+    Parameters
+    ----------
+    signed, others : numpy.ndarray of shape (n, rows, columns)
+        From :func:`maps`.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n,)
+        NaN where a map is the same everywhere.
+
+    Examples
+    --------
+    >>> up = np.arange(9.0).reshape(1, 3, 3)
+    >>> agreement_with(np.concatenate([up, up, up]), np.concatenate([2 * up, -up, 0 * up])).tolist()
+    [1.0, -1.0, nan]
+    """
     found = []
-    for cam, other in zip(cams, others, strict=True):
+    for cam, other in zip(signed, others, strict=True):
         flat = np.ptp(cam) == 0 or np.ptp(other) == 0
         found.append(np.nan if flat else spearmanr(cam.ravel(), other.ravel()).statistic)
     return np.array(found)
+
+
+def mean_with_interval(values: np.ndarray) -> Estimate:
+    """Return the mean of a measure over patients with its 95 % t interval; NaN are left out.
+
+    Examples
+    --------
+    >>> print(mean_with_interval(np.array([0.1, 0.2, 0.3, float("nan")])))
+    0.20 (95 % CI -0.05 to 0.45)
+    """
+    known = values[np.isfinite(values)]
+    if len(known) < 2:
+        return Estimate(float(known.mean()) if len(known) else float("nan"))
+    half = student_t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known))
+    return Estimate(float(known.mean()), float(known.mean() - half), float(known.mean() + half))

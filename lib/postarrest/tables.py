@@ -289,7 +289,7 @@ def relabelled(
     -------
     pandas.DataFrame
         ``characteristic, level, value``: their number, their causes of arrest, and the medians (quartiles) of
-        the times. Nothing is told of a single patient.
+        the times, that of death among them. Nothing is told of a single patient.
 
     Raises
     ------
@@ -314,11 +314,12 @@ def relabelled(
             {"characteristic": names["cause"], "level": _LEVELS.get(level, level), "value": text}
             for level, (text,) in zip(causes.index, shown, strict=True)
         ]
-    times = {
-        names.get(c, c): group[c] for c in ("no_flow_min", "low_flow_min", "rosc_to_ct_min") if c in group
-    }
+    columns = ("no_flow_min", "low_flow_min", "rosc_to_ct_min")
+    times = {names.get(c, c): group[c] for c in columns if c in group}
     if {"no_flow_min", "low_flow_min"} <= set(group):
         times["Arrest to circulation, min"] = group["no_flow_min"] + group["low_flow_min"]
+    if "arrest_to_death_days" in group:
+        times["Arrest to death, days"] = group["arrest_to_death_days"]
     for name, values in times.items():
         known = values.dropna()
         if len(known) >= max(mask_below, 2):

@@ -43,7 +43,7 @@ SPACES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 # What the outcome labels are made of.
-_OUTCOME = ("cpc", "awake_after_ct", "death_cause_intracranial")
+_OUTCOME = ("cpc", "awake_after_ct", "death_cause_intracranial", "arrest_to_death_days")
 ALGORITHMS = (*SPACES, "select", "cnn")
 FOREST_TREES = 100
 

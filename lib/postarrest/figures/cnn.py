@@ -41,7 +41,8 @@ def training(curve: pd.DataFrame, best_epoch: int) -> Figure:
     Parameters
     ----------
     curve : pandas.DataFrame
-        ``epoch, train_loss`` and, where tune patients were watched, ``tune_loss``.
+        ``part`` (``head``, then ``fine-tuning``), ``epoch, train_loss`` and, where tune patients were
+        watched, ``tune_loss``.
     best_epoch : int
         The epoch kept.
     """
@@ -60,6 +61,10 @@ def training(curve: pd.DataFrame, best_epoch: int) -> Figure:
                     va="center",
                 )
         ax.axvline(best_epoch, color=GOOD, lw=1, ls=":")
+        of_head = int((curve["part"] == "head").sum())
+        if of_head < len(curve):
+            ax.axvspan(of_head + 0.5, len(curve) + 0.5, color=NEUTRAL, alpha=0.12, lw=0)
+            ax.text(of_head + 0.7, ax.get_ylim()[1], "fine-tuning", va="top", fontsize=6)
         ax.set(xlabel=f"epoch (weights of epoch {best_epoch} are used)", ylabel="mean cross-entropy, nats")
     return fig
 
@@ -85,34 +90,36 @@ def history(searches: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-def attention(
-    image: np.ndarray, cams: np.ndarray, titles: Sequence[str], *, images: np.ndarray | None = None
-) -> Figure:
+def attention(images: np.ndarray, cams: np.ndarray, titles: Sequence[str], *, columns: int) -> Figure:
     """Draw Grad-CAM maps over slices, with one colour scale.
 
     Parameters
     ----------
-    image : numpy.ndarray of shape (256, 256)
-        Slice that maps are laid over where ``images`` is not given.
+    images : numpy.ndarray of shape (n, 256, 256)
+        Slices.
     cams : numpy.ndarray of shape (n, 256, 256)
-        Maps.
+        The map of each.
     titles : sequence of str
         What stands above each.
-    images : numpy.ndarray of shape (n, 256, 256), optional
-        A slice for each map.
+    columns : int
+        Slices in a row.
     """
-    shown = images if images is not None else np.broadcast_to(image, cams.shape)
-    top = max(float(np.nanmax(cams)) if cams.size else 0.0, 1e-9)
+    top = max(float(cams.max()), 1e-9)
+    rows = -(-len(cams) // columns)
     with report_style():
-        fig, axes = plt.subplots(1, len(cams), figsize=(DOUBLE_COLUMN_IN, DOUBLE_COLUMN_IN / len(cams) + 0.5))
-        axes = np.atleast_1d(axes)
-        for ax, slice_, cam, title in zip(axes, shown, cams, titles, strict=True):
+        height = rows * (DOUBLE_COLUMN_IN * 0.9 / columns + 0.35)
+        fig, grid = plt.subplots(rows, columns, figsize=(DOUBLE_COLUMN_IN, height), squeeze=False)
+        axes = grid.ravel()
+        for ax in axes:
+            ax.set_axis_off()
+        for ax, slice_, cam, title in zip(axes, images, cams, titles, strict=False):
             ax.imshow(slice_, cmap="gray", vmin=0, vmax=255)
             drawn = ax.imshow(cam / top, cmap=_HEAT, vmin=0, vmax=1, alpha=np.clip(cam / top, 0, 1) * 0.8)
             # Contours say in a gray print what the colours say on a screen.
-            ax.contour(cam / top, levels=[0.25, 0.5, 0.75], colors="white", linewidths=0.6)
+            levels = [level for level in (0.25, 0.5, 0.75) if cam.min() < level * top < cam.max()]
+            if levels:
+                ax.contour(cam / top, levels=levels, colors="white", linewidths=0.6)
             ax.set_title(title, fontsize=7)
-            ax.set_axis_off()
         bar = fig.colorbar(drawn, ax=axes.tolist(), shrink=0.6, pad=0.01)
         bar.set_label("share of the strongest (contours at 0.25, 0.5, 0.75)", fontsize=6)
         bar.solids.set_alpha(1)

@@ -1,0 +1,122 @@
+"""Heads brought into one frame, so that maps of different patients can be averaged.
+
+Patients lie and are cut a little differently, and heads differ in size. A head is taken as an ellipse: its
+centre, its axes and its tilt are moved onto those of a common one. That is coarse beside a registration to an
+atlas, and enough for maps whose own grain is 32 pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+# Below this ratio of its axes a head has no long axis to turn it by.
+_LEAST_ELONGATION = 1.05
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """A head's outline in its slice.
+
+    Parameters
+    ----------
+    centre : numpy.ndarray of shape (2,)
+        Row and column, pixels.
+    long_axis, short_axis : float
+        Half lengths, pixels.
+    tilt_rad : float
+        Angle of the long axis to the vertical, -pi/2 to pi/2, positive where its lower end lies to the right.
+    """
+
+    centre: np.ndarray
+    long_axis: float
+    short_axis: float
+    tilt_rad: float
+
+    @property
+    def frame(self) -> np.ndarray:
+        """The matrix that turns and stretches the unit circle to the ellipse, shape (2, 2)."""
+        sine, cosine = np.sin(self.tilt_rad), np.cos(self.tilt_rad)
+        return np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([self.long_axis, self.short_axis])
+
+
+def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
+    """Return the ellipse with the moments of a head's filled outline.
+
+    Parameters
+    ----------
+    image : numpy.ndarray of shape (rows, columns)
+        A slice; air is not above ``above``.
+    above : float
+        Gray value.
+
+    Returns
+    -------
+    Ellipse or None
+        None where nothing is brighter than air.
+
+    Examples
+    --------
+    >>> rows, columns = np.mgrid[:256, :256]
+    >>> head = outline((((rows - 120) / 90) ** 2 + ((columns - 130) / 70) ** 2 < 1) * 200)
+    >>> [round(float(v)) for v in (*head.centre, head.long_axis, head.short_axis)]
+    [120, 130, 90, 70]
+    """
+    parts, n = ndimage.label(image > above)
+    if not n:
+        return None
+    largest = 1 + np.argmax(ndimage.sum_labels(parts > 0, parts, range(1, n + 1)))
+    places = np.argwhere(ndimage.binary_fill_holes(parts == largest)).astype(float)
+    centre = places.mean(axis=0)
+    variance, axes = np.linalg.eigh(np.cov(places.T, bias=True))
+    # A filled ellipse has a quarter of the squared half axis as its variance.
+    short, long = np.maximum(2 * np.sqrt(np.maximum(variance, 0)), 1.0)
+    down, right = axes[:, 1] if axes[0, 1] >= 0 else -axes[:, 1]
+    tilt = float(np.arctan2(right, down)) if long / short >= _LEAST_ELONGATION else 0.0
+    return Ellipse(centre, float(long), float(short), tilt)
+
+
+def common(outlines: list[Ellipse | None], *, shape: tuple[int, int]) -> Ellipse:
+    """Return the upright ellipse in the middle of the image with the median axes of those that there are."""
+    found = [one for one in outlines if one is not None]
+    middle = (np.array(shape) - 1) / 2
+    if not found:
+        return Ellipse(middle, 1.0, 1.0, 0.0)
+    long, short = np.median([[one.long_axis, one.short_axis] for one in found], axis=0)
+    return Ellipse(middle, float(long), float(short), 0.0)
+
+
+def aligned(stack: np.ndarray, outlines: list[Ellipse | None], onto: Ellipse) -> np.ndarray:
+    """Move slices, or maps over them, so that each head's ellipse comes to lie on a common one.
+
+    Parameters
+    ----------
+    stack : numpy.ndarray of shape (n, rows, columns)
+        Slices, or anything in register with them.
+    outlines : list of Ellipse or None
+        The head of each; where there is none, the slice stays as it is.
+    onto : Ellipse
+        From :func:`common`.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n, rows, columns), float32
+        Linear interpolation; 0 outside.
+
+    Examples
+    --------
+    >>> rows, columns = np.mgrid[:256, :256]
+    >>> head = (((rows - 110) / 60) ** 2 + ((columns - 140) / 45) ** 2 < 1) * 1.0
+    >>> large = Ellipse(np.array([127.5, 127.5]), 90.0, 67.5, 0.0)
+    >>> round(float(aligned(head[None], [outline(head)], large).sum() / head.sum()), 1)
+    2.3
+    """
+    out = np.empty(stack.shape, dtype=np.float32)
+    for i, (image, own) in enumerate(zip(stack, outlines, strict=True)):
+        if own is None:
+            out[i] = image
+            continue
+        matrix = own.frame @ np.linalg.inv(onto.frame)
+        offset = own.centre - matrix @ onto.centre
+        out[i] = ndimage.affine_transform(image.astype(np.float32), matrix, offset, order=1)
+    return out
