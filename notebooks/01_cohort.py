@@ -141,13 +141,14 @@ page.text(
 
 # %%
 variables = table1_variables or [name for name in tables.NAMES if name in included]
-page.table(
-    tables.table1(included, y_good, variables=variables, mask_below=mask_below),
-    name="table1",
-    caption=f"Characteristics of the {len(included)} patients by outcome (good: {good_means}, {labels[0]} label).",
-    note="Median (lower to upper quartile), or n (% of the patients in whom it is known). Missing: patients. "
-    "shapiro_p: the smaller of both outcomes' Shapiro-Wilk p-values.",
-)
+for label in labels:
+    page.table(
+        tables.table1(included, labelled[f"y_good_{label}"], variables=variables, mask_below=mask_below),
+        name="table1" if label == labels[0] else f"table1_{label}",
+        caption=f"Characteristics of the {len(included)} patients by outcome (good: {good_means}, {label} label).",
+        note="Median (lower to upper quartile), or n (% of the patients in whom it is known). Missing: patients. "
+        "shapiro_p: the smaller of both outcomes' Shapiro-Wilk p-values.",
+    )
 
 # %% [markdown]
 # ## What is missing?

@@ -86,16 +86,17 @@ for label, by_outcome in by_label.items():
     )
 
 # %%
-y_good = cohort[f"y_good_{labels[0]}"]
-page.figure(
-    draw.by_outcome(values, y_good, cut_off=cut_off, mask_below=mask_below),
-    name="gwr_by_outcome",
-    caption=f"Gray-to-white-matter ratios by outcome ({labels[0]} label; {int((1 - y_good).sum())} poor, "
-    f"{int(y_good.sum())} good). Points: patients; boxes: median and quartiles, whiskers to the furthest point "
-    f"within 1.5 interquartile ranges; dotted: cut-off {cut_off:g}.",
-    alt=f"Three pairs of point clouds. The median GWR-AV is {averages['mean'][y_good == 0].median():.3f} in poor "
-    f"and {averages['mean'][y_good == 1].median():.3f} in good outcomes; the clouds overlap.",
-)
+for label in labels:
+    y_good = cohort[f"y_good_{label}"]
+    page.figure(
+        draw.by_outcome(values, y_good, cut_off=cut_off, mask_below=mask_below),
+        name="gwr_by_outcome" if label == labels[0] else f"gwr_by_outcome_{label}",
+        caption=f"Gray-to-white-matter ratios by outcome ({label} label; {int((1 - y_good).sum())} poor, "
+        f"{int(y_good.sum())} good). Points: patients; boxes: median and quartiles, whiskers to the furthest point "
+        f"within 1.5 interquartile ranges; dotted: cut-off {cut_off:g}.",
+        alt=f"Three pairs of point clouds. The median GWR-AV is {averages['mean'][y_good == 0].median():.3f} in poor "
+        f"and {averages['mean'][y_good == 1].median():.3f} in good outcomes; the clouds overlap.",
+    )
 
 # %%
 below = by_label[labels[0]].set_index("measure")["n_below_cutoff"]

@@ -538,3 +538,71 @@ def test_quoted_intervals_are_those_that_covered_best():
     # What the report says of strata.
     brier = summary[summary["statistic"] == "brier"].set_index("interval")["mean_coverage"]
     assert brier["bootstrap BCa, stratified"] < 0.8 < 0.93 < brier["bootstrap BCa, unstratified"]
+
+
+class TestBetweenLabels:
+    def rows(self):
+        return scores.sets(scores.check(holdout_scores()))
+
+    def test_each_label_stands_as_in_the_table_of_performance(self):
+        rows = self.rows()
+        beside = performance.between_labels(rows, n_resamples=300, seed=5)
+        performed = performance.table(performance.resample(rows, n_resamples=300, seed=5))
+        for row in beside.to_dict("records"):
+            for label in ("revised", "standard"):
+                quoted = performance.quoted(
+                    performed,
+                    row["model"],
+                    row["metric"],
+                    outcome=label,
+                    set=row["set"],
+                    positive_class=row["positive_class"],
+                )
+                found = [row[label], row[f"{label}_lower"], row[f"{label}_upper"]]
+                np.testing.assert_allclose(found, [quoted.value, quoted.lower, quoted.upper], rtol=1e-12)
+            assert row["difference"] == pytest.approx(row["revised"] - row["standard"], abs=1e-15)
+        assert set(beside["set"]) == {"hold-out", "all"}
+        assert {"roc_auc", "pr_auc", "brier"} <= set(beside["metric"])
+
+    def test_the_interval_is_that_of_a_loop_over_scikit_learn(self):
+        """The same drawn patients under both labels, one resample after another."""
+        rows = self.rows()
+        beside = performance.between_labels(rows, n_resamples=200, seed=5)
+        of_model = rows[(rows["model"] == "gwr_av") & (rows["set"] == "all")].sort_values("patient_id")
+        y = {label: part["y_good"].to_numpy() for label, part in of_model.groupby("outcome")}
+        score = of_model[of_model["outcome"] == "revised"]["score"].to_numpy()
+        differences = []
+        drawn = np.random.default_rng(np.random.SeedSequence(5).spawn(2)[0]).integers(0, 321, (200, 321))
+        for who in drawn:
+            areas = [metrics.roc_auc_score(y[label][who], score[who]) for label in ("revised", "standard")]
+            differences.append(areas[0] - areas[1])
+        row = beside.set_index(["model", "set", "metric"]).loc[("gwr_av", "all", "roc_auc")]
+        expected = np.quantile(differences, [0.025, 0.975])
+        np.testing.assert_allclose([row["lower"], row["upper"]], expected, atol=1e-12)
+
+    def test_only_patients_with_scores_under_both_labels_count(self):
+        rows = self.rows()
+        gone = rows["patient_id"].isin(rows.loc[rows["set"] == "all", "patient_id"].unique()[:20])
+        fewer = rows[~(gone & (rows["outcome"] == "standard"))]
+        beside = performance.between_labels(fewer, n_resamples=20)
+        assert beside.set_index(["model", "set"]).loc[("gwr_av", "all"), "n"].eq(301).all()
+
+    def test_one_label_has_no_rows(self):
+        rows = self.rows()
+        one = rows[rows["outcome"] == "revised"]
+        assert performance.between_labels(one, n_resamples=20).empty
+        judged = thresholds.table(one, holdout_scores())
+        assert performance.labels_at_thresholds(performance.at_thresholds(judged, n_resamples=20)).empty
+
+    def test_decisions_stand_side_by_side(self):
+        table = scores.check(holdout_scores())
+        judged = thresholds.table(scores.sets(table), table, fixed={"GWR 1.2": ("gwr_*", 1.2)})
+        decisions = performance.at_thresholds(judged, n_resamples=20)
+        beside = performance.labels_at_thresholds(decisions)
+        where = {"set": "all", "model": "gwr_av", "rule": "GWR 1.2", "metric": "ppv"}
+        where["positive_class"] = "poor"
+        row = beside.loc[(beside[list(where)] == pd.Series(where)).all(axis=1)].iloc[0]
+        for label in ("revised", "standard"):
+            of_label = decisions[(decisions[list(where)] == pd.Series(where)).all(axis=1)]
+            estimate = of_label[of_label["outcome"] == label].iloc[0]
+            assert row[label].startswith(f"{estimate['estimate']:.2f} ({estimate['lower']:.2f} to")

@@ -362,6 +362,40 @@ def forest(rows: pd.DataFrame) -> Figure:
     return fig
 
 
+def labels(rows: pd.DataFrame) -> Figure:
+    """Draw ROC areas with their intervals under two outcome labels, a row a model and set.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        From :func:`postarrest.performance.between_labels`.
+    """
+    rows = rows[rows["metric"] == "roc_auc"]
+    lines = rows.to_dict("records")
+    first, second = [str(c).removesuffix("_n_good") for c in rows.columns if str(c).endswith("_n_good")]
+    drawn = {first: (-0.16, style.GOOD, "s"), second: (0.16, style.POOR, "^")}
+    with style.report_style():
+        fig, ax = plt.subplots(figsize=(style.DOUBLE_COLUMN_IN, 1.0 + 0.42 * len(rows)))
+        for label, (offset, color, marker) in drawn.items():
+            for y, row in enumerate(lines):
+                limits = [row[f"{label}_lower"], row[f"{label}_upper"]]
+                ax.plot(limits, [y + offset] * 2, color=color, lw=1.4)
+            places = np.arange(len(rows)) + offset
+            ax.plot(rows[label], places, marker, color=color, ms=5, label=f"{label} label")
+        at_the_right = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 7}
+        ax.annotate(f"{first} - {second}", (1.02, -0.7), **at_the_right)
+        for y, row in enumerate(lines):
+            text = str(Estimate(row["difference"], row["lower"], row["upper"])).replace("95 % CI ", "")
+            ax.annotate(text, (1.02, y), **at_the_right)
+        ax.axvline(0.5, color="0.5", lw=0.8)
+        ax.set_yticks(range(len(rows)), [f"{_name(r['model'])} ({r['set']}, n = {r['n']})" for r in lines])
+        least = float(rows[[f"{first}_lower", f"{second}_lower"]].min().min())
+        ax.set(ylim=(len(rows) - 0.4, -1.0), xlim=(min(0.45, least - 0.02), 1.0))
+        ax.set_xlabel("Area under the ROC curve, 95 % CI (line at 0.5: chance)")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7, frameon=False)
+    return fig
+
+
 def split_spread(spread: pd.DataFrame) -> Figure:
     """Draw the ROC areas of repeated hold-out splits, a row a model: each split, the first, the median.
 
