@@ -371,7 +371,7 @@ planted = json.loads(known.read_text(encoding="utf-8"))["models"] if simulated e
 page.table(
     performance.against_truth(performed, planted),
     name="truth",
-    caption="ROC area that was planted in the simulated cohort, and what was recovered.",
+    caption="ROC area and Brier score that were planted in the simulated cohort, and what was recovered.",
     note="No rows: the patients are real, or their truth is not at hand. planted is the best that a modality can reach; a network "
     "that has to learn it from few images stays below.",
     digits=3,

@@ -121,7 +121,7 @@ page.table(
 # %% [markdown]
 # ## What was planted?
 #
-# The best AUC that each source of information allows: for OHCA variables and pupils from a very large draw of the
+# The best AUC and Brier score that each source of information allows: for OHCA variables and pupils from a very large draw of the
 # same simulation; for CT that of an observer who knows the severity of the injury, which no network reaches from a
 # noisy slice; for GWR-AV that of ratios read without noise. What the models recovered is in notebook 05.
 
@@ -131,8 +131,8 @@ models["published"] = [truth["targets"][f"{model}_auc"] for model in models["mod
 page.table(
     models,
     name="simulation_truth",
-    caption="Planted discrimination, AUC for a good outcome",
-    note="cnn (hold-out protocol) and ct (base model) are both the network on CT. mc error: Monte Carlo standard error of the planted AUC. published: what the paper's model reached.",
+    caption="Planted performance: AUC for a good outcome, and Brier score",
+    note="cnn (hold-out protocol) and ct (base model) are both the network on CT. mc error: Monte Carlo standard error of the planted value. published: the AUC of the paper's model.",
     digits=3,
 )
 settings = pd.Series(truth["settings"], name="value").rename_axis("setting").reset_index()

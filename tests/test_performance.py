@@ -471,10 +471,19 @@ def test_truth_and_published_stand_beside_what_was_found():
     performed = performance.table(performance.resample(rows, n_resamples=50))
     decisions = performance.at_thresholds(thresholds.table(rows, table), n_resamples=20)
     truth = performance.against_truth(
-        performed, {"cnn": {"auc": 0.62, "mc_error": 0.001}, "ct": {"auc": 0.7}}
+        performed,
+        {
+            "cnn": {"auc": 0.62, "mc_error": 0.001, "brier": 0.14, "brier_mc_error": 0.001},
+            "gwr_av": {"auc": 0.8, "mc_error": 0.002},
+            "ct": {"auc": 0.7},
+        },
     )
-    assert set(truth["model"]) == {"cnn"}
-    assert list(truth["within"]) == list((truth["lower"] <= 0.62) & (truth["upper"] >= 0.62))
+    assert set(truth["model"]) == {"cnn", "gwr_av"}
+    assert set(truth.loc[truth["model"] == "gwr_av", "metric"]) == {"roc_auc"}
+    for row in truth[truth["model"] == "cnn"].to_dict("records"):
+        planted = {"roc_auc": 0.62, "brier": 0.14}[row["metric"]]
+        assert row["planted"] == planted
+        assert row["within"] == (row["lower"] <= planted <= row["upper"])
     papers = [
         {
             "paper": "A",

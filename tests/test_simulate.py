@@ -14,6 +14,8 @@ import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from postarrest import cohort as data_cohort
@@ -137,6 +139,9 @@ def test_what_belongs_together_agrees(large):
     dead = large["cpc"] == 5
     assert large.loc[dead, "death_cause_intracranial"].notna().all()
     assert large.loc[~dead, "death_cause_intracranial"].isna().all()
+    # The CPC is of 30 days.
+    assert large.loc[dead, "arrest_to_death_days"].between(0, 30).all()
+    assert large.loc[~dead, "arrest_to_death_days"].isna().all()
 
 
 def test_laboratory_values_are_missing_more_often_after_long_resuscitation(large):
@@ -149,7 +154,7 @@ def test_laboratory_values_are_missing_more_often_after_long_resuscitation(large
 def test_shares_missing_can_be_set():
     settings = Settings(n_truth=1000, lab_missing=0, no_flow_missing=0, pupil_missing=0)
     table = cohort.draw(settings).patients
-    clinical = table.drop(columns=["death_cause_intracranial", "rosc_to_ct_min"])
+    clinical = table.drop(columns=["death_cause_intracranial", "arrest_to_death_days", "rosc_to_ct_min"])
     assert not clinical.isna().any().any()
     everything = dataclasses.replace(settings, lab_missing=1.0, pupil_missing=1.0)
     assert cohort.draw(everything).patients["lactate_mmol_l"].isna().all()
@@ -174,7 +179,7 @@ def test_a_null_cohort_has_no_signal_anywhere():
     null = Settings(ct_effect=0, ohca_effect=0, pupil_effect=0)
     good = np.arange(40_000) % 4 == 0
     drawn = cohort.variables(good, settings=null, rng=np.random.default_rng(8))
-    after = ["cpc", "awake_after_ct", "death_cause_intracranial"]
+    after = ["cpc", "awake_after_ct", "death_cause_intracranial", "arrest_to_death_days"]
     table = drawn.patients.drop(columns=after).join(drawn.latents[["severity", "atrophy"]])
     numbers = table.select_dtypes("number")
     coded = pd.get_dummies(table.select_dtypes(exclude="number")).astype(float)
@@ -227,10 +232,28 @@ def test_planted_auc_of_ct_is_that_of_two_normal_distributions():
         assert abs(found["auc"] - expected) < 4 * found["mc_error"]
 
 
+@pytest.mark.parametrize(("effect", "n_good"), [(0.5, 67), (1.0, 67), (1.0, 200)])
+def test_planted_brier_of_ct_is_that_of_bayes(effect, n_good):
+    """The mean squared error of the true probability, integrated over both normal distributions."""
+    share, shift = n_good / 321, effect * cohort.SEVERITY_DIFFERENCE
+
+    def squared(x, good):
+        # A good outcome's severity has the mean 0, a poor one's the mean `shift`.
+        probability = expit(logit(share) - shift * x + shift**2 / 2)
+        return norm.pdf(x, 0 if good else shift) * (probability - good) ** 2
+
+    expected = share * quad(squared, -9, 12, args=(1,))[0] + (1 - share) * quad(squared, -9, 12, args=(0,))[0]
+    found = truth.planted(Settings(n_truth=60_000, ct_effect=effect, n_good=n_good))["ct"]
+    assert abs(found["brier"] - expected) < 4 * found["brier_mc_error"]
+
+
 def test_a_null_cohort_plants_nothing():
     null = Settings(n_truth=20_000, ct_effect=0, ohca_effect=0, pupil_effect=0)
     for name, found in truth.planted(null).items():
         assert abs(found["auc"] - 0.5) < 4 * found["mc_error"], name
+        if "brier" in found:
+            # No better than quoting the share of good outcomes, but for what 10,000 patients teach wrongly
+            assert found["brier"] == pytest.approx(67 / 321 * (1 - 67 / 321), abs=0.001), name
 
 
 def test_the_ensemble_knows_more_than_its_best_part_and_less_than_certainty():

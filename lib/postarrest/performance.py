@@ -658,36 +658,36 @@ def spread_summary(spread: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_truth(performance: pd.DataFrame, truth: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """Set the ROC areas that were recovered beside those planted in a simulated cohort.
+    """Set the ROC areas and Brier scores that were recovered beside those planted in a simulated cohort.
 
     Parameters
     ----------
     performance : pandas.DataFrame
         From :func:`table`.
     truth : mapping
-        For each model ``auc``, the best that it can reach, and ``mc_error``.
+        For each model ``auc``, the best that it can reach, with ``mc_error``, and where it gives
+        probabilities ``brier`` with ``brier_mc_error``.
 
     Returns
     -------
     pandas.DataFrame
-        ``outcome, set, model, planted, mc_error, recovered, lower, upper, within``.
+        ``outcome, set, model, metric, planted, mc_error, recovered, lower, upper, within``.
     """
-    rows = performance[performance["recommended"] & (performance["metric"] == "roc_auc")]
-    rows = rows[rows["model"].isin(list(truth))]
-    planted = rows["model"].map(lambda model: truth[model]["auc"]).astype(float)
-    return pd.DataFrame(
-        {
-            "outcome": rows["outcome"],
-            "set": rows["set"],
-            "model": rows["model"],
-            "planted": planted,
-            "mc_error": rows["model"].map(lambda model: truth[model].get("mc_error", np.nan)).astype(float),
-            "recovered": rows["estimate"],
-            "lower": rows["lower"],
-            "upper": rows["upper"],
-            "within": planted.between(rows["lower"], rows["upper"]),
-        }
-    ).reset_index(drop=True)
+    planted_as = {"roc_auc": ("auc", "mc_error"), "brier": ("brier", "brier_mc_error")}
+    rows = performance[performance["recommended"] & performance["metric"].isin(list(planted_as))]
+    found = []
+    for row in rows.to_dict("records"):
+        of_model = truth.get(row["model"], {})
+        value, error = planted_as[row["metric"]]
+        if value in of_model:
+            found.append(
+                {key: row[key] for key in ("outcome", "set", "model", "metric")}
+                | {"planted": of_model[value], "mc_error": of_model[error], "recovered": row["estimate"]}
+                | {"lower": row["lower"], "upper": row["upper"]}
+                | {"within": row["lower"] <= of_model[value] <= row["upper"]}
+            )
+    columns = ["outcome", "set", "model", "metric", "planted", "mc_error", "recovered", "lower", "upper"]
+    return pd.DataFrame(found, columns=[*columns, "within"])
 
 
 def against_published(

@@ -1,9 +1,10 @@
-"""The discrimination that was planted: what an observer who knows the simulation's own variables reaches."""
+"""The performance that was planted: what an observer who knows the simulation's own variables reaches."""
 
 import dataclasses
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from scipy.stats import rankdata
 
 from postarrest.simulate import cohort, phantom
@@ -18,12 +19,16 @@ PUPIL_VARIABLES = ["pupil_left_mm", "pupil_right_mm"]
 
 
 def planted(settings: Settings) -> dict[str, dict[str, float]]:
-    """Best achievable AUC of every modality, on a large draw.
+    """Best achievable AUC and Brier score of every modality, on a large draw.
 
     For the clinical variables and the pupils it is that of gradient boosting on half of the draw, judged on
     the other half: with so many patients this is the likelihood ratio in all but name. For CT, that of an
     observer who knows the injury's severity, which no network reaches from a noisy slice; for GWR-AV, that
     of a ratio read without noise or partial volume. For the ensemble, OHCA, pupils and CT together.
+
+    Brier scores are of the same scores, made into probabilities by logistic regression on the third quarter
+    of the draw, shifted to the study's share of good outcomes and judged on the last; a ratio is no
+    probability and has none.
 
     Parameters
     ----------
@@ -33,7 +38,8 @@ def planted(settings: Settings) -> dict[str, dict[str, float]]:
     Returns
     -------
     dict
-        Model name to `{"auc": AUC for a good outcome, "mc_error": its Monte Carlo standard error}`.
+        Model name to `{"auc": AUC for a good outcome, "mc_error": its Monte Carlo standard error, "brier":
+        Brier score, "brier_mc_error": its error}`, the last two not for the ratio.
     """
     from lightgbm import LGBMClassifier
     from sklearn.linear_model import LogisticRegression
@@ -45,6 +51,8 @@ def planted(settings: Settings) -> dict[str, dict[str, float]]:
     table["initial_rhythm"] = table["initial_rhythm"].astype("category")
     fit = np.arange(len(good)) < len(good) // 2
     judge = ~fit
+    third = judge & (np.arange(len(good)) < 3 * len(good) // 4)
+    last = judge & ~third
 
     def boosted(columns: list[str]) -> np.ndarray:
         model = LGBMClassifier(
@@ -69,10 +77,17 @@ def planted(settings: Settings) -> dict[str, dict[str, float]]:
     scores["ensemble"] = stack.decision_function(together)
     scores["cnn"] = scores["ct"]
     scores["gwr_av"] = _noise_free_gwr(drawn.latents["severity"].to_numpy(), rng)
-    return {
-        name: dict(zip(("auc", "mc_error"), _auc(good[judge], np.asarray(score)[judge]), strict=True))
-        for name, score in scores.items()
-    }
+    found = {}
+    for name, score in scores.items():
+        score = np.asarray(score)
+        found[name] = dict(zip(("auc", "mc_error"), _auc(good[judge], score[judge]), strict=True))
+        if name != "gwr_av":
+            # Not on the first half, whose outcomes the boosted scores have seen.
+            scale = LogisticRegression().fit(score[third, None], good[third])
+            share = settings.n_good / settings.n_included
+            brier = _brier(good[last], scale.decision_function(score[last, None]), share=share)
+            found[name] |= dict(zip(("brier", "brier_mc_error"), brier, strict=True))
+    return found
 
 
 def _noise_free_gwr(severity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -93,6 +108,18 @@ def _auc(good: np.ndarray, score: np.ndarray) -> tuple[float, float]:
     placed_b = 1 - (both[len(a) :] - rankdata(b)) / len(a)
     error = np.sqrt(placed_a.var(ddof=1) / len(a) + placed_b.var(ddof=1) / len(b))
     return float(placed_a.mean()), float(error)
+
+
+def _brier(good: np.ndarray, log_odds: np.ndarray, *, share: float) -> tuple[float, float]:
+    """Brier score at a share of good outcomes, and its standard error.
+
+    The draw has as many good as poor outcomes, so its log odds are those of a share of one half.
+    """
+    probability = expit(log_odds + np.log(share / (1 - share)))
+    squared = (probability - good) ** 2
+    a, b = squared[good], squared[~good]
+    error = np.sqrt(share**2 * a.var(ddof=1) / len(a) + (1 - share) ** 2 * b.var(ddof=1) / len(b))
+    return float(share * a.mean() + (1 - share) * b.mean()), float(error)
 
 
 def document(settings: Settings) -> dict:
