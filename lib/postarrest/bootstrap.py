@@ -268,8 +268,8 @@ class _Sorted:
             bounded = np.clip(score, _TINY, 1 - _TINY)
             squared = (score - y_good) ** 2
             logged = -np.where(y_good == 1, np.log(bounded), np.log1p(-bounded))
-            losses = np.column_stack([squared, logged])
-            self.good_losses, self.poor_losses = losses[y_good == 1], losses[y_good == 0]
+            self.good_losses = squared[y_good == 1], logged[y_good == 1]
+            self.poor_losses = squared[y_good == 0], logged[y_good == 0]
 
     def measures(self, good: np.ndarray, poor: np.ndarray) -> np.ndarray:
         """Return :data:`MEASURES` for each row of counts: (measures, rows)."""
@@ -279,7 +279,10 @@ class _Sorted:
             out[:3] = self._ranking(good, poor, n_good, n_poor)
             if self.probability:
                 n = n_good + n_poor
-                brier, log_loss = ((good @ self.good_losses + poor @ self.poor_losses) / n[:, None]).T
+                brier, log_loss = (
+                    (_weighted(good, of_good) + _weighted(poor, of_poor)) / n
+                    for of_good, of_poor in zip(self.good_losses, self.poor_losses, strict=True)
+                )
                 no_skill = (n_good / n) * (n_poor / n)
                 out[3:] = brier, np.where(no_skill > 0, 1 - brier / no_skill, np.nan), log_loss
         return out
@@ -312,6 +315,11 @@ def _running(counts_sorted: np.ndarray) -> np.ndarray:
     total = np.zeros((len(counts_sorted), counts_sorted.shape[1] + 1), counts_sorted.dtype)
     np.cumsum(counts_sorted, axis=1, out=total[:, 1:])
     return total
+
+
+def _weighted(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    # Not by a matrix product: how that rounds depends on the processor and on how many rows there are.
+    return np.einsum("ij,j->i", counts, values, dtype=float)
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
