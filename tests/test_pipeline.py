@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -202,6 +203,26 @@ def test_fault_in_a_study_file_is_told_before_any_step(smoke, tmp_path):
     assert done.returncode == 1
     assert steps(done) == []
     assert "'n_resampels' is unknown. Did you mean 'n_resamples'?" in done.stderr
+
+
+def test_fine_tuning_runs_side_by_side_from_activations_made_once(smoke):
+    """Two labels at a time, as outer folds would be: neither notebook may find half a file of the other's."""
+    written = (smoke / "params" / "smoke.yaml").read_text()
+    written = written.replace("protocols: [holdout, nested]", "protocols: [holdout]")
+    written = written.replace("patience: 2", "patience: 2\n  depth: last_block\n  shown_patients: 2")
+    (smoke / "params" / "deep.yaml").write_text(written)
+    runs = [f"holdout-1-{label}" for label in ("revised", "standard")]
+    targets = [part for r in runs for part in ("--target", f"build/deep/scores_cnn_{r}.csv")]
+    done = run(smoke, "deep", "--cores", "2", *targets)
+    (smoke / "params" / "deep.yaml").unlink()
+    assert done.returncode == 0, done.stderr
+    kept = list((smoke / "build" / "deep" / "features").glob("*-last_block.npy"))
+    assert len(kept) == 1
+    for r in runs:
+        executed = nbformat.read(smoke / "reports" / "deep" / f"03_cnn_{r}.ipynb", as_version=4)
+        started = executed.metadata.papermill.start_time
+        assert kept[0].stat().st_mtime < datetime.fromisoformat(started).timestamp()
+        assert "the head and the last block" in str(executed.cells)
 
 
 def test_no_identifier_reaches_the_report(smoke):

@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from postarrest import tuning
-from postarrest.files import write_text
+from postarrest.files import whole, write_text
 from postarrest.leakage import Ledger
 from postarrest.splits import Split
 from postarrest.study import Here
@@ -346,16 +346,13 @@ def features(here: Here, network: Network) -> Features:
     place = here.build(f"features/{key}.npz")
     if not place.is_file():
         original, copies = _compute(slices, network)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside = place.with_name(f".{place.name}")
-        with beside.open("wb") as file:
+        with whole(place) as beside, beside.open("wb") as file:
             np.savez(file, original=original, copies=copies)
-        beside.replace(place)
     with np.load(place) as kept:
         return Features(patients, kept["original"], kept["copies"], key, source.words)
 
 
-def keep_features(here: Here, network: Network) -> None:
+def keep_features(here: Here, network: Network) -> Features:
     """Compute a study's features ahead of the notebooks, and write which they are to ``features.json``."""
     found = features(here, network)
     about = {
@@ -368,6 +365,7 @@ def keep_features(here: Here, network: Network) -> None:
         "n_features": int(found.original.shape[1]),
     }
     write_text(here.out("features.json"), json.dumps(about, indent=1) + "\n")
+    return found
 
 
 def _compute(images: np.ndarray, network: Network) -> tuple[np.ndarray, np.ndarray]:

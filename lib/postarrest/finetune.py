@@ -5,6 +5,7 @@ features; the whole network is trained from the slices themselves. Hyperparamete
 head on frozen features.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,9 @@ import pandas as pd
 
 from postarrest import cnn
 from postarrest.cnn import Features, Head, Network
+from postarrest.files import whole
 from postarrest.study import Here
+from postarrest.tabular import digest
 
 DEPTHS = ("head", "last_block", "all")
 # The layer whose output the last block starts from, and how the names of the block's layers start.
@@ -52,7 +55,8 @@ def inputs(here: Here, found: Features, network: Network, depth: str) -> Inputs 
     if depth == "head":
         return None
     layer = _LAST_BLOCK[network.architecture][0] if depth == "last_block" else ""
-    place = here.build(f"features/{found.key}-{depth}.npy")
+    key = digest(found.key, inspect.getsource(_keep), layer, modules=())
+    place = here.build(f"features/{key}-{depth}.npy")
     if not place.is_file():
         _keep(here, found, network, layer, place)
     return Inputs(layer, np.load(place, mmap_mode="r"))
@@ -65,18 +69,15 @@ def _keep(here: Here, found: Features, network: Network, layer: str, place: Path
     variants = [images, *(cnn.augment(images, network, c + 1) for c in range(network.copies))]
     base = cnn.backbone(network)
     below = keras.Model(base.inputs[0], base.get_layer(layer).output) if layer else None
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}")
-    shape = below.output.shape[1:] if below is not None else (256, 256, 1)
-    kept = np.lib.format.open_memmap(
-        beside, mode="w+", dtype=np.float16, shape=(len(images), len(variants), *shape)
-    )
-    for v, variant in enumerate(variants):
-        for start in range(0, len(images), 16):
-            batch = variant[start : start + 16, ..., None].astype(np.float32)
-            kept[start : start + 16, v] = batch if below is None else np.asarray(below(batch, training=False))
-    kept.flush()
-    beside.replace(place)
+    shape = (len(images), len(variants), *(below.output.shape[1:] if below is not None else (256, 256, 1)))
+    with whole(place) as beside:
+        kept = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float16, shape=shape)
+        for v, variant in enumerate(variants):
+            for start in range(0, len(images), 16):
+                batch = variant[start : start + 16, ..., None].astype(np.float32)
+                made = batch if below is None else np.asarray(below(batch, training=False))
+                kept[start : start + 16, v] = made
+        kept.flush()
 
 
 @dataclass

@@ -390,7 +390,7 @@ def _index_page(
         ("Data", _data_in_words(study)),
         ("Seed", _seeds(study, [])),
         *_computed_with(first),
-        ("Precision", _network(study, "precision", root=here.root)),
+        ("Precision", _precision(study, root=here.root)),
         ("Weights", _weights(here) if "03_cnn" in study.notebooks else ""),
         ("Same throughout", "" if not computed else _sameness(computed)),
     ]
@@ -542,14 +542,10 @@ def _sameness(computed: Mapping[Run, dict[str, Any]]) -> str:
     return f"NO: the notebooks differ in {' and '.join(differing)}; each page has its own"
 
 
-def _network(study: Study, name: str, *, root: Path) -> str:
+def _precision(study: Study, *, root: Path) -> str:
     if "03_cnn" not in study.notebooks:
         return ""
-    declared = studies.declared_parameters("03_cnn", root=root)
-    if name not in declared:
-        return ""
-    value = study.sections["03_cnn"].get(name, study.sections["common"].get(name, declared[name].default))
-    return _shown_value(value)
+    return studies.complete_parameters(study, "03_cnn", root=root)["precision"]
 
 
 def _run_time(notebook: Any) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 from postarrest import study as studies
 from postarrest.contract import DataFaults
+from postarrest.files import whole, write_bytes
 from postarrest.study import ROOT, StudyError
 
 _PACKAGE = ROOT / "lib" / "postarrest"
@@ -99,7 +100,6 @@ def run_notebook(
 
     os.environ.update(_environment(threads))
     log.parent.mkdir(parents=True, exist_ok=True)
-    executed.parent.mkdir(parents=True, exist_ok=True)
     failed.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="postarrest-") as folder:
         source, result = Path(folder) / "source.ipynb", Path(folder) / "result.ipynb"
@@ -127,10 +127,7 @@ def run_notebook(
                     f"{error.ename}: {error.evalue}\n"
                     f"  what ran is kept in {_relative(failed)}, what it printed in {_relative(log)}"
                 ) from error
-        # Copied beside its place first, so that it appears there whole.
-        beside = executed.with_name(f".{executed.name}")
-        shutil.copy(result, beside)
-        beside.replace(executed)
+        write_bytes(executed, result.read_bytes())
 
 
 @contextmanager
@@ -180,18 +177,23 @@ def make_splits(study: str) -> None:
     except ValueError as error:
         # Too few patients of an outcome: the cohort's fault, not the program's.
         raise StudyError(f"params/{study}.yaml: {error}") from error
-    _write_parquet(divided, here.out("splits.parquet"))
+    with whole(here.out("splits.parquet")) as place:
+        divided.to_parquet(place, index=False)
 
 
 def make_features(study: str, threads: int) -> None:
-    """Compute and keep what the frozen network makes of every image of a study."""
+    """Compute and keep what the frozen part of a study's network makes of every image.
+
+    Here, once, and not in the notebooks of several folds at the same time.
+    """
     os.environ.update(_environment(threads))
-    from postarrest import cnn
+    from postarrest import cnn, finetune
 
     here = studies.open(study, save_to="report")
     values = studies.complete_parameters(studies.load(study), "03_cnn")
     try:
-        cnn.keep_features(here, cnn.network_settings(values))
+        network = cnn.network_settings(values)
+        finetune.inputs(here, cnn.keep_features(here, network), network, values["depth"])
     except cnn.NetworkError as error:
         raise StudyError(f"params/{study}.yaml, section '03_cnn': {error}") from error
 
@@ -202,12 +204,6 @@ def combine_scores(study: str, parts: list[str]) -> None:
 
     here = studies.open(study, save_to="report")
     scores.write(scores.combine([Path(p) for p in parts]), here.out("scores.csv"))
-
-
-def _write_parquet(table: Any, path: Path) -> None:
-    beside = path.with_name(f".{path.name}")
-    table.to_parquet(beside, index=False)
-    beside.replace(path)
 
 
 def check_models(study: studies.Study) -> None:
