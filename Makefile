@@ -52,8 +52,10 @@ $(READY): $(LOCKED) pyproject.toml
 	@touch $@
 	@echo "The environment is ready."
 
+# SNAKEMAKE= passes options on. With a plugin for the cluster (pip install snakemake-executor-plugin-slurm),
+# SNAKEMAKE="--executor slurm --jobs 20" makes each step a job of it.
 report: $(READY)  ## the report of the default studies, or of STUDY=
-	@$(BIN)/python -m postarrest.pipeline report --cores $(CORES) $(STUDY)
+	@$(BIN)/python -m postarrest.pipeline report $(STUDY) --cores $(CORES) $(SNAKEMAKE)
 
 test: $(READY)  ## the tests, and the style that 'make check' asks for
 	@$(MAKE) --no-print-directory check
@@ -97,16 +99,20 @@ test-browser: $(READY)  ## longer: the reports' pages and JupyterLab in Chromium
 ablation: $(READY)  ## longer: what stopping early on the hold-out itself would have added
 	@$(BIN)/python benchmarks/ablation_early_stopping.py --out docs/early-stopping.csv
 
-.PHONY: fuzz canary
+.PHONY: fuzz canary benchmark-finetuning
 fuzz: $(READY)  ## longer: the readers of tables and images against broken files, led by coverage
 	@$(BIN)/python tests/fuzz.py --seconds 600
 
 canary: $(READY)  ## longer: planted names and birthdays looked for in a whole report and its logs
 	@$(BIN)/python tests/canary.py
 
-benchmark: $(READY)  ## speed, as ratios in one run: the bootstrap and the CNN arm beside the naive ways
+benchmark: $(READY)  ## speed, as ratios in one run: the bootstrap and the CNN arm beside the naive ways, and each step
 	@$(BIN)/python benchmarks/benchmark_bootstrap.py
 	@$(BIN)/python benchmarks/benchmark_cnn.py
+	@$(BIN)/python benchmarks/stages.py
+
+benchmark-finetuning: $(READY)  ## longer: what training deeper than the head costs and gains in STUDY=, once it has run
+	@$(BIN)/python benchmarks/benchmark_finetuning.py --study $(STUDY) $(BENCHMARK)
 
 golden: $(READY)  ## the evaluation beside R, scikit-learn, SciPy and statsmodels, into docs/golden.md
 	@$(BIN)/python tests/golden.py --out docs/golden.md

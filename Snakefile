@@ -2,9 +2,12 @@
 # Snakemake by hand works as well:
 #
 #     snakemake --cores 2 --config studies="holdout ensemble"
-#     snakemake --executor slurm --jobs 20 --config studies=ensemble
+#     make report STUDY=ensemble SNAKEMAKE="--executor slurm --jobs 20"
 #
-# A step is run again when its parameters, its inputs or the modules that it needs have changed.
+# A step is run again when its parameters, its inputs or the modules that it needs have changed. On a cluster each
+# is a job of its own, so that the outer folds run at once; `mem_mb` and `runtime` (minutes) leave room above what a
+# study of the published size takes (`make benchmark` prints it) and count only where a scheduler asks for them. The
+# short ones run where Snakemake does.
 
 import json
 import sys
@@ -98,6 +101,14 @@ NOTEBOOK = (
 )
 
 
+localrules:
+    all,
+    split,
+    scores,
+    report,
+    home,
+
+
 rule all:
     input:
         expand("reports/{study}/index.html", study=NAMES),
@@ -121,6 +132,9 @@ rule simulate:
     benchmark:
         "build/{study}/time/simulate.tsv"
     threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=30,
     shell:
         "{PYTHON:q} -m postarrest.simulate --settings {params.settings:q} --out {params.folder:q} > {log} 2>&1 "
         "&& cp {params.folder:q}/truth.json {output:q}"
@@ -142,6 +156,9 @@ rule cohort:
         "build/{study}/logs/01_cohort.log",
     benchmark:
         "build/{study}/time/01_cohort.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     shell:
         NOTEBOOK + "01_cohort"
 
@@ -162,6 +179,9 @@ rule simulation:
         "build/{study}/logs/A1_simulation.log",
     benchmark:
         "build/{study}/time/A1_simulation.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     shell:
         NOTEBOOK + "A1_simulation"
 
@@ -199,6 +219,9 @@ rule gwr:
         "build/{study}/logs/02_gwr.log",
     benchmark:
         "build/{study}/time/02_gwr.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     shell:
         NOTEBOOK + "02_gwr"
 
@@ -208,7 +231,7 @@ rule features:
         "{wildcards.study}: what the frozen network makes of each CT slice, computed once"
     input:
         "build/{study}/cohort.parquet",
-        module_code("cnn.py"),
+        module_code("finetune.py"),
     output:
         "build/{study}/features.json",
     params:
@@ -218,6 +241,9 @@ rule features:
     benchmark:
         "build/{study}/time/features.tsv"
     threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
     shell:
         "{PYTHON:q} -m postarrest.pipeline features --study {wildcards.study} --threads {threads} > {log} 2>&1"
 
@@ -240,6 +266,9 @@ rule cnn:
         "build/{study}/logs/03_cnn_{split}-{label}.log",
     benchmark:
         "build/{study}/time/03_cnn_{split}-{label}.tsv"
+    resources:
+        mem_mb=4000,
+        runtime=120,
     shell:
         NOTEBOOK + "03_cnn --run {wildcards.split}-{wildcards.label}"
 
@@ -266,6 +295,9 @@ rule stacking:
         "build/{study}/logs/04_stacking_{split}.log",
     benchmark:
         "build/{study}/time/04_stacking_{split}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     shell:
         NOTEBOOK + "04_stacking --run {wildcards.split}"
 
@@ -298,6 +330,9 @@ rule evaluation:
         "build/{study}/logs/05_evaluation.log",
     benchmark:
         "build/{study}/time/05_evaluation.tsv"
+    resources:
+        mem_mb=3000,
+        runtime=60,
     shell:
         NOTEBOOK + "05_evaluation"
 
