@@ -268,6 +268,15 @@ def test_identifier_among_the_predictors_is_caught(patients, column):
         tabular.predictors_of(model, with_id)
 
 
+def test_the_number_within_the_identifier_is_caught(patients):
+    """In no order and with wide gaps, as a hospital's record numbers may be."""
+    numbers = np.random.default_rng(1).choice(10**7, len(patients), replace=False)
+    table = patients.set_axis([f"H{number:07d}" for number in numbers]).assign(record=numbers)
+    model = tabular.BaseModel("m", "forest", ("record",))
+    with pytest.raises(tabular.ModelError, match="'record' is different in each patient"):
+        tabular.predictors_of(model, table)
+
+
 def test_outcomes_of_other_patients_are_refused(patients, outer):
     y = patients["y_good"]
     with pytest.raises(ValueError, match="not of the same patients"):

@@ -6,11 +6,11 @@ from postarrest import splits, stacking, tabular
 from postarrest.leakage import Ledger
 
 
-def fit(patients, algorithm, tmp_path, **spec):
+def fit(patients, algorithm, tmp_path, *, split_seed=2, inner_folds=3, **spec):
     y = patients["y_good"]
     predictors = ["initial_rhythm", "lactate_mmol_l", "low_flow_min", "pupil_left_mm"]
     model = tabular.declared({"m": {"algorithm": algorithm, "predictors": predictors} | spec})[0]
-    settings = splits.Settings(seed=2, outer_folds=3, inner_folds=3)
+    settings = splits.Settings(seed=split_seed, outer_folds=3, inner_folds=inner_folds)
     split = splits.get(splits.table(y, protocols=("nested",), settings=settings), "outer-1")
     base = tabular.fit_base(
         model,
@@ -47,6 +47,28 @@ def test_same_seed_same_scores(patients, tmp_path):
     one, other = (fit(patients, "lightgbm", tmp_path / str(i))[0] for i in range(2))
     pd.testing.assert_series_equal(one.test, other.test, check_exact=True)
     pd.testing.assert_series_equal(one.out_of_fold, other.out_of_fold, check_exact=True)
+
+
+@pytest.mark.parametrize("changed", [{"split_seed": 3}, {"inner_folds": 4}])
+def test_a_search_is_not_taken_up_once_patients_are_divided_anew(patients, tmp_path, changed):
+    """Its test patients may be among those who chose the old one's hyperparameters."""
+    fit(patients, "lightgbm", tmp_path / "one")
+    after, _ = fit(patients, "lightgbm", tmp_path / "one", **changed)
+    fresh, _ = fit(patients, "lightgbm", tmp_path / "other", **changed)
+    pd.testing.assert_frame_equal(after.tuned["lightgbm"].history, fresh.tuned["lightgbm"].history)
+    pd.testing.assert_series_equal(after.test, fresh.test, check_exact=True)
+    assert len(list((tmp_path / "one").glob("*.journal"))) == 2
+
+
+def test_whole_numbers_that_are_measured_are_predictors(patients):
+    """Different in each patient, as an identifier is, but neither dense nor in the patients' order."""
+    rng = np.random.default_rng(4)
+    volume = rng.permutation(1_200_000 + 300 * np.arange(len(patients)) + rng.integers(0, 300, len(patients)))
+    few = pd.Series(np.nan, index=patients.index)
+    few.iloc[:25] = rng.choice(np.arange(40, 400), 25, replace=False)
+    table = patients.assign(brain_volume_mm3=volume, ck_u_l=few)
+    model = tabular.BaseModel("m", "forest", ("brain_volume_mm3", "ck_u_l"))
+    assert list(tabular.predictors_of(model, table).columns) == ["brain_volume_mm3", "ck_u_l"]
 
 
 def test_star_stands_for_columns_that_start_so(patients):

@@ -23,8 +23,11 @@ class Killed(BaseException):
     """As final for the search as kill -9: nothing of the library catches it."""
 
 
-def search(keep, *, trials=12, aim=objective, seed=5):
-    return tuning.search(aim, SPACE, n_folds=4, trials=trials, seed=seed, keep=keep)
+PATIENTS = ["P1", "P2", "P3"]
+
+
+def search(keep, *, trials=12, aim=objective, seed=5, patients=PATIENTS):
+    return tuning.search(aim, SPACE, n_folds=4, patients=patients, trials=trials, seed=seed, keep=keep)
 
 
 def test_search_finds_the_best_region(tmp_path):
@@ -70,6 +73,20 @@ def test_finished_search_runs_nothing_again(tmp_path):
     assert len(search(tmp_path / "s.journal", aim=never).history) == 12
 
 
+def test_fewer_trials_than_are_kept_are_the_shorter_search(tmp_path):
+    fresh = search(tmp_path / "short.journal", trials=4)
+    search(tmp_path / "long.journal", trials=12)
+    again = search(tmp_path / "long.journal", trials=4)
+    pd.testing.assert_frame_equal(again.history, fresh.history)
+    assert (again.values, again.auc) == (fresh.values, fresh.auc)
+
+
+def test_a_kept_search_tells_whose_it_is(tmp_path):
+    """Not what the caller says now: who was asked to find it, when it was begun."""
+    search(tmp_path / "s.journal", trials=2)
+    assert search(tmp_path / "s.journal", patients=["P9"]).patients == set(PATIENTS)
+
+
 def test_seed_decides(tmp_path):
     one, other = (search(tmp_path / f"{s}.journal", seed=s) for s in (1, 2))
     assert not one.history["a"].equals(other.history["a"])
@@ -105,16 +122,21 @@ def test_grid_tries_every_combination_once_and_resumes(tmp_path):
         return values["a"] * values["b"]
 
     with pytest.raises(Killed):
-        tuning.grid(auc, space, keep=tmp_path / "g.journal")
-    found = tuning.grid(auc, space, keep=tmp_path / "g.journal")
+        tuning.grid(auc, space, patients=PATIENTS, keep=tmp_path / "g.journal")
+    found = tuning.grid(auc, space, patients=PATIENTS, keep=tmp_path / "g.journal")
     assert found.values == {"a": 3, "b": 0.2}
-    assert len(found.history) == tuning.combinations(space) == 6
+    assert len(found.history) == 6
     assert found.history[["a", "b"]].drop_duplicates().shape[0] == 6
 
 
 def test_grid_refuses_a_range(tmp_path):
     with pytest.raises(ValueError, match="found a range for a"):
-        tuning.grid(lambda values: 0.5, {"a": {"low": 0, "high": 1}}, keep=tmp_path / "g.journal")
+        tuning.grid(
+            lambda values: 0.5,
+            {"a": {"low": 0, "high": 1}},
+            patients=PATIENTS,
+            keep=tmp_path / "g.journal",
+        )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +164,7 @@ def test_a_grid_goes_on_after_a_kill_at_any_moment(tmp_path, left):
         return values["a"] / 10
 
     space = {"a": {"choices": [1, 3, 2]}}
-    undisturbed = tuning.grid(auc, space, keep=tmp_path / "whole.journal")
+    undisturbed = tuning.grid(auc, space, patients=PATIENTS, keep=tmp_path / "whole.journal")
     # What a kill leaves: a trial that was announced and not begun, or begun and not ended.
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(tmp_path / "cut.journal"))
@@ -151,6 +173,6 @@ def test_a_grid_goes_on_after_a_kill_at_any_moment(tmp_path, left):
     study.enqueue_trial({"a": 1})
     if left == "running":
         study.ask()
-    resumed = tuning.grid(auc, space, keep=tmp_path / "cut.journal")
+    resumed = tuning.grid(auc, space, patients=PATIENTS, keep=tmp_path / "cut.journal")
     assert resumed.values == undisturbed.values
     pd.testing.assert_frame_equal(resumed.history, undisturbed.history)

@@ -6,7 +6,6 @@ TensorFlow is imported only where a network is run.
 """
 
 import hashlib
-import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -25,10 +24,10 @@ from sklearn.preprocessing import FunctionTransformer
 
 from postarrest import tuning
 from postarrest.files import whole, write_text
+from postarrest.kept import code_of, digest
 from postarrest.leakage import Ledger
 from postarrest.splits import Split
 from postarrest.study import Here
-from postarrest.tabular import digest
 from postarrest.tuning import Space, Tuned, Values
 
 # Name of each network's last convolution (Grad-CAM looks there) and of its weights in Keras's cache.
@@ -341,7 +340,8 @@ def features(here: Here, network: Network) -> Features:
     described = asdict(network) | {"weights": source.sha256 or "none", "input": _INPUT_PIXELS}
     if source.sha256 and not network.augmentation:
         described.pop("seed")
-    made_by = [version("keras"), version("tensorflow"), *map(inspect.getsource, (backbone, augment, pooled))]
+    made_by = [version("keras"), version("tensorflow"), code_of(backbone, augment, pooled, _compute)]
+    made_by += [NETWORKS[network.architecture][0], _IMAGENET_MEANS]
     key = digest("features", slices, list(patients), described, made_by, modules=())
     place = here.build(f"features/{key}.npz")
     if not place.is_file():
@@ -615,10 +615,11 @@ def fit_holdout(
         fitted = head(values).fit(pd.DataFrame(index=train), y.loc[train].to_numpy())
         return float(fitted.curve_["tune_auc"].iloc[fitted.best_epoch_ - 1])
 
-    name = digest("grid", found.key, space, fixed, class_weights, patience, y, split.name, seed, list(train))
-    tuned = tuning.grid(auc, space, keep=keep / f"{split.name}-cnn-{name}.journal")
+    name = digest("grid", found.key, space, fixed, class_weights, patience, y, split.membership, seed)
+    journal = keep / f"{split.name}-cnn-{name}.journal"
+    tuned = tuning.grid(auc, space, patients=split.development, keep=journal)
     # The tune patients are not fitted on, but the grid and the length of training are chosen by them.
-    chosen = ledger.choice("cnn: hyperparameters and epochs", on=split.development)
+    chosen = ledger.choice("cnn: hyperparameters and epochs", on=tuned.patients)
     fitted = ledger.fit(
         head(tuned.values, final),
         pd.DataFrame(index=train),
@@ -665,16 +666,17 @@ def fit_nested(
                 roc_auc_score(y.loc[judge_ids], fitted.predict_proba(pd.DataFrame(index=judge_ids))[:, 1])
             )
 
-    name = digest("nested", found.key, space, fixed, class_weights, y, split.name, seed, list(development))
+    name = digest("nested", found.key, space, fixed, class_weights, y, split.membership, seed)
     tuned = tuning.search(
         aucs,
         space,
         n_folds=len(split.inner),
+        patients=development,
         trials=trials,
         seed=seed,
         keep=keep / f"{split.name}-ct-{name}.journal",
     )
-    chosen = ledger.choice("ct: hyperparameters", on=development)
+    chosen = ledger.choice("ct: hyperparameters", on=tuned.patients)
     parts = []
     for fit_ids, judge_ids in split.inner:
         fitted = ledger.fit(

@@ -5,7 +5,6 @@ features; the whole network is trained from the slices themselves. Hyperparamete
 head on frozen features.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,8 +17,8 @@ import pandas as pd
 from postarrest import cnn
 from postarrest.cnn import Features, Head, Network
 from postarrest.files import whole
+from postarrest.kept import code_of, digest
 from postarrest.study import Here
-from postarrest.tabular import digest
 
 DEPTHS = ("head", "last_block", "all")
 # The layer whose output the last block starts from, and how the names of the block's layers start.
@@ -55,7 +54,7 @@ def inputs(here: Here, found: Features, network: Network, depth: str) -> Inputs 
     if depth == "head":
         return None
     layer = _LAST_BLOCK[network.architecture][0] if depth == "last_block" else ""
-    key = digest(found.key, inspect.getsource(_keep), layer, modules=())
+    key = digest(found.key, code_of(_keep), layer, modules=())
     place = here.build(f"features/{key}-{depth}.npy")
     if not place.is_file():
         _keep(here, found, network, layer, place)

@@ -81,6 +81,14 @@ class Split:
         return fit.append(judge).sort_values()
 
     @property
+    def membership(self) -> list[list[list[str]]]:
+        """Who is fitted on and who is judged in each inner fold, as plain lists.
+
+        What is kept of a split depends on these, and not on its name, which another seed gives as well.
+        """
+        return [[list(fit), list(judge)] for fit, judge in self.inner]
+
+    @property
     def fold(self) -> int:
         """Number of the split, from 1."""
         return int(self.name.rsplit("-", 1)[1])

@@ -21,9 +21,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import QuantileTransformer
 
 from postarrest import scores, tuning
+from postarrest.kept import digest
 from postarrest.leakage import Ledger
 from postarrest.splits import Split
-from postarrest.tabular import FOREST_TREES, BaseModel, digest, fit_base, predictors_of
+from postarrest.tabular import FOREST_TREES, BaseModel, fit_base, predictors_of
 from postarrest.tuning import Space, Tuned, Values
 
 
@@ -149,16 +150,17 @@ def fit_stack(
     """
     development = split.development
     meta, y_dev = meta.loc[development], y.loc[development]
-    name = digest("stack", meta, y_dev, space, split.name, seed, FOREST_TREES)
+    name = digest("stack", meta, y_dev, space, split.membership, seed, FOREST_TREES)
     tuned = tuning.search(
         lambda values: _inner_aucs(values, meta, y, split, seed=seed),
         space,
         n_folds=len(split.inner),
+        patients=development,
         trials=trials,
         seed=seed,
         keep=keep / f"{split.name}-ensemble-{name}.journal",
     )
-    chosen = ledger.choice("ensemble: hyperparameters", on=development)
+    chosen = ledger.choice("ensemble: hyperparameters", on=tuned.patients)
     rows = []
     n = n_quantiles(split)
     variants = {

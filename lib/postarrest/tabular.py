@@ -1,17 +1,13 @@
 """Base models on tables: logistic regression, random forest and LightGBM, tuned inside the inner folds."""
 
-import ast
-import functools
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -21,6 +17,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from postarrest import tuning
+from postarrest.kept import digest
 from postarrest.leakage import Ledger
 from postarrest.splits import Split
 from postarrest.tuning import Space, Tuned, Values
@@ -161,8 +158,15 @@ def _identifies(values: pd.Series) -> bool:
     distinct = values.nunique() / len(values)
     if not pd.api.types.is_numeric_dtype(values):
         return distinct > 0.5
-    # Measurements repeat or have decimals; running numbers do neither.
-    return distinct == 1.0 and bool((values == values.round()).all())
+    if distinct < 0.98 or (values != values.round()).any():
+        return False
+    # A volume in mm³ is a whole number too, and different in each patient. What marks a running number is
+    # that it leaves few numbers out, follows the order of the patients, or is that of their identifier.
+    dense = values.max() - values.min() + 1 < 2 * len(values)
+    order = abs(spearmanr(values, np.arange(len(values))).statistic) > 0.99
+    digits = values.index.astype(str).str.extract(r"(\d+)$", expand=False)
+    same = (pd.to_numeric(digits).to_numpy() == values.to_numpy()).mean() > 0.98
+    return bool(dense or order or same)
 
 
 def estimator(algorithm: str, values: Values, x: pd.DataFrame, *, seed: int) -> Pipeline:
@@ -257,11 +261,12 @@ def fit_base(
     tuned = {}
     for algorithm in algorithms:
         space = spaces[algorithm]
-        name = digest("base", algorithm, space, x, y, split.name, seed, FOREST_TREES)
+        name = digest("base", algorithm, space, x, y, split.membership, seed, FOREST_TREES)
         tuned[algorithm] = tuning.search(
             lambda values, algorithm=algorithm: inner_aucs(algorithm, values, x, y, split, seed=seed),
             space,
             n_folds=len(split.inner),
+            patients=split.development,
             trials=trials,
             seed=seed,
             keep=keep / f"{split.name}-{model.name}-{algorithm}-{name}.journal",
@@ -269,7 +274,8 @@ def fit_base(
     # The first of equals, in the order of SPACES.
     algorithm = max(tuned, key=lambda a: tuned[a].auc)
     values = tuned[algorithm].values
-    chosen = ledger.choice(f"{model.name}: hyperparameters", on=split.development)
+    seen = frozenset().union(*(one.patients for one in tuned.values()))
+    chosen = ledger.choice(f"{model.name}: hyperparameters", on=seen)
     parts = []
     for fit_ids, judge_ids in split.inner:
         fitted = ledger.fit(
@@ -299,39 +305,3 @@ def inner_aucs(
     for fit_ids, judge_ids in split.inner:
         model = estimator(algorithm, values, x, seed=seed).fit(x.loc[fit_ids], y.loc[fit_ids].to_numpy())
         yield float(roc_auc_score(y.loc[judge_ids], model.predict_proba(x.loc[judge_ids])[:, 1]))
-
-
-def digest(*parts: Any, modules: Sequence[str] = ("tabular", "tuning", "cnn", "finetune", "stacking")) -> str:
-    """Return a short hash of whatever a kept result depends on, so that a stale one is never taken up.
-
-    Beside the given parts these are the code of ``modules`` of this library (without comments and
-    docstrings) and the versions of the packages that they compute with.
-    """
-    hashed = hashlib.sha256()
-    if modules:
-        hashed.update(_code_and_versions(tuple(modules)).encode())
-    for part in parts:
-        if isinstance(part, pd.DataFrame | pd.Series):
-            hashed.update(np.ascontiguousarray(pd.util.hash_pandas_object(part).to_numpy()).tobytes())
-            if isinstance(part, pd.DataFrame):
-                hashed.update(json.dumps([str(c) for c in part.columns]).encode())
-        elif isinstance(part, np.ndarray):
-            hashed.update(np.ascontiguousarray(part).tobytes())
-        else:
-            # Unsorted: the order of a search space decides which of two equal combinations comes first.
-            hashed.update(json.dumps(part, default=str).encode())
-    return hashed.hexdigest()[:12]
-
-
-@functools.cache
-def _code_and_versions(modules: tuple[str, ...]) -> str:
-    told = [
-        f"{name} {version(name)}" for name in ("keras", "tensorflow", "optuna", "scikit-learn", "lightgbm")
-    ]
-    for module in modules:
-        tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
-                node.body = node.body[1:]
-        told.append(ast.dump(tree))
-    return "\n".join(told)

@@ -4,7 +4,7 @@ A study that was stopped and resumed is the study that was never stopped: each t
 seeded from the study's seed and the number of trials finished before it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -38,12 +38,15 @@ class Tuned:
         One row a trial: ``trial, auc`` (NaN where pruned), ``best`` so far, and each hyperparameter.
     space : Mapping
         The space that was searched.
+    patients : frozenset of str
+        The patients by whom it was found, as the kept study has them.
     """
 
     values: Values
     auc: float
     history: pd.DataFrame
     space: Space
+    patients: frozenset[str]
 
 
 def faults_of_space(space: Space) -> list[str]:
@@ -106,6 +109,7 @@ def search(
     space: Space,
     *,
     n_folds: int,
+    patients: Iterable[str],
     trials: int,
     seed: int,
     keep: Path,
@@ -113,7 +117,7 @@ def search(
     """Search a space with TPE for the highest mean ROC-AUC over inner folds.
 
     A trial is stopped early where it can't win any more: where perfect inner folds from here on would leave
-    it below the best trial so far. That spares time and can't change which trial is best.
+    it below the best trial so far. That spares time and can't change which of the trials drawn is best.
 
     Parameters
     ----------
@@ -123,8 +127,11 @@ def search(
         As for :func:`suggest`.
     n_folds : int
         Inner folds that the objective yields.
+    patients : iterable of str
+        Patients whom the objective fits on and judges; kept with the study.
     trials : int
-        Trials in all, those of an earlier, interrupted call included.
+        Trials in all, those of an earlier, interrupted call included. Where more are kept, the first of them
+        are taken: they are what a search of that length is.
     seed : int
         Seed of the study.
     keep : pathlib.Path
@@ -135,7 +142,7 @@ def search(
     Tuned
     """
     with _quiet():
-        study = _open(keep)
+        study = _open(keep, patients)
         for number in range(_finished(study), trials):
             study.sampler = optuna.samplers.TPESampler(
                 # Positive, and unlike for neighbouring studies: a sequence of two numbers, not their sum.
@@ -144,10 +151,10 @@ def search(
                 constant_liar=False,
             )
             study.optimize(lambda trial: _mean(trial, objective, space, n_folds), n_trials=1)
-    return _tuned(study, space)
+    return _tuned(study, space, trials)
 
 
-def grid(objective: Callable[[Values], float], space: Space, *, keep: Path) -> Tuned:
+def grid(objective: Callable[[Values], float], space: Space, *, patients: Iterable[str], keep: Path) -> Tuned:
     """Try every combination of a space of choices.
 
     Parameters
@@ -156,7 +163,7 @@ def grid(objective: Callable[[Values], float], space: Space, *, keep: Path) -> T
         Returns the ROC-AUC for given hyperparameters.
     space : Mapping
         Every hyperparameter by ``choices``.
-    keep : pathlib.Path
+    patients, keep
         As for :func:`search`.
 
     Raises
@@ -171,23 +178,12 @@ def grid(objective: Callable[[Values], float], space: Space, *, keep: Path) -> T
         dict(zip(space, c, strict=True)) for c in product(*(s["choices"] for s in space.values()))
     ]
     with _quiet():
-        study = _open(keep)
+        study = _open(keep, patients)
         for values in combinations[_finished(study) :]:
             # The combinations come one by one in their written order, so that a resumed grid goes on.
             study.enqueue_trial(values)
             study.optimize(lambda trial: objective(suggest(trial, space)), n_trials=1)
-    return _tuned(study, space)
-
-
-def combinations(space: Space) -> int:
-    """Return the number of combinations in a space of choices.
-
-    Examples
-    --------
-    >>> combinations({"a": {"choices": [1, 2]}, "b": {"choices": [1, 2, 3]}})
-    6
-    """
-    return int(np.prod([len(spec["choices"]) for spec in space.values()]))
+    return _tuned(study, space, len(combinations))
 
 
 def _mean(
@@ -205,7 +201,7 @@ def _mean(
     return float(np.mean(aucs))
 
 
-def _open(keep: Path) -> optuna.Study:
+def _open(keep: Path, patients: Iterable[str]) -> optuna.Study:
     keep.parent.mkdir(parents=True, exist_ok=True)
     _mend(keep)
     study = optuna.create_study(
@@ -214,6 +210,8 @@ def _open(keep: Path) -> optuna.Study:
         direction="maximize",
         load_if_exists=True,
     )
+    if "patients" not in study.user_attrs:
+        study.set_user_attr("patients", sorted(patients))
     # Cut off in the middle, or before it began: it counts for nothing, and is done again.
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
@@ -236,8 +234,8 @@ def _finished(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=_FINISHED))
 
 
-def _tuned(study: optuna.Study, space: Space) -> Tuned:
-    done = study.get_trials(deepcopy=False, states=_FINISHED)
+def _tuned(study: optuna.Study, space: Space, trials: int) -> Tuned:
+    done = study.get_trials(deepcopy=False, states=_FINISHED)[:trials]
     rows = [
         {"trial": i, "auc": t.value if t.state == TrialState.COMPLETE else np.nan} | t.params
         for i, t in enumerate(done, start=1)
@@ -246,7 +244,8 @@ def _tuned(study: optuna.Study, space: Space) -> Tuned:
     history.insert(2, "best", history["auc"].cummax().ffill())
     # The first of equals: a later trial that is no better changes nothing.
     first = max((t for t in done if t.state == TrialState.COMPLETE), key=lambda t: (t.value, -t.number))
-    return Tuned(dict(first.params), float(first.value), history, space)
+    patients = frozenset(study.user_attrs["patients"])
+    return Tuned(dict(first.params), float(first.value), history, space, patients)
 
 
 @contextmanager
