@@ -53,7 +53,7 @@ divided = pd.read_parquet(here.build("splits.parquet"))
 this = splits.get(divided, split)
 declared = tabular.declared(models)
 searched = tabular.SPACES | spaces
-ledger = Ledger(this, cohort)
+ledger = Ledger(this, tabular.known_beforehand(cohort))
 
 # %% [markdown]
 # ## Who is in which fold?

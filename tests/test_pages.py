@@ -204,7 +204,18 @@ def test_a_fold_that_the_study_no_longer_has_leaves_the_report(tmp_path, monkeyp
 
 def test_the_leakage_page_counts(built):
     text = soup(built, "leakage.html").find("main").get_text(" ", strip=True)
-    assert "None. In 6 stages of 6 runs, 180 scores, choices and decisions were counted" in text
+    assert (
+        "None. In 6 runs of a notebook (1 kinds of stages) and the choice of thresholds, 180 scores, choices"
+        in text
+    )
+
+
+def test_nothing_is_vouched_for_that_was_fitted_elsewhere(built, tmp_path):
+    """A scores table alone has thresholds chosen here, and models made by somebody else."""
+    shutil.copytree(built, tmp_path / "project")
+    here = study.Here("tiny", save_to="report", root=tmp_path / "project")
+    pd.read_csv(here.table("leakage")).assign(run="thresholds").to_csv(here.table("leakage"), index=False)
+    assert guidelines.leakage(here) is None
 
 
 def test_leakage_would_be_shouted(built, tmp_path):

@@ -46,12 +46,13 @@ _MEASURES = {
 def leakage(here: Here) -> Body | None:
     """Return the page that counts, stage by stage, the patients who were scored by what had seen them.
 
-    None where no model was fitted, so that there is nothing to count.
+    None where no model was fitted here: of scores that were made elsewhere there is nothing to count.
     """
     if not here.table("leakage").is_file():
         return None
     counted = pd.read_csv(here.table("leakage"))
-    if counted.empty:
+    fitted_here = counted["run"] != "thresholds"
+    if not fitted_here.any():
         return None
     test = counted["scored"] == "test"
     # The page is a summary of tables that stand where the models are fitted, so it has no number of its own.
@@ -60,8 +61,8 @@ def leakage(here: Here) -> Body | None:
         "leakage.md.j2",
         name="leakage",
         n_in_both=int(counted["n_in_both"].sum() + counted.loc[test, "n_indirect"].sum()),
-        stages=len(counted),
-        runs=counted["run"].nunique(),
+        stages=counted["stage"].nunique(),
+        runs=counted.loc[fitted_here, "run"].nunique(),
         n_scored=int(counted["n_scored"].sum()),
         n_test=int(counted.loc[test, "n_scored"].sum()),
         n_training=int(counted.loc[~test, "n_scored"].sum()),

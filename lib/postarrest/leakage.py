@@ -4,7 +4,8 @@ Every fit goes through a :class:`Ledger`, and every score as well. It takes the 
 very table that the estimator was given, and it looks where each value of that table comes from: from what is
 known of the patient, or from an earlier stage's scores, whose own patients then count as well. Values of any
 other origin, such as those of a transformer that was fitted elsewhere, are refused. So what is compared is
-what happened, not what was meant.
+what happened, not what was meant. What a study declares beforehand is not observed: which columns are
+predictors, and the weights of a frozen network.
 """
 
 import json
@@ -167,9 +168,8 @@ patients and belongs in the estimator.
 
     def _count(self, model: Fitted, scored: Iterable[str], own: frozenset[str]) -> None:
         """Count the patients scored whom the model itself saw, or what is behind it or their predictors."""
-        scored = frozenset(scored)
-        for side, ids in (("training side", scored.difference(self.split.test)), ("test", scored)):
-            ids = ids.intersection(self.split.test) if side == "test" else ids
+        scored, test = frozenset(scored), frozenset(self.split.test)
+        for side, ids in (("training side", scored - test), ("test", scored & test)):
             if ids:
                 row = {"fold": self.split.fold, "stage": model.stage, "scored": side, "n_fits": 1}
                 row |= {"n_fitted_on": len(model.patients), "n_scored": len(ids)}
@@ -259,11 +259,12 @@ patients and belongs in the estimator.
         LeakageError
             Naming each such stage and the number of patients.
         """
-        leaks = self.table().query("n_in_both > 0 or (scored == 'test' and n_indirect > 0)")
+        counted = self.table()
+        # On the training side, whom only an earlier stage had seen is no leak.
+        leaked = counted["n_in_both"] + counted["n_indirect"].where(counted["scored"] == "test", 0)
+        leaks = counted.assign(leaked=leaked)[leaked > 0]
         if len(leaks):
-            told = "; ".join(
-                f"{r.stage}: {r.n_in_both + r.n_indirect} of {r.n_scored}" for r in leaks.itertuples()
-            )
+            told = "; ".join(f"{r.stage}: {r.leaked} of {r.n_scored}" for r in leaks.itertuples())
             raise LeakageError(f"Fold {self.split.fold}: patients scored by what was fitted on them. {told}.")
 
 
@@ -287,8 +288,9 @@ def of_thresholds(scores: pd.DataFrame) -> pd.DataFrame:
         ids = {role: frozenset(of_role["patient_id"]) for role, of_role in mine.groupby("role")}
         chosen, judged = ids.get("train_oof", frozenset()), ids.get("test", frozenset())
         if chosen and judged:
-            stage = f"{model}: thresholds ({outcome} outcome)"
-            rows.append((fold, stage, "test", 1, len(chosen), len(judged), len(chosen & judged), 0))
+            row = {"fold": fold, "stage": f"{model}: thresholds ({outcome} outcome)", "scored": "test"}
+            row |= {"n_fits": 1, "n_fitted_on": len(chosen), "n_scored": len(judged)}
+            rows.append(row | {"n_in_both": len(chosen & judged), "n_indirect": 0})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
