@@ -44,7 +44,7 @@ fine_tuning: dict = {"learning_rate": 0.00001, "epochs": 10, "batch_size": 16}  
 class_weights: bool = True  # whether both outcomes weigh the same in training
 patience: int = 10  # epochs without a better tune loss before training stops (hold-out splits)
 trials: int = 20  # Optuna's trials (outer folds)
-shown_patients: int = 4  # single patients whose Grad-CAM is shown
+shown_patients: int = 4  # single patients whose Grad-CAM is shown, at least 1
 seed: int = 1  # seed of the head and of augmentation
 
 # %%
@@ -95,7 +95,7 @@ variants = np.concatenate([images, *(cnn.augment(images, network, c + 1) for c i
 page.figure(
     draw.slices(variants, ["slice", *(f"copy {c + 1}" for c in range(copies))]),
     name="cnn_input",
-    caption="One patient's slice as the network gets it, and its augmented copies.",
+    caption="One patient's slice and its augmented copies, before they are cropped or reduced to 224 pixels.",
     alt="Head CT slices side by side: the original and copies that are turned, blurred or partly erased.",
 )
 
@@ -152,8 +152,9 @@ page.figure(
 # ## Where does it look?
 #
 # Grad-CAM: the parts of the last convolution whose activity speaks for the class that was predicted. Maps of
-# different patients share one scale. Single patients first, then means by true outcome, and by true and predicted
-# outcome, over the mean slice of the group; for these, heads are brought onto a common ellipse, so that the same
+# different patients share one scale. Single patients first, then means by true, by predicted and by both outcomes,
+# over the mean slice of the group (each patient's map is that of the predicted outcome, so that those of a true outcome
+# are of both); for these, heads are brought onto a common ellipse, so that the same
 # places of different heads lie on each other. "Predicted good" is a score at or above Youden's threshold on the
 # training side.
 
@@ -169,9 +170,8 @@ trained = trained[trained["stage"].eq(trained["stage"].iloc[0])]
 cut = thresholds.choose(y[trained["patient_id"]], trained["score"], "Youden").threshold
 predicted_good = probability >= cut
 cams = gradcam.for_class(signed, predicted_good, network)
-first = np.argsort(-probability)[
-    [i * (len(truth) - 1) // max(shown_patients - 1, 1) for i in range(shown_patients)]
-]
+shown = np.linspace(0, len(truth) - 1, min(max(shown_patients, 1), len(truth))).astype(int)
+first = np.argsort(-probability)[shown]
 page.figure(
     draw.attention(
         test_images[first],
@@ -194,30 +194,31 @@ titles, mean_maps, mean_slices = gradcam.group_means(cams, test_images, truth, p
 page.figure(
     draw.attention(mean_slices, mean_maps, titles, columns=3),
     name="gradcam_groups",
-    caption=f"Mean Grad-CAM of the {len(truth)} test patients for the predicted outcome, by true outcome and by true and "
-    "predicted outcome, over the group's mean slice; heads aligned.",
+    caption=f"Mean Grad-CAM of the {len(truth)} test patients for the predicted outcome, by true, by predicted and by both "
+    "outcomes, over the group's mean slice; heads aligned.",
     alt="Mean head CT slices of the groups with the mean regions of attention marked by colour and contours.",
 )
 
 # %% [markdown]
 # Where the tissue is known (in a simulation), attention can be counted: the share of each map on each tissue,
-# beside the share that the tissue has of the slice's area. The table is empty for real patients.
+# beside the share that the tissue has of the area that the network sees. The table is empty for real patients.
 
 # %%
 known, tissue = gradcam.read_tissues(here.data / "tissue", this.test)
 at = this.test.get_indexer(known)
-shares = gradcam.shares_by_outcome(cams[at], tissue, truth[at])
+shares = gradcam.shares_by_outcome(cams[at], tissue, truth[at], network)
 page.table(
     shares,
     name="attention",
     caption="Mean share of Grad-CAM attention by tissue and outcome, with 95 % interval, and share of area.",
 )
-page.figure(
-    draw.tissue_shares(shares),
-    name="attention",
-    caption="Share of attention by tissue; bars mark the tissue's share of the slice.",
-    alt="Mean share of attention on each tissue in good and poor outcomes with intervals.",
-)
+if len(shares):
+    page.figure(
+        draw.tissue_shares(shares),
+        name="attention",
+        caption="Share of attention by tissue; bars mark the tissue's share of what the network sees.",
+        alt="Mean share of attention on each tissue in good and poor outcomes with intervals.",
+    )
 
 # %% [markdown]
 # Does the map depend on what the network learned? With the same weights shuffled within each layer it should

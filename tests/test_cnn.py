@@ -223,6 +223,8 @@ def test_group_means_are_in_register():
         "good, predicted good\n(n = 3)",
         "poor outcome\n(n = 3)",
         "poor, predicted poor\n(n = 3)",
+        "predicted good\n(n = 3)",
+        "predicted poor\n(n = 3)",
     ]
     for mean in means:
         # The three peaks lie on each other; as they came, they lie apart.
@@ -239,6 +241,30 @@ def test_a_slice_without_a_head_stays_as_it_is():
     np.testing.assert_array_equal(alignment.aligned(blank + 3, heads, onto), blank + 3)
 
 
+@pytest.mark.parametrize("half_width", [84, 90, 96, 110])
+def test_a_wide_head_is_not_turned_on_its_side(half_width):
+    rows, columns = np.mgrid[:256, :256]
+    head = ((rows - 128) / 90) ** 2 + ((columns - 128) / half_width) ** 2 < 1
+    front = np.exp(-((rows - 60) ** 2 + (columns - 128) ** 2) / 50)
+    found = alignment.outline(head)
+    assert (found.length, found.width) == pytest.approx((90, half_width), abs=0.7)
+    moved = alignment.aligned(front[None], [found], alignment.common([found], shape=(256, 256)))[0]
+    assert np.unravel_index(moved.argmax(), moved.shape) == pytest.approx((60, 128), abs=1.5)
+
+
+@pytest.mark.parametrize("fit_image", ["crop", "resize"])
+def test_even_attention_has_each_tissue_s_share_of_what_is_seen(fit_image):
+    net = network(fit_image=fit_image)
+    tissue = np.zeros((2, 256, 256), np.uint8)
+    tissue[:, 60:190, 70:180], tissue[:, 100:120, 100:120] = 1, 3
+    even = gradcam.for_class(np.ones((2, 7, 7), np.float32), np.array([True, False]), net)
+    even[1] = even[0]
+    shares = gradcam.shares_by_outcome(
+        np.concatenate([even] * 2), np.concatenate([tissue] * 2), np.array([1, 0, 1, 0]), net
+    )
+    np.testing.assert_allclose(shares["share"], shares["area"], atol=1e-6)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     row=st.floats(100, 156),
@@ -252,7 +278,7 @@ def test_an_ellipse_is_found_wherever_it_lies(row, column, size, turn):
     down, right = r * np.cos(turn) + c * np.sin(turn), c * np.cos(turn) - r * np.sin(turn)
     found = alignment.outline((down / 90 / size) ** 2 + (right / 70 / size) ** 2 < 1)
     assert found.centre == pytest.approx([row, column], abs=0.5)
-    assert [found.long_axis, found.short_axis] == pytest.approx([90 * size, 70 * size], abs=0.7)
+    assert [found.length, found.width] == pytest.approx([90 * size, 70 * size], abs=0.7)
     assert found.tilt_rad == pytest.approx(turn, abs=0.03)
 
 

@@ -3,6 +3,9 @@
 Patients lie and are cut a little differently, and heads differ in size. A head is taken as an ellipse: its
 centre, its axes and its tilt are moved onto those of a common one. That is coarse beside a registration to an
 atlas, and enough for maps whose own grain is 32 pixels.
+
+The axis nearer to the vertical is taken from front to back, whichever is longer: a patient lies on the back,
+and a wide head must not be turned on its side.
 """
 
 from dataclasses import dataclass
@@ -22,22 +25,22 @@ class Ellipse:
     ----------
     centre : numpy.ndarray of shape (2,)
         Row and column, pixels.
-    long_axis, short_axis : float
-        Half lengths, pixels.
+    length, width : float
+        Half axes from front to back (the one nearer to the vertical) and from side to side, pixels.
     tilt_rad : float
-        Angle of the long axis to the vertical, -pi/2 to pi/2, positive where its lower end lies to the right.
+        Angle of the length to the vertical, -pi/4 to pi/4, positive where its lower end lies to the right.
     """
 
     centre: np.ndarray
-    long_axis: float
-    short_axis: float
+    length: float
+    width: float
     tilt_rad: float
 
     @property
     def frame(self) -> np.ndarray:
         """The matrix that turns and stretches the unit circle to the ellipse, shape (2, 2)."""
         sine, cosine = np.sin(self.tilt_rad), np.cos(self.tilt_rad)
-        return np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([self.long_axis, self.short_axis])
+        return np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([self.length, self.width])
 
 
 def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
@@ -59,7 +62,7 @@ def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
     --------
     >>> rows, columns = np.mgrid[:256, :256]
     >>> head = outline((((rows - 120) / 90) ** 2 + ((columns - 130) / 70) ** 2 < 1) * 200)
-    >>> [round(float(v)) for v in (*head.centre, head.long_axis, head.short_axis)]
+    >>> [round(float(v)) for v in (*head.centre, head.length, head.width)]
     [120, 130, 90, 70]
     """
     parts, n = ndimage.label(image > above)
@@ -70,10 +73,13 @@ def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
     centre = places.mean(axis=0)
     variance, axes = np.linalg.eigh(np.cov(places.T, bias=True))
     # A filled ellipse has a quarter of the squared half axis as its variance.
-    short, long = np.maximum(2 * np.sqrt(np.maximum(variance, 0)), 1.0)
-    down, right = axes[:, 1] if axes[0, 1] >= 0 else -axes[:, 1]
-    tilt = float(np.arctan2(right, down)) if long / short >= _LEAST_ELONGATION else 0.0
-    return Ellipse(centre, float(long), float(short), tilt)
+    halves = np.maximum(2 * np.sqrt(np.maximum(variance, 0)), 1.0)
+    upright = int(np.argmax(np.abs(axes[0])))
+    down, right = axes[:, upright] * np.sign(axes[0, upright])
+    # All directions are alike in a round head; turning it would follow the noise.
+    turned = halves.max() / halves.min() >= _LEAST_ELONGATION
+    tilt = float(np.arctan2(right, down)) if turned else 0.0
+    return Ellipse(centre, float(halves[upright]), float(halves[1 - upright]), tilt)
 
 
 def common(outlines: list[Ellipse | None], *, shape: tuple[int, int]) -> Ellipse:
@@ -82,8 +88,8 @@ def common(outlines: list[Ellipse | None], *, shape: tuple[int, int]) -> Ellipse
     middle = (np.array(shape) - 1) / 2
     if not found:
         return Ellipse(middle, 1.0, 1.0, 0.0)
-    long, short = np.median([[one.long_axis, one.short_axis] for one in found], axis=0)
-    return Ellipse(middle, float(long), float(short), 0.0)
+    length, width = np.median([[one.length, one.width] for one in found], axis=0)
+    return Ellipse(middle, float(length), float(width), 0.0)
 
 
 def aligned(stack: np.ndarray, outlines: list[Ellipse | None], onto: Ellipse) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The network's last block, or all of it, trained further from where the head's training ended.
 
 The last block is trained from kept activations of the layer below it, which are computed once, like the
-features; the whole network is trained from the slices themselves. Hyperparameters are those chosen for the
-head on frozen features.
+features; the whole network is trained from the slices themselves. The head starts from what it learned on
+frozen features; its dropout and weight decay end with that first training.
 """
 
 from collections.abc import Callable, Mapping
@@ -108,6 +108,8 @@ class FineTuned(Head):
         postarrest.cnn.NetworkError
             If training diverges.
         """
+        # Until the deeper part is there, the head alone is what is watched.
+        self._part = None
         super().fit(x, y)
         import keras
 
@@ -154,7 +156,7 @@ class FineTuned(Head):
                     best, best_weights = row["tune_loss"], self._part.get_weights()
                     kept_epoch, since = epoch, 0
             curve.append(row)
-            if since > self.patience:
+            if since >= self.patience:
                 break
         if best_weights is not None:
             self._part.set_weights(best_weights)
@@ -174,7 +176,7 @@ class FineTuned(Head):
 
     def predict_proba(self, x: pd.DataFrame) -> np.ndarray:
         """Return the probabilities of a poor and of a good outcome, shape (n, 2)."""
-        if not hasattr(self, "_part"):
+        if self._part is None:
             return super().predict_proba(x)
         rows = self.features.rows(x.index)
         out = [

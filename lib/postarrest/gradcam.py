@@ -155,7 +155,9 @@ def read_tissues(folder: Path, patients: pd.Index) -> tuple[pd.Index, np.ndarray
     return pd.Index(known, name=patients.name), maps
 
 
-def shares_by_outcome(cams: np.ndarray, tissues: np.ndarray, y_good: np.ndarray) -> pd.DataFrame:
+def shares_by_outcome(
+    cams: np.ndarray, tissues: np.ndarray, y_good: np.ndarray, network: Network
+) -> pd.DataFrame:
     """Return the mean share of attention on each tissue in good and poor outcomes.
 
     Parameters
@@ -164,17 +166,21 @@ def shares_by_outcome(cams: np.ndarray, tissues: np.ndarray, y_good: np.ndarray)
         Maps of :func:`for_class` and labels of the same patients.
     y_good : numpy.ndarray of shape (n,)
         1 where the outcome is good.
+    network : Network
+        Its settings: what was cropped away has no area, as it has no attention.
 
     Returns
     -------
     pandas.DataFrame
         ``tissue, outcome, n, share, lower, upper, area``: mean share with its 95 % t interval, and the
-        tissue's mean share of the area. No rows where no tissue is known.
+        tissue's mean share of the area that the network sees. No rows where no tissue is known.
     """
     rows = []
     if len(cams):
         shares = attention_by_tissue(cams, tissues)
-        area = attention_by_tissue(np.ones_like(tissues, dtype=float), tissues).mean(axis=0)
+        even = np.ones((len(cams), 7, 7), dtype=np.float32)
+        seen = for_class(even, np.ones(len(cams), dtype=bool), network)
+        area = attention_by_tissue(seen, tissues).mean(axis=0)
         for outcome, of_group in (("good", y_good == 1), ("poor", y_good == 0)):
             for t, tissue in enumerate(TISSUES):
                 values = shares[of_group, t]
@@ -189,9 +195,11 @@ def shares_by_outcome(cams: np.ndarray, tissues: np.ndarray, y_good: np.ndarray)
 def group_means(
     cams: np.ndarray, images: np.ndarray, y_good: np.ndarray, predicted_good: np.ndarray
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return mean maps and mean slices, in register, by true outcome and by true and predicted outcome.
+    """Return mean maps and mean slices, in register, by true, by predicted, and by both outcomes.
 
-    Heads are brought onto a common ellipse first (:mod:`postarrest.alignment`). Empty groups are left out.
+    Each map is that of its patient's predicted outcome, so that a group by true outcome alone holds maps of
+    both. Heads are brought onto a common ellipse first (:mod:`postarrest.alignment`). Empty groups are left
+    out.
 
     Parameters
     ----------
@@ -211,17 +219,22 @@ def group_means(
     onto = alignment.common(heads, shape=images.shape[1:])
     cams, images = alignment.aligned(cams, heads, onto), alignment.aligned(images, heads, onto)
     titles, maps_, slices = [], [], []
-    for truth, true in (("good", y_good == 1), ("poor", y_good == 0)):
-        groups = {
-            f"{truth} outcome": true,
-            f"{truth}, predicted good": true & predicted_good,
-            f"{truth}, predicted poor": true & ~predicted_good,
-        }
-        for title, group in groups.items():
-            if group.any():
-                titles.append(f"{title}\n(n = {int(group.sum())})")
-                maps_.append(cams[group].mean(axis=0))
-                slices.append(images[group].mean(axis=0))
+    good = y_good == 1
+    groups = {
+        "good outcome": good,
+        "good, predicted good": good & predicted_good,
+        "good, predicted poor": good & ~predicted_good,
+        "poor outcome": ~good,
+        "poor, predicted good": ~good & predicted_good,
+        "poor, predicted poor": ~good & ~predicted_good,
+        "predicted good": predicted_good,
+        "predicted poor": ~predicted_good,
+    }
+    for title, group in groups.items():
+        if group.any():
+            titles.append(f"{title}\n(n = {int(group.sum())})")
+            maps_.append(cams[group].mean(axis=0))
+            slices.append(images[group].mean(axis=0))
     return titles, np.stack(maps_), np.stack(slices)
 
 
