@@ -184,6 +184,15 @@ for outcome, rows in spread.groupby("outcome", sort=False):
         alt="Dots for each split in a row for each model; their spread shows how far a single split can mislead.",
     )
 
+# %%
+page.table(
+    performance.by_fold(final),
+    name="performance_by_fold",
+    caption="Each outer fold's test patients apart, for the good outcome.",
+    note="No rows: no cross-validation. A fold is small: these values show the spread, not the performance.",
+    digits=3,
+)
+
 # %% [markdown]
 # ## Which threshold, and what follows from it?
 #
@@ -218,8 +227,9 @@ page.table(
     name="performance_at_thresholds",
     caption="What decisions are worth at each threshold, for both classes.",
     note="positive_class poor: the sensitivity is the share of poor outcomes predicted poor, the PPV the share of "
-    "poor outcomes among those predicted poor. The row 'FNR 0', sensitivity, poor is the sensitivity for a poor "
-    "outcome without false pessimism.",
+    "poor outcomes among those predicted poor. The row 'FNR 0', chosen on test, sensitivity, poor, is the sensitivity "
+    "for a poor outcome without false pessimism; the FNR's upper limit there is in the table of thresholds. Chosen on the "
+    "training side, the same rule may be pessimistic in the test patients.",
     digits=3,
 )
 
@@ -275,7 +285,9 @@ page.table(
     beside,
     name="labels",
     caption="Every threshold-free measure under both outcome labels, and the difference with its paired 95 % interval.",
-    note="No rows: the study uses one outcome label.",
+    note="No rows: the study uses one outcome label. n_changed: patients whose outcome the label changes; where it is 0, as it "
+    "can be in a small hold-out, a ratio can't differ, and a network differs by its training alone.",
+    digits=3,
 )
 if len(beside):
     page.figure(
@@ -295,7 +307,9 @@ page.table(
 # %% [markdown]
 # ## Are the probabilities frequencies?
 #
-# Ideal: intercept 0, slope 1, ICI 0. A slope below 1 means predictions that are too extreme; the ICI is the mean distance
+# Ideal: intercept 0, slope 1, ICI 0. A network that was trained with both outcomes weighing the same (paper A) gives
+# probabilities as if half of the patients recovered: far too high where few do (intercept below 0), until recalibrated.
+# Its Brier score, decisions at 0.5 and net benefit suffer from that; its ROC area does not. A slope below 1 means predictions that are too extreme; the ICI is the mean distance
 # between predicted and observed frequency.
 
 # %%
@@ -367,13 +381,14 @@ page.figure(
 # %%
 known = here.data / "truth.json"
 simulated = not data and known.is_file()
-planted = json.loads(known.read_text(encoding="utf-8"))["models"] if simulated else {}
+truth = json.loads(known.read_text(encoding="utf-8")) if simulated else {}
 page.table(
-    performance.against_truth(performed, planted),
+    performance.against_truth(performed, truth.get("models", {}), outcomes=truth.get("outcomes", [])),
     name="truth",
     caption="ROC area and Brier score that were planted in the simulated cohort, and what was recovered.",
-    note="No rows: the patients are real, or their truth is not at hand. planted is the best that a modality can reach; a network "
-    "that has to learn it from few images stays below.",
+    note="No rows: the patients are real, or their truth is not at hand. planted is the best that a modality can reach (the "
+    "largest ROC area, the smallest Brier score); a network that has to learn it from few images does worse. Under the label "
+    "by which the outcomes were drawn.",
     digits=3,
 )
 

@@ -477,7 +477,9 @@ def test_truth_and_published_stand_beside_what_was_found():
             "gwr_av": {"auc": 0.8, "mc_error": 0.002},
             "ct": {"auc": 0.7},
         },
+        outcomes=sorted(set(performed["outcome"])),
     )
+    assert performance.against_truth(performed, {"cnn": {"auc": 0.62}}, outcomes=["another"]).empty
     assert set(truth["model"]) == {"cnn", "gwr_av"}
     assert set(truth.loc[truth["model"] == "gwr_av", "metric"]) == {"roc_auc"}
     for row in truth[truth["model"] == "cnn"].to_dict("records"):

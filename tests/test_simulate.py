@@ -179,7 +179,7 @@ def test_a_null_cohort_has_no_signal_anywhere():
     null = Settings(ct_effect=0, ohca_effect=0, pupil_effect=0)
     good = np.arange(40_000) % 4 == 0
     drawn = cohort.variables(good, settings=null, rng=np.random.default_rng(8))
-    after = ["cpc", "awake_after_ct", "death_cause_intracranial", "arrest_to_death_days"]
+    after = ["cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days"]
     table = drawn.patients.drop(columns=after).join(drawn.latents[["severity", "atrophy"]])
     numbers = table.select_dtypes("number")
     coded = pd.get_dummies(table.select_dtypes(exclude="number")).astype(float)

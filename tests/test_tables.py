@@ -295,6 +295,7 @@ class TestRelabelled:
                 "y_good_standard": [0] * n + [1] * 20 + [0] * 60,
                 "y_good_revised": [1] * (n + 20) + [0] * 60,
                 "cause": (["cardiac", "cardiac", "cardiac", "respiratory", "respiratory"] * 20)[: n + 80],
+                "death_cause": (["cardiogenic", "respiratory"] * 20)[:n] + [None] * 80,
                 "no_flow_min": [4.0] * (n + 80),
                 "low_flow_min": [float(v % 40) for v in range(n + 80)],
                 "arrest_to_death_days": ([16.0, 21.0, 0.0, 18.0, 26.0] * 20)[:n] + [None] * 80,
@@ -308,6 +309,9 @@ class TestRelabelled:
         assert value["Cause of arrest", "cardiac"] == "3 (60.0 %)"
         assert value["Low-flow time, min", "known in 5"] == "2 (1 to 3)"
         assert value["Arrest to circulation, min", "known in 5"] == "6 (5 to 7)"
+        assert value["Cause of death", "cardiogenic"] == "3 (60.0 %)"
+        assert value["Death after the arrest", "on the same day"] == "1 (20.0 %)"
+        assert value["Death after the arrest", "after more than 14 days"] == "4 (80.0 %)"
         assert value["Arrest to death, days", "known in 5"] == "18 (16 to 21)"
 
     def test_of_a_group_that_is_too_small_only_its_existence_is_told(self):

@@ -599,7 +599,7 @@ def _odd_columns(
             yield Fault(
                 file, "exclusion", reasons[row], expected, int(row), shown["exclusion"], verbatim=False
             )
-    for name in ("exclusion", "cause"):
+    for name in ("exclusion", "cause", "death_cause"):
         if name in table and table[name].nunique() > _MOST_LEVELS:
             found = f"{table[name].nunique()} different texts"
             yield Fault(file, "categories", found, f"at most {_MOST_LEVELS} as a rule", column=shown[name])

@@ -426,6 +426,11 @@ PATIENTS = pa.DataFrameSchema(
             "The patient died of an intracranial cause (for the revised outcome label); blank for survivors.",
             part="revised outcome",
         ),
+        "death_cause": _text(
+            "Cause of death, in the study's own categories; blank for survivors. Shown, in aggregate, of the "
+            "patients whom the revised label counts as good.",
+            part="revised outcome",
+        ),
         "arrest_to_death_days": _number(
             "Arrest to death, 0 for the day of the arrest; blank for survivors. Shown, in aggregate, of the "
             "patients whom the revised label counts as good.",

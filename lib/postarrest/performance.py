@@ -394,7 +394,8 @@ def between_labels(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
     Returns
     -------
     pandas.DataFrame
-        ``set, model, metric, positive_class, n``, for each label its ``<label>_n_good, <label>,
+        ``set, model, metric, positive_class, n, n_changed`` (patients whose outcome the label changes), for
+        each label its ``<label>_n_good, <label>,
         <label>_lower, <label>_upper`` with the quoted interval, and ``difference, lower, upper`` (first
         label less second) with the paired bootstrap's percentile interval: in patients that the model scores
         under both labels, each resample draws the same for both. No rows where there is one label only.
@@ -405,10 +406,10 @@ def between_labels(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
     patients who changed sides alone.
     """
     labels = list(dict.fromkeys(rows["outcome"]))
-    columns = ["set", "model", "metric", "positive_class", "n", "difference", "lower", "upper"]
+    columns = ["set", "model", "metric", "positive_class", "n", "n_changed", "difference", "lower", "upper"]
     found: list[dict[str, object]] = []
     if len(labels) == 2:
-        columns[5:5] = [f"{one}{part}" for one in labels for part in ("_n_good", "", "_lower", "_upper")]
+        columns[6:6] = [f"{one}{part}" for one in labels for part in ("_n_good", "", "_lower", "_upper")]
         for _, mine in rows.groupby(["set", "model"], sort=False):
             pair = {label: mine[mine["outcome"] == label] for label in labels}
             both = set.intersection(*(set(one["patient_id"]) for one in pair.values()))
@@ -426,12 +427,14 @@ def _labels_beside(
         _bootstrapped(mine, n_resamples=n_resamples, seed=seed, stratified=False) for mine in pair.values()
     ]
     model, where = boots[0].models[0], next(iter(pair.values()))["set"].iloc[0]
+    first, second = (mine.set_index("patient_id")["y_good"] for mine in pair.values())
+    n_changed = int((first != second.loc[first.index]).sum())
     for m, (measure, (metric, positive_class)) in enumerate(METRICS.items()):
         values = [float(boot.estimate[0, m]) for boot in boots]
         if np.isnan(values).any():
             continue
         row = {"set": where, "model": model, "metric": metric, "positive_class": positive_class}
-        row["n"] = boots[0].n
+        row |= {"n": boots[0].n, "n_changed": n_changed}
         for (label, mine), boot in zip(pair.items(), boots, strict=True):
             if metric == "roc_auc":
                 one = _delong(mine).interval(model, transform="logit")
@@ -622,6 +625,30 @@ def curve_bands(
     )
 
 
+def by_fold(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return each model's measures in the test patients of every outer fold.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets`; those of the set ``pooled`` count.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``outcome, model, fold, n, n_good, roc_auc, pr_auc, brier``: for the good outcome, without intervals,
+        which a fold is too small for.
+    """
+    columns = ["outcome", "model", "fold", "n", "n_good", "roc_auc", "pr_auc", "brier"]
+    wanted = [bootstrap.MEASURES.index(m) for m in ("roc_auc", "pr_auc_good", "brier")]
+    found = []
+    pooled = rows[rows["set"] == "pooled"]
+    for key, of_fold in pooled.groupby(["outcome", "model", "fold"], sort=False):
+        boot = _bootstrapped(of_fold, n_resamples=0, jackknife=False)
+        found.append([*key, boot.n, boot.n_good, *boot.estimate[0, wanted]])
+    return pd.DataFrame(found, columns=columns)
+
+
 def spread(splits: pd.DataFrame) -> pd.DataFrame:
     """Return each model's ROC area in every repeated hold-out split.
 
@@ -657,7 +684,9 @@ def spread_summary(spread: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def against_truth(performance: pd.DataFrame, truth: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+def against_truth(
+    performance: pd.DataFrame, truth: Mapping[str, Mapping[str, float]], *, outcomes: Sequence[str]
+) -> pd.DataFrame:
     """Set the ROC areas and Brier scores that were recovered beside those planted in a simulated cohort.
 
     Parameters
@@ -667,6 +696,8 @@ def against_truth(performance: pd.DataFrame, truth: Mapping[str, Mapping[str, fl
     truth : mapping
         For each model ``auc``, the best that it can reach, with ``mc_error``, and where it gives
         probabilities ``brier`` with ``brier_mc_error``.
+    outcomes : sequence of str
+        The outcome labels under which this was planted.
 
     Returns
     -------
@@ -675,6 +706,7 @@ def against_truth(performance: pd.DataFrame, truth: Mapping[str, Mapping[str, fl
     """
     planted_as = {"roc_auc": ("auc", "mc_error"), "brier": ("brier", "brier_mc_error")}
     rows = performance[performance["recommended"] & performance["metric"].isin(list(planted_as))]
+    rows = rows[rows["outcome"].isin(list(outcomes))]
     found = []
     for row in rows.to_dict("records"):
         of_model = truth.get(row["model"], {})

@@ -272,6 +272,9 @@ def gwr_values(
     return pd.DataFrame(rows)
 
 
+_PERIODS = ("on the same day", "after 1 to 14 days", "after more than 14 days")
+
+
 def relabelled(
     cohort: pd.DataFrame, *, names: Mapping[str, str] = NAMES, mask_below: int = 0
 ) -> pd.DataFrame:
@@ -288,8 +291,8 @@ def relabelled(
     Returns
     -------
     pandas.DataFrame
-        ``characteristic, level, value``: their number, their causes of arrest, and the medians (quartiles) of
-        the times, that of death among them. Nothing is told of a single patient.
+        ``characteristic, level, value``: their number, the causes of their arrests and deaths, the medians
+        (quartiles) of the times, and when they died. Nothing is told of a single patient.
 
     Raises
     ------
@@ -305,14 +308,23 @@ def relabelled(
             [{"characteristic": "Patients relabelled good", "level": "", "value": f"<{mask_below}"}]
         )
     rows = [{"characteristic": "Patients relabelled good", "level": "", "value": f"{len(group)}"}]
+    counted = {}
     if "cause" in group:
-        causes = group["cause"].value_counts()
+        counted[names["cause"]] = group["cause"]
+    if "death_cause" in group:
+        counted["Cause of death"] = group["death_cause"]
+    if "arrest_to_death_days" in group:
+        periods = pd.cut(group["arrest_to_death_days"], [-1, 0, 14, np.inf], labels=list(_PERIODS))
+        counted["Death after the arrest"] = periods
+    for name, values in counted.items():
+        counts = values.value_counts()
+        counts = counts[counts > 0]
         shown = _masked(
-            causes.to_numpy()[:, None], [[_n_percent(n, len(group))] for n in causes], below=mask_below
+            counts.to_numpy()[:, None], [[_n_percent(n, len(group))] for n in counts], below=mask_below
         )
         rows += [
-            {"characteristic": names["cause"], "level": _LEVELS.get(level, level), "value": text}
-            for level, (text,) in zip(causes.index, shown, strict=True)
+            {"characteristic": name, "level": _LEVELS.get(level, level), "value": text}
+            for level, (text,) in zip(counts.index, shown, strict=True)
         ]
     columns = ("no_flow_min", "low_flow_min", "rosc_to_ct_min")
     times = {names.get(c, c): group[c] for c in columns if c in group}

@@ -40,7 +40,7 @@ SPACES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 # What the outcome labels are made of.
-_OUTCOME = ("cpc", "awake_after_ct", "death_cause_intracranial", "arrest_to_death_days")
+_OUTCOME = ("cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days")
 ALGORITHMS = (*SPACES, "select", "cnn")
 FOREST_TREES = 100
 
@@ -132,7 +132,7 @@ def predictors_of(model: BaseModel, cohort: pd.DataFrame) -> pd.DataFrame:
         faults += [
             f"model '{model.name}': predictor '{column}' is part of the outcome, unknown beforehand."
             for column in matching
-            if column in _OUTCOME or str(column).startswith("y_good")
+            if _is_outcome(column)
         ]
         names += [c for c in matching if c not in names]
     # Yes and no, and whole numbers with gaps, are numbers to every model here.
@@ -150,6 +150,21 @@ def predictors_of(model: BaseModel, cohort: pd.DataFrame) -> pd.DataFrame:
     if faults:
         raise ModelError("\n".join(faults))
     return x
+
+
+def known_beforehand(cohort: pd.DataFrame) -> pd.DataFrame:
+    """Return a cohort's table without what the outcome labels are made of.
+
+    Examples
+    --------
+    >>> list(known_beforehand(pd.DataFrame(columns=["age_years", "cpc", "y_good_standard"])).columns)
+    ['age_years']
+    """
+    return cohort[[column for column in cohort.columns if not _is_outcome(column)]]
+
+
+def _is_outcome(column: str) -> bool:
+    return column in _OUTCOME or str(column).startswith("y_good")
 
 
 def _identifies(values: pd.Series) -> bool:

@@ -373,7 +373,8 @@ def labels(rows: pd.DataFrame) -> Figure:
     rows = rows[rows["metric"] == "roc_auc"]
     lines = rows.to_dict("records")
     first, second = [str(c).removesuffix("_n_good") for c in rows.columns if str(c).endswith("_n_good")]
-    drawn = {first: (-0.16, style.GOOD, "s"), second: (0.16, style.POOR, "^")}
+    # Not the colours of the outcomes: both labels tell of both.
+    drawn = {first: (-0.16, style.PALETTE[2], "s"), second: (0.16, style.NEUTRAL, "^")}
     with style.report_style():
         fig, ax = plt.subplots(figsize=(style.DOUBLE_COLUMN_IN, 1.0 + 0.42 * len(rows)))
         for label, (offset, color, marker) in drawn.items():

@@ -34,7 +34,9 @@ EXCLUSION_SHARES = {
 
 # Arrest durations (no-flow + low-flow, min) of paper A's five relabelled patients.
 RELABELLED_DURATION_MIN = (19, 23, 37, 19, 63)
-# When they died: one on the day of the arrest, four after more than 14 days (which ones is ours).
+# What they died of; which ones is ours.
+RELABELLED_DEATH_CAUSES = ("cardiogenic", "respiratory", "cardiogenic", "respiratory", "cardiogenic")
+# When: one, of a cardiogenic cause, on the day of the arrest, four after more than 14 days (which is ours).
 RELABELLED_DEATH_DAYS = (16, 21, 0, 18, 26)
 
 
@@ -225,8 +227,12 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     patients["awake_after_ct"] = good.astype(int)
     dead = patients["cpc"] == 5
     patients["death_cause_intracranial"] = np.where(dead, happens(np.full(n, 0.72)).astype(float), np.nan)
-    # A stream of its own: no other variable depends on when patients died.
-    days = np.floor(np.exp(np.log(5) + 0.8 * rng.spawn(1)[0].standard_normal(n)))
+    # Streams of their own: no other variable depends on when patients died, and of what.
+    of_time, of_cause = rng.spawn(2)
+    other = np.where(of_cause.random(n) < 0.7, "cardiogenic", "respiratory")
+    intracranial = patients["death_cause_intracranial"] == 1
+    patients["death_cause"] = np.where(dead, np.where(intracranial, "intracranial", other), "")
+    days = np.floor(np.exp(np.log(5) + 0.8 * of_time.standard_normal(n)))
     patients["arrest_to_death_days"] = np.where(dead, np.minimum(days, 30), np.nan)
     latents = pd.DataFrame({"good": good, "severity": severity, "atrophy": atrophy})
     return Cohort(patients, latents)
@@ -265,6 +271,7 @@ def _relabel(patients: pd.DataFrame, who: np.ndarray, rng: np.random.Generator) 
     rows = np.flatnonzero(who)
     patients.loc[rows, "cpc"] = 5
     patients.loc[rows, "death_cause_intracranial"] = 0.0
+    patients.loc[rows, "death_cause"] = np.resize(RELABELLED_DEATH_CAUSES, len(rows))
     patients.loc[rows, "arrest_to_death_days"] = np.resize(RELABELLED_DEATH_DAYS, len(rows)).astype(float)
     durations = np.resize(RELABELLED_DURATION_MIN, len(rows))
     no_flow = np.minimum(patients.loc[rows, "no_flow_min"].fillna(0).to_numpy(), durations - 5)
@@ -284,7 +291,7 @@ def _exclude(patients: pd.DataFrame, who: np.ndarray, rng: np.random.Generator) 
     minutes = np.where(rng.random(len(late)) < 0.65, np.nan, 181 + np.round(rng.gamma(1.5, 120, len(late))))
     patients.loc[late, "rosc_to_ct_min"] = minutes
     in_surgery = rows[reason == "death during surgery for aortic rupture"]
-    known = ["cpc", "awake_after_ct", "death_cause_intracranial", "arrest_to_death_days"]
-    patients.loc[in_surgery, known] = [5, 0, 0.0, 0.0]
+    known = ["cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days"]
+    patients.loc[in_surgery, known] = [5, 0, 0.0, "cardiogenic", 0.0]
     patients.loc[in_surgery, "cause"] = "other"
     patients.loc[rows[np.isin(reason, ["stroke", "head trauma"])], "cause"] = "other"

@@ -133,10 +133,13 @@ def document(settings: Settings) -> dict:
     Returns
     -------
     dict
-        `models` (see `planted`), `targets` (the published AUCs), `settings` and `simulated: true`.
+        `models` (see `planted`), `outcomes` (the labels under which that holds), `targets` (the published
+        AUCs), `settings` and `simulated: true`.
     """
+    # Relabelled patients were drawn as good outcomes: under the standard label something else was planted.
     return {
         "simulated": True,
+        "outcomes": ["revised"] if settings.n_relabelled else ["revised", "standard"],
         "models": {
             name: {k: round(v, 4) for k, v in value.items()} for name, value in planted(settings).items()
         },
