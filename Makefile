@@ -97,7 +97,7 @@ test-browser: $(READY)  ## longer: the reports' pages and JupyterLab in Chromium
 	@cd browser && npm ci --silent && npm run pages && npm run lab
 
 ablation: $(READY)  ## longer: what stopping early on the hold-out itself would have added
-	@$(BIN)/python benchmarks/ablation_early_stopping.py --out docs/early-stopping.csv
+	@$(BIN)/python benchmarks/ablation_early_stopping.py --out docs/early-stopping.md
 
 .PHONY: fuzz canary benchmark-finetuning
 fuzz: $(READY)  ## longer: the readers of tables and images against broken files, led by coverage
