@@ -77,17 +77,15 @@ def page(each: pd.DataFrame) -> str:
         [
             "# What stopping early on the hold-out itself would add",
             "",
-            "Paper A's text has training watch the very patients on whom the network is then judged. Here the "
-            "same head was trained twice",
-            "in each hold-out split of the same simulated patients: with hyperparameters and length of training "
-            "chosen on the tune patients,",
-            "and on the hold-out patients in their place. Made by `make ablation`, after "
-            "`make report STUDY=holdout20`.",
+            "Paper A's text has training watch the very patients on whom the network is then judged. Here",
+            "the same head was trained twice in each hold-out split of the same simulated patients: with",
+            "hyperparameters and length of training chosen on the tune patients, and on the hold-out ones in",
+            "their place. Made by `make ablation`, after `make report STUDY=holdout20`.",
             "",
             f"Mean ROC area in the hold-out: {each['auc_stopped_on_tune'].mean():.3f} chosen on tune, "
             f"{each['auc_stopped_on_hold-out'].mean():.3f} chosen on the hold-out;",
-            f"optimism {gained.mean():.3f} (95 % CI {gained.mean() - half:.3f} to {gained.mean() + half:.3f}; "
-            f"{len(gained)} splits, which share patients).",
+            f"optimism {gained.mean():.3f} (95 % CI {gained.mean() - half:.3f} to "
+            f"{gained.mean() + half:.3f}; {len(gained)} splits, which share patients).",
             "",
             "| split | chosen on tune | chosen on the hold-out |",
             "|---|---|---|",
