@@ -131,6 +131,25 @@ def test_every_model_of_both_papers_is_evaluated(smoke):
     assert {"gwr_bg", "gwr_ce", "gwr_av", "cnn", "ohca_score", "ohca", "pupil", "ct", "ensemble"} <= models
 
 
+def test_options_for_snakemake_are_passed_on_with_their_values():
+    """As for a cluster: argparse must not take an option's value for a study."""
+    shown = subprocess.run(
+        ["make", "--dry-run", "report", "STUDY=smoke", "SNAKEMAKE=--executor slurm --jobs 7"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    command = next(line for line in shown.splitlines() if "postarrest.pipeline report" in line)
+    assert re.search(r"report smoke --cores \d+ --executor slurm --jobs 7$", command)
+
+
+def test_an_executor_can_be_named(smoke):
+    done = run(smoke, "smoke", "--cores", "2", "--executor", "dryrun", "--forceall")
+    assert done.returncode == 0, done.stderr
+    assert len(steps(done)) > 10
+
+
 def test_second_run_does_nothing(smoke):
     done = run(smoke, "smoke")
     assert done.returncode == 0, done.stderr
