@@ -53,7 +53,7 @@ $(READY): $(LOCKED) pyproject.toml
 	@echo "The environment is ready."
 
 # SNAKEMAKE= passes options on. With a plugin for the cluster (pip install snakemake-executor-plugin-slurm),
-# SNAKEMAKE="--executor slurm --jobs 20" makes each step a job of it.
+# SNAKEMAKE="--executor slurm --jobs 20 --slurm-status-command squeue" makes each step a job of it.
 report: $(READY)  ## the report of the default studies, or of STUDY=
 	@$(BIN)/python -m postarrest.pipeline report $(STUDY) --cores $(CORES) $(SNAKEMAKE)
 
@@ -137,4 +137,4 @@ lock:  ## new versions: writes requirements.lock and environment.yml from pyproj
 	  --no-emit-find-links --no-annotate --no-header --upgrade --quiet pyproject.toml -o requirements.lock
 
 clean:  ## all that was made, but the environment
-	rm -rf build reports/*/ reports/*.html .snakemake
+	rm -rf build $(filter-out reports/expected/,$(wildcard reports/*/)) reports/*.html .snakemake

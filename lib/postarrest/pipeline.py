@@ -279,7 +279,8 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
             *extra,
             *(["--", *targets] if targets else []),
         ]
-        return subprocess.run(command, cwd=ROOT, check=False).returncode
+        # Snakemake holds the lock too, should it outlive this process.
+        return subprocess.run(command, cwd=ROOT, check=False, pass_fds=(lock.fileno(),)).returncode
 
 
 def main(arguments: list[str] | None = None) -> int:
