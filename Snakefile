@@ -2,7 +2,7 @@
 # Snakemake by hand works as well:
 #
 #     snakemake --cores 2 --config studies="holdout ensemble"
-#     make report STUDY=ensemble SNAKEMAKE="--executor slurm --jobs 20"
+#     make report STUDY=ensemble SNAKEMAKE="--executor slurm --jobs 20 --slurm-status-command squeue"
 #
 # A step is run again when its parameters, its inputs or the modules that it needs have changed. On a cluster each
 # is a job of its own, so that the outer folds run at once; `mem_mb` and `runtime` (minutes) leave room above what a

@@ -42,12 +42,22 @@ class LogHandler(LogHandlerBase):
             # Snakemake tells each failure again at its end.
             self._failed.add(record.jobid)
             self._line(f"FAILED: {self._steps.get(record.jobid, record.rule_name)}")
+            # A scheduler's reason comes first, then its plugin repeats the log and the command.
+            reason = (
+                (record.rule_msg or "").split("For further error details")[0].split("    sbatch call:")[0]
+            )
+            for said in filter(None, map(str.strip, reason.splitlines())):
+                self._line(f"        {said}")
             for log in record.log or []:
                 self._line(f"        its log: {log}")
-        elif event == LogEvent.ERROR and record.exception not in ("RuleException", "WorkflowError"):
-            # These two only repeat the command of a step that failed.
+        elif event == LogEvent.ERROR and not _repeats(record):
             self._line(record.getMessage())
 
     def _line(self, text: str) -> None:
         sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
         sys.stderr.flush()
+
+
+def _repeats(record: LogRecord) -> bool:
+    """Whether an error only says again that a step failed, which stands under that step's own line."""
+    return record.exception == "RuleException" or "At least one job did not complete" in record.getMessage()
