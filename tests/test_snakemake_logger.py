@@ -1,0 +1,66 @@
+"""What a reader sees of a step that failed: the step, a scheduler's reason, its log, and nothing twice."""
+
+import logging
+
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from snakemake_logger_plugin_postarrest import LogHandler
+
+STEP = {"jobid": 3, "rule_name": "stack", "rule_msg": "ensemble: base models and stack, outer-2"}
+# As Snakemake's executor for Slurm says it, with the footer that every remote executor adds.
+TIMEOUT = (
+    "SLURM-job '17' failed, SLURM status is: 'TIMEOUT'. For further error details see the cluster/cloud "
+    "log and the log files of the involved rule(s)."
+)
+
+
+@pytest.fixture
+def say(capsys):
+    """Return what the handler writes of some events, one after another, without the time of day."""
+
+    def said(*events: dict) -> list[str]:
+        handler = LogHandler(None, None)
+        for event in events:
+            handler.emit(logging.makeLogRecord(event))
+        return [line[10:] for line in capsys.readouterr().err.splitlines()]
+
+    return said
+
+
+def started(**more):
+    return {"event": LogEvent.JOB_INFO, **STEP, **more}
+
+
+def failed(reason):
+    return {"event": LogEvent.JOB_ERROR, **STEP, "rule_msg": reason, "log": ["build/ensemble/logs/a.log"]}
+
+
+def test_a_schedulers_reason_stands_under_the_failed_step_once(say):
+    lines = say(started(), failed(TIMEOUT), failed(TIMEOUT))[1:]
+    assert lines == [
+        "FAILED: ensemble: base models and stack, outer-2",
+        "        SLURM-job '17' failed, SLURM status is: 'TIMEOUT'.",
+        "        its log: build/ensemble/logs/a.log",
+    ]
+
+
+def test_a_step_that_failed_here_has_no_reason_but_its_log(say):
+    assert say(started(), failed(None))[1:] == [
+        "FAILED: ensemble: base models and stack, outer-2",
+        "        its log: build/ensemble/logs/a.log",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exception", "message", "told"),
+    [
+        ("WorkflowError", "Failed to submit the job: invalid partition.", True),
+        ("WorkflowError", "WorkflowError:\nAt least one job did not complete successfully.", False),
+        ("RuleException", "RuleException:\nCalledProcessError in file Snakefile", False),
+        ("MissingInputException", "Missing input files for rule cohort", True),
+    ],
+)
+def test_snakemakes_own_errors_are_told_unless_they_repeat_a_failed_step(say, exception, message, told):
+    record = {"event": LogEvent.ERROR, "exception": exception, "msg": message}
+    assert say(record) == (message.splitlines() if told else [])
