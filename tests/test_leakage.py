@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-from postarrest import splits, stacking, tabular
+from postarrest import cnn, splits, stacking, tabular
+from postarrest import scores as scores_room
 from postarrest.leakage import LeakageError, Ledger, of_thresholds
 
 SETTINGS = splits.Settings(seed=4, outer_folds=3, inner_folds=3)
@@ -24,7 +25,7 @@ MODELS = tabular.declared(
 )
 
 
-def ensemble_scores(patients, y, keep, *, trials=4):
+def ensemble_scores(patients, y, keep, *, models=MODELS, trials=4):
     """Every outer fold of the ensemble: scores and leakage table."""
     table = splits.table(y, protocols=("nested",), settings=SETTINGS)
     scores, leaks = [], []
@@ -33,13 +34,13 @@ def ensemble_scores(patients, y, keep, *, trials=4):
         ledger = Ledger(split, patients)
         common = {"trials": trials, "seed": 1, "keep": keep, "ledger": ledger}
         bases = stacking.fit_bases(
-            MODELS,
+            models,
             patients,
             y,
             split,
             spaces=tabular.SPACES,
-            cnn_scores=keep / "none.csv",
-            cnn_lineage=keep / "none.json",
+            cnn_scores=keep / f"scores_{name}.csv",
+            cnn_lineage=keep / f"seen_{name}.json",
             **common,
         )
         stack = stacking.fit_stack(
@@ -90,15 +91,80 @@ def test_platt_changes_no_order_within_a_fold(fitted):
         assert wide["final"].is_monotonic_increasing
 
 
+def network_scores(patients, y, keep):
+    """Every outer fold of the network on features that were drawn at random, as notebook 03 leaves them."""
+    rng = np.random.default_rng(5)
+    n = len(patients)
+    found = cnn.Features(patients.index, rng.normal(size=(n, 30)), rng.normal(size=(n, 2, 30)), "noise", "")
+    table = splits.table(y, protocols=("nested",), settings=SETTINGS)
+    for name in splits.names(("nested",), SETTINGS):
+        split = splits.get(table, name)
+        ledger = Ledger(split, patients)
+        result = cnn.fit_nested(
+            found,
+            y,
+            split,
+            space={"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}},
+            fixed={"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "epochs": 20},
+            class_weights=True,
+            trials=4,
+            seed=1,
+            keep=keep,
+            ledger=ledger,
+        )
+        ledger.check()
+        ledger.write(keep / f"seen_{name}.json")
+        scores_room.write(cnn.score_rows(result, y, split, outcome="standard"), keep / f"scores_{name}.csv")
+
+
 def test_permuted_labels_score_one_half(patients, tmp_path):
     rng = np.random.default_rng(8)
     y = pd.Series(rng.permutation(patients["y_good"].to_numpy()), index=patients.index)
-    scores, _ = ensemble_scores(patients, y, tmp_path)
-    auc, n = pooled_auc(scores, "ensemble")
-    good = int(y.sum())
+    network_scores(patients, y, tmp_path)
+    models = MODELS + tabular.declared({"ct": {"algorithm": "cnn"}})
+    scores, leaks = ensemble_scores(patients, y, tmp_path, models=models)
+    network = pd.concat(scores_room.read(path) for path in sorted(tmp_path.glob("scores_*.csv")))
+    assert (leaks["n_in_both"] == 0).all()
+    good, n = int(y.sum()), len(y)
     # Hanley and McNeil's standard error at an area of one half
     half_width = 1.96 * np.sqrt((n + 1) / (12 * good * (n - good)))
-    assert abs(auc - 0.5) < half_width
+    for table, model in ((scores, "ensemble"), (scores, "ensemble_logistic"), (network, "ct")):
+        auc, tested = pooled_auc(table, model)
+        assert tested == n
+        assert abs(auc - 0.5) < half_width, model
+
+
+def test_a_network_that_saw_the_test_patients_is_caught_in_the_stack(patients, tmp_path):
+    """The planted leak of the other notebook: its head was fitted on everybody before it scored."""
+    y = patients["y_good"]
+    split = splits.get(splits.table(y, protocols=("nested",), settings=SETTINGS), "outer-1")
+    noise = np.random.default_rng(5).normal(size=(len(y), 30))
+    found = cnn.Features(patients.index, noise, noise[:, None], "noise", "")
+    values = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "epochs": 5}
+    head = cnn.Head(found, values | {"learning_rate": 0.01}, True, 1)
+    everybody = pd.DataFrame(index=patients.index)
+    network = Ledger(split, patients)
+    network.probability(network.fit(head, everybody, y, stage="ct: leaking head"), everybody)
+    network.write(tmp_path / "seen.json")
+    with pytest.raises(LeakageError, match="ct: leaking head"):
+        network.check()
+
+    scored = pd.Series(head.predict_proba(everybody)[:, 1], index=patients.index)
+    ledger = Ledger(split, patients)
+    ledger.adopt(tmp_path / "seen.json")
+    stacking.fit_stack(
+        scored[split.development].to_frame("ct"),
+        scored[split.test].to_frame("ct"),
+        y,
+        split,
+        space=tabular.SPACES["forest"],
+        trials=2,
+        seed=1,
+        keep=tmp_path,
+        ledger=ledger,
+    )
+    with pytest.raises(LeakageError, match="stack for the test patients"):
+        ledger.check()
 
 
 def test_only_earlier_stages_of_the_training_side_have_seen_the_scored(fitted):
