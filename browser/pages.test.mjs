@@ -74,7 +74,8 @@ for (const path of pages) {
     await page.keyboard.press('Tab')
     assert.equal(await page.evaluate(() => document.activeElement.getAttribute('href')), '#content')
     await page.keyboard.press('Enter')
-    assert.equal(new URL(page.url()).hash, '#content')
+    // The address follows the key a moment later.
+    await page.waitForURL((url) => url.hash === '#content', { timeout: 5000 })
     await page.context().close()
   })
 
