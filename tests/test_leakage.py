@@ -91,21 +91,27 @@ def test_platt_changes_no_order_within_a_fold(fitted):
         assert wide["final"].is_monotonic_increasing
 
 
+HEAD = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "epochs": 20}
+
+
+def noise(patients):
+    """Features of a network that say nothing of the patients."""
+    rng, n = np.random.default_rng(5), len(patients)
+    return cnn.Features(patients.index, rng.normal(size=(n, 30)), rng.normal(size=(n, 2, 30)), "noise", "")
+
+
 def network_scores(patients, y, keep):
-    """Every outer fold of the network on features that were drawn at random, as notebook 03 leaves them."""
-    rng = np.random.default_rng(5)
-    n = len(patients)
-    found = cnn.Features(patients.index, rng.normal(size=(n, 30)), rng.normal(size=(n, 2, 30)), "noise", "")
+    """Every outer fold of the network on noise, written as notebook 03 leaves them."""
     table = splits.table(y, protocols=("nested",), settings=SETTINGS)
     for name in splits.names(("nested",), SETTINGS):
         split = splits.get(table, name)
         ledger = Ledger(split, patients)
         result = cnn.fit_nested(
-            found,
+            noise(patients),
             y,
             split,
             space={"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}},
-            fixed={"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "epochs": 20},
+            fixed=HEAD,
             class_weights=True,
             trials=4,
             seed=1,
@@ -138,18 +144,14 @@ def test_a_network_that_saw_the_test_patients_is_caught_in_the_stack(patients, t
     """The planted leak of the other notebook: its head was fitted on everybody before it scored."""
     y = patients["y_good"]
     split = splits.get(splits.table(y, protocols=("nested",), settings=SETTINGS), "outer-1")
-    noise = np.random.default_rng(5).normal(size=(len(y), 30))
-    found = cnn.Features(patients.index, noise, noise[:, None], "noise", "")
-    values = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "epochs": 5}
-    head = cnn.Head(found, values | {"learning_rate": 0.01}, True, 1)
+    head = cnn.Head(noise(patients), HEAD | {"learning_rate": 0.01}, True, 1)
     everybody = pd.DataFrame(index=patients.index)
     network = Ledger(split, patients)
-    network.probability(network.fit(head, everybody, y, stage="ct: leaking head"), everybody)
+    scored = network.probability(network.fit(head, everybody, y, stage="ct: leaking head"), everybody)
     network.write(tmp_path / "seen.json")
     with pytest.raises(LeakageError, match="ct: leaking head"):
         network.check()
 
-    scored = pd.Series(head.predict_proba(everybody)[:, 1], index=patients.index)
     ledger = Ledger(split, patients)
     ledger.adopt(tmp_path / "seen.json")
     stacking.fit_stack(

@@ -28,8 +28,7 @@ def say(capsys):
     return said
 
 
-def started(**more):
-    return {"event": LogEvent.JOB_INFO, **STEP, **more}
+STARTED = {"event": LogEvent.JOB_INFO, **STEP}
 
 
 def failed(reason):
@@ -37,7 +36,7 @@ def failed(reason):
 
 
 def test_a_schedulers_reason_stands_under_the_failed_step_once(say):
-    lines = say(started(), failed(TIMEOUT), failed(TIMEOUT))[1:]
+    lines = say(STARTED, failed(TIMEOUT), failed(TIMEOUT))[1:]
     assert lines == [
         "FAILED: ensemble: base models and stack, outer-2",
         "        SLURM-job '17' failed, SLURM status is: 'TIMEOUT'.",
@@ -45,8 +44,17 @@ def test_a_schedulers_reason_stands_under_the_failed_step_once(say):
     ]
 
 
+def test_of_a_refused_submission_the_reason_is_told_and_not_the_call(say):
+    refused = (
+        "SLURM sbatch failed. The error message was invalid partition.\n    sbatch call:\n        sbatch x\n"
+    )
+    assert say(STARTED, failed(refused))[2] == (
+        "        SLURM sbatch failed. The error message was invalid partition."
+    )
+
+
 def test_a_step_that_failed_here_has_no_reason_but_its_log(say):
-    assert say(started(), failed(None))[1:] == [
+    assert say(STARTED, failed(None))[1:] == [
         "FAILED: ensemble: base models and stack, outer-2",
         "        its log: build/ensemble/logs/a.log",
     ]

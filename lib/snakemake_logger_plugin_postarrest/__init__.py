@@ -1,5 +1,6 @@
 """Snakemake's progress in one plain line a step: what is being done, and how many steps are left."""
 
+import re
 import sys
 import time
 from logging import LogRecord
@@ -43,9 +44,7 @@ class LogHandler(LogHandlerBase):
             self._failed.add(record.jobid)
             self._line(f"FAILED: {self._steps.get(record.jobid, record.rule_name)}")
             # A scheduler's reason comes first, then its plugin repeats the log and the command.
-            reason = (
-                (record.rule_msg or "").split("For further error details")[0].split("    sbatch call:")[0]
-            )
+            reason = re.split("For further error details|sbatch call:", record.rule_msg or "", maxsplit=1)[0]
             for said in filter(None, map(str.strip, reason.splitlines())):
                 self._line(f"        {said}")
             for log in record.log or []:
