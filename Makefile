@@ -63,7 +63,7 @@ test: $(READY)  ## the tests, and the style that 'make check' asks for
 
 .PHONY: test-crash test-environment check-data evaluate reproduce-from-scores verify benchmark golden coverage
 test-crash: $(READY)  ## longer: kill -9 in the middle of a run, then compare with an undisturbed one
-	@$(BIN)/python -m pytest -m crash tests/crash
+	@$(BIN)/python -m pytest -m crash tests/pipeline
 
 test-environment: $(READY)  ## longer: the conda file's pip section installed into an empty environment
 	@rm -rf build/environment-test && $(PYTHON) -m venv build/environment-test
@@ -73,17 +73,17 @@ test-environment: $(READY)  ## longer: the conda file's pip section installed in
 	@rm -rf build/environment-test
 
 check-data: $(READY)  ## read and check the data of STUDY=, train nothing
-	@$(BIN)/python -m postarrest.check_data $(STUDY)
+	@$(BIN)/python -m postarrest.pipeline.check_data $(STUDY)
 
 evaluate: $(READY)  ## the evaluation report of somebody's scores: SCORES=file.csv
 	@test -n "$(SCORES)" || { echo "Which scores? make evaluate SCORES=file.csv"; exit 2; }
 	@POSTARREST_SCORES="$(abspath $(SCORES))" $(BIN)/python -m postarrest.pipeline report --cores $(CORES) evaluate
 
 reproduce-from-scores: $(READY)  ## the evaluation of STUDY= again, from its kept scores alone
-	@for s in $(STUDY); do $(BIN)/python -m postarrest.verify --study $$s --from-scores; done
+	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline.verify --study $$s --from-scores; done
 
 verify: $(READY)  ## this machine's numbers of STUDY= against reports/expected/
-	@for s in $(STUDY); do $(BIN)/python -m postarrest.verify --study $$s; done
+	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline.verify --study $$s; done
 
 check: $(READY)  ## ruff, both as linter and as formatter
 	@$(BIN)/ruff check .
@@ -101,10 +101,10 @@ ablation: $(READY)  ## longer: what stopping early on the hold-out itself would 
 
 .PHONY: fuzz canary benchmark-finetuning
 fuzz: $(READY)  ## longer: the readers of tables and images against broken files, led by coverage
-	@$(BIN)/python tests/fuzz.py --seconds 600
+	@$(BIN)/python tests/helpers/fuzz.py --seconds 600
 
 canary: $(READY)  ## longer: planted names and birthdays looked for in a whole report and its logs
-	@$(BIN)/python tests/canary.py
+	@$(BIN)/python tests/helpers/canary.py
 
 benchmark: $(READY)  ## speed, as ratios in one run: the bootstrap and the CNN arm beside the naive ways, and each step
 	@$(BIN)/python benchmarks/benchmark_bootstrap.py
@@ -115,7 +115,7 @@ benchmark-finetuning: $(READY)  ## longer: what training deeper than the head co
 	@$(BIN)/python benchmarks/benchmark_finetuning.py --study $(STUDY) $(BENCHMARK)
 
 golden: $(READY)  ## the evaluation beside R, scikit-learn, SciPy and statsmodels, into docs/golden.md
-	@$(BIN)/python tests/golden.py --out docs/golden.md
+	@$(BIN)/python tests/helpers/golden.py --out docs/golden.md
 
 coverage: $(READY)  ## hours: how often each kind of interval covers the truth, into docs/coverage.csv
 	@$(BIN)/python benchmarks/coverage.py --out docs/coverage.csv

@@ -13,7 +13,11 @@ import json
 import sys
 from pathlib import Path
 
-from postarrest import cohort as cohort_room, pipeline, splits, study as studies
+from postarrest.data import export
+from postarrest.models import splits
+from postarrest.pipeline import stale
+from postarrest.places import ROOT
+from postarrest.study import load as studies
 
 NAMES = str(config.get("studies", "holdout ensemble")).split()
 STUDIES = {name: studies.load(name) for name in NAMES}
@@ -66,11 +70,11 @@ def pages(name):
 
 
 def code(notebook):
-    return [str(p.relative_to(studies.ROOT)) for p in pipeline.modules_of(studies.ROOT / "notebooks" / f"{notebook}.py")]
+    return [str(p.relative_to(ROOT)) for p in stale.modules_of(ROOT / "notebooks" / f"{notebook}.py")]
 
 
 def module_code(module):
-    return [str(p.relative_to(studies.ROOT)) for p in pipeline.modules_of(studies.ROOT / LIB / module)]
+    return [str(p.relative_to(ROOT)) for p in stale.modules_of(ROOT / LIB / module)]
 
 
 def data_files(wildcards):
@@ -81,7 +85,7 @@ def data_files(wildcards):
 def data_fingerprint(wildcards):
     """Changes with any file of a real export, and names none."""
     held = STUDIES[wildcards.study]
-    return "" if held.simulated else cohort_room.fingerprint(Path(held.data))
+    return "" if held.simulated else export.fingerprint(Path(held.data))
 
 
 def parameters(notebook, **further):
@@ -191,7 +195,7 @@ rule split:
         "{wildcards.study}: divide the patients into splits"
     input:
         "build/{study}/cohort.parquet",
-        module_code("splits.py"),
+        module_code("models/splits.py"),
     output:
         "build/{study}/splits.parquet",
     params:
@@ -231,7 +235,7 @@ rule features:
         "{wildcards.study}: what the frozen network makes of each CT slice, computed once"
     input:
         "build/{study}/cohort.parquet",
-        module_code("finetune.py"),
+        module_code("models/cnn/finetune.py"),
     output:
         "build/{study}/features.json",
     params:
@@ -344,8 +348,8 @@ rule report:
         lambda w: pages(w.study),
         "params/published.yaml",
         "docs/tripod-ai.yaml",
-        sorted(str(p) for p in (LIB / "templates").rglob("*") if p.is_file()),
-        module_code("pages.py"),
+        sorted(str(p) for p in (LIB / "report" / "templates").rglob("*") if p.is_file()),
+        module_code("report/site.py"),
     output:
         "reports/{study}/index.html",
     params:
@@ -356,7 +360,7 @@ rule report:
     log:
         "build/{study}/logs/pages.log",
     shell:
-        "{PYTHON:q} -m postarrest.pages --study {wildcards.study} > {log} 2>&1"
+        "{PYTHON:q} -m postarrest.report.site --study {wildcards.study} > {log} 2>&1"
 
 
 rule home:
@@ -367,4 +371,4 @@ rule home:
     output:
         "reports/index.html",
     shell:
-        "{PYTHON:q} -m postarrest.pages --home"
+        "{PYTHON:q} -m postarrest.report.site --home"

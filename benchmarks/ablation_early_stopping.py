@@ -28,12 +28,15 @@ def main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
 
-    from postarrest import cnn, splits, study
-    from postarrest.leakage import Ledger
+    from postarrest import places
+    from postarrest.models import splits
+    from postarrest.models.cnn import features, fit, network
+    from postarrest.models.leakage import Ledger
+    from postarrest.study import load
 
-    loaded, here = study.load(given.study), study.open(given.study, save_to="report")
-    values = study.complete_parameters(loaded, "03_cnn")
-    found = cnn.features(here, cnn.network_settings(values))
+    loaded, here = load.load(given.study), places.open(given.study, save_to="report")
+    values = load.complete_parameters(loaded, "03_cnn")
+    found = features.features(here, network.network_settings(values))
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{loaded.labels[0]}"]
     table = pd.read_parquet(here.build("splits.parquet"))
     rows = []
@@ -44,7 +47,7 @@ def main() -> None:
         row = {"split": name}
         for way, split in (("tune", honest), ("hold-out", leaking)):
             with tempfile.TemporaryDirectory() as folder:
-                result = cnn.fit_holdout(
+                result = fit.fit_holdout(
                     found,
                     y,
                     split,

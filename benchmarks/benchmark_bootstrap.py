@@ -24,7 +24,7 @@ from scipy.special import expit
 from sklearn import metrics
 from threadpoolctl import threadpool_limits
 
-from postarrest import bootstrap, performance
+from postarrest.evaluation import bootstrap, delong
 
 MODELS = 4
 RESAMPLES = 1000
@@ -125,7 +125,7 @@ def by_confidenceinterval(y: np.ndarray, p: np.ndarray, *, resamples: int) -> No
 
 def delong_disagreement(y: np.ndarray, p: np.ndarray) -> float:
     """Largest difference of a DeLong limit between ours and `confidenceinterval`."""
-    ours = performance.delong(y, p)
+    ours = delong.delong(y, p)
     worst = 0.0
     for m in range(MODELS):
         area, (lower, upper) = confidenceinterval.roc_auc_score(y, p[:, m])

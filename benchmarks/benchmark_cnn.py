@@ -37,30 +37,32 @@ def main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
 
-    from postarrest import cnn
+    from postarrest.models.cnn import features as features_room
+    from postarrest.models.cnn import head as head_room
+    from postarrest.models.cnn import network as network_room
 
     rng = np.random.default_rng(0)
     augmentation = {"rotation_deg": 10, "shift": 0.05, "zoom": 0.05}
-    network = cnn.Network(given.architecture, "none", "resize", augmentation, COPIES, "float32", 1)
+    network = network_room.Network(given.architecture, "none", "resize", augmentation, COPIES, "float32", 1)
     images = rng.integers(0, 256, (64, 256, 256)).astype(np.float32)
-    per_copy = timed(lambda: cnn.augment(images, network, 1)) / len(images)
+    per_copy = timed(lambda: network_room.augment(images, network, 1)) / len(images)
     images = images[:32]
-    backbone = cnn.backbone(network)
-    per_image = timed(lambda: cnn.pooled(backbone, images)) / len(images)
+    backbone = network_room.backbone(network)
+    per_image = timed(lambda: features_room.pooled(backbone, images)) / len(images)
 
     n = PATIENTS * (OUTER - 1) // OUTER * (INNER - 1) // INNER
     ids = pd.Index([str(i) for i in range(n)])
     kept = rng.normal(size=(n, 1 + COPIES, backbone.output.shape[-1])).astype(np.float32)
-    features = cnn.Features(ids, kept[:, 0], kept[:, 1:], "benchmark", "random")
+    features = features_room.Features(ids, kept[:, 0], kept[:, 1:], "benchmark", "random")
     y = (np.arange(n) % 6 == 0).astype(int)
     values = {
         **{"learning_rate": 1e-3, "dropout": 0.25, "width": 64, "weight_decay": 1e-4},
         **{"batch_size": 32, "epochs": EPOCHS},
     }
-    per_fit = timed(lambda: cnn.Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y))
+    per_fit = timed(lambda: head_room.Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y))
 
-    head = cnn.Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y)
-    whole = cnn.whole_model(network, head)
+    head = head_room.Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y)
+    whole = head_room.whole_model(network, head)
     for layer in whole.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     whole.compile(optimizer=keras.optimizers.Adam(1e-5), loss="binary_crossentropy")

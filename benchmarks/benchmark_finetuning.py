@@ -28,13 +28,18 @@ def main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(given.threads)
 
-    from postarrest import cnn, finetune, performance, scores, splits, study
-    from postarrest.leakage import Ledger
+    from postarrest import places, scores
+    from postarrest.evaluation import comparisons, delong
+    from postarrest.models import splits
+    from postarrest.models.cnn import features, finetune, fit
+    from postarrest.models.cnn import network as network_room
+    from postarrest.models.leakage import Ledger
+    from postarrest.study import load
 
-    loaded, here = study.load(given.study), study.open(given.study, save_to="report")
-    values = study.complete_parameters(loaded, "03_cnn")
-    network = cnn.network_settings(values)
-    found = cnn.features(here, network)
+    loaded, here = load.load(given.study), places.open(given.study, save_to="report")
+    values = load.complete_parameters(loaded, "03_cnn")
+    network = network_room.network_settings(values)
+    found = features.features(here, network)
     label = loaded.labels[0]
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{label}"]
     divided = pd.read_parquet(here.build("splits.parquet"))
@@ -57,7 +62,7 @@ def main() -> None:
     for name in names:
         split = splits.get(divided, name)
         # The search has been done: it is taken up, and gives its result at once.
-        head = cnn.fit_split(found, y, split, **common, keep=here.build("optuna"), ledger=Ledger(split))
+        head = fit.fit_split(found, y, split, **common, keep=here.build("optuna"), ledger=Ledger(split))
         chosen = values["fixed"] | head.tuned.values
         ids, watch = split.development, None
         if protocol == "holdout":
@@ -84,7 +89,7 @@ def main() -> None:
     table = scores.sets(scores.check(pd.concat(rows, ignore_index=True)))
     columns = ["split", "depth", "patients", "seconds", "epoch_kept", "epochs"]
     each = pd.DataFrame(told, columns=columns)
-    each["roc_auc"] = [performance.delong(r["y_good"], r["score"]).auc[0] for r in rows]
+    each["roc_auc"] = [delong.delong(r["y_good"], r["score"]).auc[0] for r in rows]
     print("\n" + each.round(3).to_string(index=False))
     print(
         "\n"
@@ -93,7 +98,7 @@ def main() -> None:
         .round(3)
         .to_string()
     )
-    compared = performance.comparisons(table)
+    compared = comparisons.comparisons(table)
     shown = compared[compared["metric"].isin(["roc_auc", "brier"]) & (compared["positive_class"] != "poor")]
     columns = [
         "set",

@@ -17,7 +17,8 @@ from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from postarrest import bootstrap, calibration, performance, thresholds
+from postarrest.evaluation import bootstrap, calibration, delong, thresholds
+from postarrest.evaluation import intervals as intervals_room
 
 SIZES = (64, 321, 533)
 PREVALENCES = (0.15, 0.21)
@@ -79,7 +80,7 @@ def cohort(rng: np.random.Generator, n: int, prevalence: float) -> tuple[np.ndar
 def intervals(y, x, p, *, n_resamples, seed):
     """Yield (statistic, model, interval, Estimate) of one cohort."""
     names = list(AREAS)
-    test = performance.delong(y, p, models=names)
+    test = delong.delong(y, p, models=names)
     for name in names:
         yield "roc_auc", name, "DeLong", test.interval(name)
         yield "roc_auc", name, "DeLong logit", test.interval(name, transform="logit")
@@ -112,13 +113,13 @@ def intervals(y, x, p, *, n_resamples, seed):
                 (f"PPV at sensitivity {share}", tp, tp + fp),
                 (f"NPV at sensitivity {share}", tn, tn + fn),
             ):
-                lower, upper = thresholds.proportion_interval(count, of, method=method)
+                lower, upper = intervals_room.proportion_interval(count, of, method=method)
                 yield statistic, "0.82", words, _estimate(count / of if of else np.nan, lower, upper)
         cells = np.array([tp, fp, fn, tn])
         drawn = np.random.default_rng(seed).multinomial(cells.sum(), cells / cells.sum(), n_resamples).T
         for metric in ("f1", "f2", "balanced_accuracy"):
             value = float(thresholds.rates(*cells)[metric])
-            found = bootstrap.interval(value, thresholds.rates(*drawn)[metric])
+            found = intervals_room.interval(value, thresholds.rates(*drawn)[metric])
             yield f"{metric} at sensitivity {share}", "0.82", "bootstrap percentile, unstratified", found
     for name in names:
         fitted = calibration.recalibrate(y, p[:, names.index(name)])

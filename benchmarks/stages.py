@@ -7,7 +7,7 @@ import argparse
 
 import pandas as pd
 
-from postarrest.study import ROOT
+from postarrest.places import ROOT
 
 
 def stages(study: str) -> pd.DataFrame:

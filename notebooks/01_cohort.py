@@ -46,13 +46,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from postarrest import cohort, contract, ct, files, report, study, tables
+from postarrest import files, places
+from postarrest.data import cohort as cohort_room
+from postarrest.data import contract, export
+from postarrest.data.ct import slices as slices_room
+from postarrest.describe import cohort_tables
+from postarrest.describe import relabelled as relabelled_room
 from postarrest.estimate import Estimate
 from postarrest.figures import cohort as draw
+from postarrest.report import page as page_room
 
-here = study.open(study_name, save_to=save_to)
-page = report.Page(here, notebook="01_cohort")
-read = cohort.read(
+here = places.open(study_name, save_to=save_to)
+page = page_room.Page(here, notebook="01_cohort")
+read = export.read(
     Path(data) if data else here.data,
     modalities=modalities,
     columns=columns,
@@ -64,8 +70,8 @@ read = cohort.read(
     labels=labels,
     table_format=table_format,
 )
-included, selected = cohort.select(read.patients, criteria=criteria)
-labelled = cohort.labels(included)
+included, selected = cohort_room.select(read.patients, criteria=criteria)
+labelled = cohort_room.labels(included)
 y_good = labelled[f"y_good_{labels[0]}"]
 good_means = outcome.get("meaning", "CPC 1 or 2")
 
@@ -108,7 +114,7 @@ if len(counted):
 # ## Who was screened, excluded and included?
 
 # %%
-flow = tables.flow(selected, y_good, mask_below=mask_below)
+flow = cohort_tables.flow(selected, y_good, mask_below=mask_below)
 made_up = "" if data else " The patients are simulated, and so are the reasons."
 n_excluded = int(selected.loc[selected["step"] == "excluded", "n"].sum())
 page.figure(
@@ -140,10 +146,12 @@ page.text(
 # p-values are not corrected for their number: the table describes the cohort, it tests no hypothesis.
 
 # %%
-variables = table1_variables or [name for name in tables.NAMES if name in included]
+variables = table1_variables or [name for name in contract.NAMES if name in included]
 for label in labels:
     page.table(
-        tables.table1(included, labelled[f"y_good_{label}"], variables=variables, mask_below=mask_below),
+        cohort_tables.table1(
+            included, labelled[f"y_good_{label}"], variables=variables, mask_below=mask_below
+        ),
         name="table1" if label == labels[0] else f"table1_{label}",
         caption=f"Characteristics of the {len(included)} patients by outcome (good: {good_means}, {label} label).",
         note="Median (lower to upper quartile), or n (% of the patients in whom it is known). Missing: patients. "
@@ -158,7 +166,7 @@ for label in labels:
 
 # %%
 further = [c for c in included if c not in contract.PATIENTS.columns and c != "y_good"]
-missing = tables.missingness(included, y_good, variables=[*variables, *further], mask_below=mask_below)
+missing = cohort_tables.missingness(included, y_good, variables=[*variables, *further], mask_below=mask_below)
 page.table(
     missing,
     name="missingness",
@@ -204,7 +212,7 @@ relabelled = "y_good_revised" in labelled and bool(
 )
 if relabelled:
     page.table(
-        tables.relabelled(included.join(labelled), mask_below=mask_below),
+        relabelled_room.relabelled(included.join(labelled), mask_below=mask_below),
         name="relabelled",
         caption="The patients who are good by the revised label and poor by the standard one, in aggregate.",
         note="Times: median (lower to upper quartile).",
@@ -223,7 +231,7 @@ if read.gwr is not None:
     files.write_bytes(here.out("gwr.parquet"), readings.to_parquet(index=False))
 if read.ct is not None:
     paths = read.ct[read.ct.index.isin(included.index)].sort_index()
-    slices = ct.read_all(
+    slices = slices_room.read_all(
         paths,
         slice_index=included.get("ct_slice"),
         slice_position_mm=included.get("ct_position_mm"),

@@ -32,11 +32,14 @@ mask_below: int = 0  # counts from 1 to below this are not shown; 0 shows all
 # %%
 import pandas as pd
 
-from postarrest import gwr, report, scores, study, tables
+from postarrest import places, scores
+from postarrest.describe import agreement, cohort_tables
 from postarrest.figures import gwr as draw
+from postarrest.models import gwr
+from postarrest.report import page as page_room
 
-here = study.open(study_name, save_to=save_to)
-page = report.Page(here, notebook="02_gwr")
+here = places.open(study_name, save_to=save_to)
+page = page_room.Page(here, notebook="02_gwr")
 cohort = pd.read_parquet(here.build("cohort.parquet"))
 readings = pd.read_parquet(here.build("gwr.parquet"))
 splits = pd.read_parquet(here.build("splits.parquet"))
@@ -72,7 +75,7 @@ page.text(
 
 # %%
 by_label = {
-    label: tables.gwr_values(values, cohort[f"y_good_{label}"], cut_off=cut_off, mask_below=mask_below)
+    label: cohort_tables.gwr_values(values, cohort[f"y_good_{label}"], cut_off=cut_off, mask_below=mask_below)
     for label in labels
 }
 for label, by_outcome in by_label.items():
@@ -158,7 +161,7 @@ if ratios["icc_a1"].notna().all():
         alt=f"Three scatter plots around zero; 95 % of the differences in GWR-AV lie between "
         f"{limits['loa_lower']:.3f} and {limits['loa_upper']:.3f}.",
     )
-    average = gwr.agreement(averages["reading_1"], averages["reading_2"], digits=3)
+    average = agreement.agreement(averages["reading_1"], averages["reading_2"], digits=3)
     page.text(
         "For GWR-AV in {n_pairs} patients: Spearman {spearman}, ICC(A,1) {icc_a1}, bias {bias}, limits of agreement "
         "{loa_lower} and {loa_upper} ([](#tab-gwr-reliability), [](#fig-gwr-bland-altman)).",

@@ -51,23 +51,29 @@ seed: int = 1  # seed of the head and of augmentation
 import numpy as np
 import pandas as pd
 
-from postarrest import cnn, finetune, gradcam, report, scores, splits, study, thresholds, tuning
+from postarrest import places, scores
+from postarrest.evaluation import thresholds
 from postarrest.figures import cnn as draw
-from postarrest.leakage import Ledger
+from postarrest.models import splits, tuning
+from postarrest.models.cnn import features as features_room
+from postarrest.models.cnn import finetune, fit, gradcam
+from postarrest.models.cnn import network as network_room
+from postarrest.models.leakage import Ledger
+from postarrest.report import page as page_room
 
-here = study.open(study_name, save_to=save_to)
-page = report.Page(here, notebook="03_cnn", part=f"{split}-{outcome_label}")
+here = places.open(study_name, save_to=save_to)
+page = page_room.Page(here, notebook="03_cnn", part=f"{split}-{outcome_label}")
 cohort = pd.read_parquet(here.build("cohort.parquet"))
 y = cohort[f"y_good_{outcome_label}"]
 this = splits.get(pd.read_parquet(here.build("splits.parquet")), split)
-network = cnn.Network(architecture, weights, fit_image, augmentation, copies, precision, seed)
+network = network_room.Network(architecture, weights, fit_image, augmentation, copies, precision, seed)
 ledger = Ledger(this)
 
 # %% [markdown]
 # ## Which weights, which patients?
 
 # %%
-features = cnn.features(here, network)
+features = features_room.features(here, network)
 page.text(
     "**Weights: {source}.** What is trained: {depth}. Split {split}, {label} outcome label: the head learns from {n_development} patients "
     "({n_development_good} good outcomes) and is tested on {n_test} others ({n_test_good} good).",
@@ -90,8 +96,8 @@ page.text(
 # reduced), three equal channels, less ImageNet's means. Augmented copies differ from it by the stated ranges.
 
 # %%
-images = cnn.images(here, this.test[:1])
-variants = np.concatenate([images, *(cnn.augment(images, network, c + 1) for c in range(copies))])
+images = features_room.images(here, this.test[:1])
+variants = np.concatenate([images, *(network_room.augment(images, network, c + 1) for c in range(copies))])
 page.figure(
     draw.slices(variants, ["slice", *(f"copy {c + 1}" for c in range(copies))]),
     name="cnn_input",
@@ -107,7 +113,7 @@ page.figure(
 # hyperparameter, and calibrates by Platt scaling on out-of-fold outputs. The test patients take no part.
 
 # %%
-result = cnn.fit_split(
+result = fit.fit_split(
     features,
     y,
     this,
@@ -161,7 +167,7 @@ page.figure(
 # %%
 model = finetune.whole_model(network, result.head)
 model.save(here.out(f"models/03_cnn_{split}-{outcome_label}.keras"))
-test_images = cnn.images(here, this.test)
+test_images = features_room.images(here, this.test)
 signed = gradcam.maps(model, network, test_images)
 truth = y[this.test].to_numpy()
 probability = result.head.predict_proba(pd.DataFrame(index=this.test))[:, 1]
@@ -254,7 +260,7 @@ page.table(
 )
 ledger.write(here.out(f"seen_cnn_{split}-{outcome_label}.json"))
 scores.write(
-    cnn.score_rows(result, y, this, outcome=outcome_label),
+    fit.score_rows(result, y, this, outcome=outcome_label),
     here.out(f"scores_cnn_{split}-{outcome_label}.csv"),
 )
 

@@ -40,13 +40,15 @@ seed: int = 1  # seed of every model
 # %%
 import pandas as pd
 
-from postarrest import report, scores, splits, stacking, study, tabular, tuning
+from postarrest import places, scores
 from postarrest.figures import cnn as draw_search
 from postarrest.figures import stacking as draw
-from postarrest.leakage import Ledger
+from postarrest.models import ohca, splits, stacking, tabular, tuning
+from postarrest.models.leakage import Ledger
+from postarrest.report import page as page_room
 
-here = study.open(study_name, save_to=save_to)
-page = report.Page(here, notebook="04_stacking", part=split)
+here = places.open(study_name, save_to=save_to)
+page = page_room.Page(here, notebook="04_stacking", part=split)
 cohort = pd.read_parquet(here.build("cohort.parquet"))
 y = cohort[f"y_good_{label}"]
 divided = pd.read_parquet(here.build("splits.parquet"))
@@ -171,9 +173,9 @@ page.figure(
 # the other patients have no row of it.
 
 # %%
-standing = stacking.comparator_scores(comparators, cohort, this, floor_min=ohca_floor_min)
+standing = ohca.comparator_scores(comparators, cohort, this, floor_min=ohca_floor_min)
 page.table(
-    stacking.undefined(standing, this),
+    ohca.undefined(standing, this),
     name="comparators",
     caption="Patients in whom a score that is computed as it stands is defined.",
 )

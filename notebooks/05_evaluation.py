@@ -39,11 +39,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from postarrest import calibration, decision, leakage, performance, report, scores, study, thresholds
-from postarrest.figures import evaluation
+from postarrest import places, scores
+from postarrest.evaluation import (
+    calibration,
+    comparisons,
+    decision,
+    discrimination,
+    labels,
+    published,
+    thresholds,
+)
+from postarrest.figures import calibration as calibration_room
+from postarrest.figures import curves, distributions, forest
+from postarrest.figures import thresholds as thresholds_room
+from postarrest.models import leakage
+from postarrest.report import page as page_room
+from postarrest.study import schema
 
-here = study.open(study_name, save_to=save_to)
-page = report.Page(here, notebook="05_evaluation")
+here = places.open(study_name, save_to=save_to)
+page = page_room.Page(here, notebook="05_evaluation")
 table = scores.read(Path(scores_file) if scores_file else here.build("scores.csv"))
 every_stage = scores.sets(table)
 final = every_stage[every_stage["stage"] == "final"]
@@ -73,14 +87,14 @@ page.table(
 # *pooled* puts their test patients together, which asks more: scores must mean the same in every fold.
 
 # %%
-resampled = performance.resample(final, **resampling)
-performed = performance.table(resampled)
+resampled = discrimination.resample(final, **resampling)
+performed = discrimination.table(resampled)
 best = performed[performed["recommended"] & (performed["metric"] == "roc_auc")].merge(
     main[["outcome", "set"]].drop_duplicates()
 )
 focus = focus or best.loc[best["estimate"].idxmax(), "model"]
 page.table(
-    performance.summary(performed),
+    discrimination.summary(performed),
     name="performance_summary",
     caption="Discrimination and accuracy of each model, with 95 % confidence intervals.",
     note="PR-AUC is average precision; without skill it equals the share of that outcome. A Brier score is the "
@@ -90,7 +104,7 @@ page.table(
 
 # %%
 for row in best.itertuples():
-    area = performance.quoted(performed, row.model, "roc_auc")
+    area = discrimination.quoted(performed, row.model, "roc_auc")
     page.number(f"roc_auc_{row.model}", area, table="performance")
     page.text(
         "**{model}**: area under the ROC curve {area} in {n} patients, {good} of them with a good outcome ([](#tab-performance)).",
@@ -114,7 +128,7 @@ page.table(
 judged = thresholds.table(final, table, fixed=fixed_thresholds)
 for name, rows in groups:
     page.figure(
-        evaluation.curves(
+        curves.curves(
             rows,
             performed,
             judged,
@@ -130,7 +144,7 @@ for name, rows in groups:
 
 # %%
 page.figure(
-    evaluation.roc_panels(main, performed, judged, **resampling),
+    curves.roc_panels(main, performed, judged, **resampling),
     name="roc_panels",
     caption="Each model's ROC curve with its pointwise 95 % bootstrap band and operating points.",
     alt="One panel a model with its ROC curve, the band around it, and marked operating points.",
@@ -138,7 +152,7 @@ page.figure(
 
 # %%
 page.figure(
-    evaluation.distributions(main),
+    distributions.distributions(main),
     name="score_distributions",
     caption="Scores by outcome: good upwards and filled, poor downwards and hatched.",
     alt="Mirrored histograms of each model's scores for good and poor outcomes; the less they overlap, the better the model tells them apart.",
@@ -152,7 +166,7 @@ page.figure(
 # `p_holm` is corrected for the number of pairs.
 
 # %%
-compared = performance.comparisons(final, **resampling)
+compared = comparisons.comparisons(final, **resampling)
 page.table(
     compared,
     name="comparisons",
@@ -168,9 +182,9 @@ page.table(
 # main result above.
 
 # %%
-spread = performance.spread(scores.splits(table))
+spread = discrimination.spread(scores.splits(table))
 page.table(
-    performance.spread_summary(spread),
+    discrimination.spread_summary(spread),
     name="split_spread",
     caption="ROC area over repeated splits of the same patients.",
     note="No rows: the split was not repeated. The splits share patients, so their spread is no confidence interval.",
@@ -178,7 +192,7 @@ page.table(
 )
 for outcome, rows in spread.groupby("outcome", sort=False):
     page.figure(
-        evaluation.split_spread(rows),
+        forest.split_spread(rows),
         name=f"split_spread_{outcome}",
         caption=f"ROC area in each of {rows['fold'].nunique()} splits (outcome label {outcome}).",
         alt="Dots for each split in a row for each model; their spread shows how far a single split can mislead.",
@@ -186,7 +200,7 @@ for outcome, rows in spread.groupby("outcome", sort=False):
 
 # %%
 page.table(
-    performance.by_fold(final),
+    discrimination.by_fold(final),
     name="performance_by_fold",
     caption="Each outer fold's test patients apart, for the good outcome.",
     note="No rows: no cross-validation. A fold is small: these values show the spread, not the performance.",
@@ -221,7 +235,7 @@ page.table(
 )
 
 # %%
-decisions = performance.at_thresholds(judged, n_resamples=n_resamples, seed=seed)
+decisions = decision.at_thresholds(judged, n_resamples=n_resamples, seed=seed)
 page.table(
     decisions,
     name="performance_at_thresholds",
@@ -245,7 +259,7 @@ page.table(
 # %%
 for name, rows in groups:
     page.figure(
-        evaluation.thresholds(rows, judged),
+        thresholds_room.thresholds(rows, judged),
         name="thresholds" if rows is main else f"thresholds_{name}",
         caption=f"Sensitivity, specificity and FNR (false pessimism) against the threshold, outcome label "
         f"{rows['outcome'].iloc[0]}, set {rows['set'].iloc[0]}; the line at 5 % is what guideline and paper B tolerate.",
@@ -280,7 +294,7 @@ page.table(
 # under both labels.
 
 # %%
-beside = performance.between_labels(final, **resampling)
+beside = labels.between_labels(final, **resampling)
 page.table(
     beside,
     name="labels",
@@ -291,13 +305,13 @@ page.table(
 )
 if len(beside):
     page.figure(
-        evaluation.labels(beside),
+        forest.labels(beside),
         name="labels",
         caption="ROC areas with 95 % intervals under both outcome labels; at the right the difference, paired.",
         alt="Two markers with intervals for each model and set, one an outcome label; they lie close where the label matters little.",
     )
 page.table(
-    performance.labels_at_thresholds(decisions),
+    labels.labels_at_thresholds(decisions),
     name="labels_at_thresholds",
     caption="Sensitivity and predictive value of both classes under both outcome labels, at each threshold, with 95 % intervals.",
     note="No rows: the study uses one outcome label. positive_class poor: the share of poor outcomes predicted poor, and of "
@@ -327,7 +341,7 @@ page.table(
 probabilities = every_stage[every_stage["kind"] == "probability"]
 for (outcome, name), rows in probabilities.groupby(["outcome", "set"], sort=False):
     page.figure(
-        evaluation.calibration(rows, calibrated, calibration_curves),
+        calibration_room.calibration(rows, calibrated, calibration_curves),
         name=f"calibration_{outcome}_{name}".replace("-", "_"),
         caption=f"Observed against predicted frequency of a good outcome (local lines with 95 % bootstrap bands), and the "
         f"predictions below; outcome label {outcome}, set {name}.",
@@ -351,7 +365,7 @@ page.table(
 )
 for name, rows in [(name, rows) for name, rows in groups if "probability" in set(rows["kind"])]:
     page.figure(
-        evaluation.decision_curves(rows, decided, focus=focus),
+        thresholds_room.decision_curves(rows, decided, focus=focus),
         name="decision_curve" if rows is main else f"decision_curve_{name}",
         caption=f"Decision curves, outcome label {rows['outcome'].iloc[0]}, set {rows['set'].iloc[0]}; band: "
         "pointwise 95 % bootstrap interval of the thick or last model.",
@@ -364,15 +378,15 @@ for name, rows in [(name, rows) for name, rows in groups if "probability" in set
 # A study on simulated patients can't replicate a paper: it only shows that the pipeline finds what was put in.
 
 # %%
-papers = study.read_yaml(here.root / "params" / "published.yaml")["numbers"]
+papers = schema.read_yaml(here.root / "params" / "published.yaml")["numbers"]
 page.table(
-    performance.against_published(papers, performed, decisions),
+    published.against_published(papers, performed, decisions),
     name="published",
     caption="Published numbers beside those of this run.",
     note="here is blank where this run has no such number.",
 )
 page.figure(
-    evaluation.forest(performance.beside_published(performed, papers)),
+    forest.forest(published.beside_published(performed, papers)),
     name="forest",
     caption="Areas under the ROC curve with 95 % intervals beside the published ones.",
     alt="One row a model and set: a square with its interval, and a diamond where a paper gave a value.",
@@ -383,7 +397,7 @@ known = here.data / "truth.json"
 simulated = not data and known.is_file()
 truth = json.loads(known.read_text(encoding="utf-8")) if simulated else {}
 page.table(
-    performance.against_truth(performed, truth.get("models", {}), outcomes=truth.get("outcomes", [])),
+    published.against_truth(performed, truth.get("models", {}), outcomes=truth.get("outcomes", [])),
     name="truth",
     caption="ROC area and Brier score that were planted in the simulated cohort, and what was recovered.",
     note="No rows: the patients are real, or their truth is not at hand. planted is the best that a modality can reach (the "
@@ -403,7 +417,7 @@ page.table(
 
 # %%
 simulated = pd.read_csv(here.root / "docs" / "coverage.csv")
-covered = performance.coverage_summary(simulated)
+covered = published.coverage_summary(simulated)
 page.table(
     covered,
     name="coverage",

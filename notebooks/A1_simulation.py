@@ -37,15 +37,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from postarrest import cohort, ct, report, study
+from postarrest import places
+from postarrest.data import cohort as cohort_room
+from postarrest.data import export
+from postarrest.data.ct import slices
 from postarrest.figures import simulation as draw
+from postarrest.report import page as page_room
 from postarrest.simulate import targets
 
-here = study.open(study_name, save_to=save_to)
-page = report.Page(here, notebook="A1_simulation")
-read = cohort.read(here.data, modalities=["ct"])
+here = places.open(study_name, save_to=save_to)
+page = page_room.Page(here, notebook="A1_simulation")
+read = export.read(here.data, modalities=["ct"])
 included = read.patients.loc[read.ct.index]
-good = cohort.labels(included)["y_good_revised"].eq(1)
+good = cohort_room.labels(included)["y_good_revised"].eq(1)
 truth = json.loads((here.data / "truth.json").read_text(encoding="utf-8"))
 
 # %% [markdown]
@@ -59,10 +63,10 @@ truth = json.loads((here.data / "truth.json").read_text(encoding="utf-8"))
 # %%
 chosen = pd.concat([good[good].head(shown // 2), good[~good].head(shown - shown // 2)]).index
 positions = included.loc[chosen, "ct_slice"] if "ct_slice" in included else None
-images = ct.read_all(read.ct[chosen], slice_index=positions)
+images = slices.read_all(read.ct[chosen], slice_index=positions)
 titles = ["good outcome" if good[patient] else "poor outcome" for patient in chosen]
-real = [ct.read_slice(Path(real_ct), slice_index=number).hu for number in real_slices] if real_ct else []
-real_image = [ct.window(np.mean(real, axis=0))] if real_ct else []
+real = [slices.read_slice(Path(real_ct), slice_index=number).hu for number in real_slices] if real_ct else []
+real_image = [slices.window(np.mean(real, axis=0))] if real_ct else []
 page.figure(
     draw.slice_grid(np.array([*images, *real_image]), titles + ["a real head"] * len(real_image)),
     name="simulated_slices",
@@ -108,7 +112,7 @@ page.table(
 # means, spread and reliability are therefore results, not settings.
 
 # %%
-place = study.ROOT / seed_table
+place = places.ROOT / seed_table
 seeds = pd.read_csv(place) if seed_table and place.is_file() else pd.DataFrame({"seed": []})
 page.table(
     targets.over_seeds_summary(seeds),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from postarrest.study import ROOT
+from postarrest.places import ROOT
 
 # The same cases in every run, and no verdict on time: a slow machine must not fail a test.
 settings.register_profile("postarrest", deadline=None, derandomize=True)

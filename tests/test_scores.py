@@ -6,7 +6,7 @@ import pytest
 
 from evaluation_data import holdout_scores, nested_scores
 from postarrest import scores
-from postarrest.contract import DataFaults
+from postarrest.data.errors import DataFaults
 
 HEADER = "patient_id,y_good,model,kind,role,fold,score"
 GOOD = ["a,0,ct,probability,test,1,0.2", "b,1,ct,probability,test,1,0.7", "c,0,ct,probability,test,1,0.4"]

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from postarrest.contract import DataFaults, Fault
+from postarrest.data.errors import DataFaults, Fault
 from postarrest.files import write_text
 
 REQUIRED = ("patient_id", "y_good", "model", "kind", "role", "fold", "score")
@@ -49,7 +49,7 @@ def read(path: Path) -> pd.DataFrame:
 
     Raises
     ------
-    postarrest.contract.DataFaults
+    postarrest.data.errors.DataFaults
         With every fault and its place.
     FileNotFoundError
         If there is no such file.
@@ -62,7 +62,7 @@ def combine(paths: Iterable[Path]) -> pd.DataFrame:
 
     Raises
     ------
-    postarrest.contract.DataFaults
+    postarrest.data.errors.DataFaults
         With every fault and its place, also those between the files (a patient's row in two of them).
     """
     return _checked(pd.concat([_load(Path(path)) for path in paths], ignore_index=True))
@@ -80,7 +80,7 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
 
     Raises
     ------
-    postarrest.contract.DataFaults
+    postarrest.data.errors.DataFaults
         With every fault and its place.
 
     Examples
@@ -90,7 +90,7 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
     >>> check(rows)
     Traceback (most recent call last):
         ...
-    postarrest.contract.DataFaults: 1 fault in the data:
+    postarrest.data.errors.DataFaults: 1 fault in the data:
       scores, row 3, score: found 1.7, expected a probability from 0 to 1
     """
     raw = table.reset_index(drop=True)
@@ -103,7 +103,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
     Raises
     ------
-    postarrest.contract.DataFaults
+    postarrest.data.errors.DataFaults
         With every fault and its place.
     """
     checked = check(table, name=Path(path).name)

@@ -1,1 +1,5 @@
-"""Figures of the report, one module a topic; each function returns a matplotlib figure and saves nothing."""
+"""Figures, one module per topic.
+
+In: tables of the evaluation and of the cohort.
+Out: matplotlib figures in the style of a clinical journal.
+"""

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from postarrest.figures.style import DOUBLE_COLUMN_IN, GOOD, NEUTRAL, POOR, SINGLE_COLUMN_IN, report_style
-from postarrest.gradcam import TISSUES
+from postarrest.models.cnn.gradcam import TISSUES
 
 # From dark to light in every print, gray ones too.
 _HEAT = "inferno"

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from postarrest import gwr
+from postarrest.describe import agreement as agreement_room
 from postarrest.estimate import Estimate
 from postarrest.figures import style
+from postarrest.models import gwr
 
 _HEIGHT_IN = 2.7
 _BACKGROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
@@ -34,7 +35,7 @@ def agreement(values: pd.DataFrame, *, measures: Sequence[str] = tuple(gwr.RATIO
         fig, axes = _panels(len(measures), share_y=False)
         for ax, measure in zip(axes, measures, strict=True):
             first, second = _pairs(values, measure)
-            result = gwr.agreement(first, second)
+            result = agreement_room.agreement(first, second)
             low, high = min(first.min(), second.min()), max(first.max(), second.max())
             margin = 0.05 * (high - low)
             limits = (low - margin, high + margin)
@@ -84,7 +85,7 @@ def bland_altman(values: pd.DataFrame, *, measures: Sequence[str] = tuple(gwr.RA
         fig, axes = _panels(len(measures), share_y=True)
         for ax, measure in zip(axes, measures, strict=True):
             first, second = _pairs(values, measure)
-            result = gwr.agreement(first, second, digits=3)
+            result = agreement_room.agreement(first, second, digits=3)
             ax.scatter(
                 (first + second) / 2,
                 first - second,

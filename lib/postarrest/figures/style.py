@@ -15,10 +15,8 @@ NEUTRAL = "#4D4D4D"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (7, 2)), (0, (1, 1)), (0, (3, 3)))
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
-
 SINGLE_COLUMN_IN = 3.5  # width of one journal column
 DOUBLE_COLUMN_IN = 7.2  # width of a journal page
-
 _RC = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,

@@ -18,7 +18,6 @@ SEVERITY_DIFFERENCE = 1.85
 # Differences (good minus poor) of the mean pupil diameter, mm, and its spread within an outcome.
 PUPIL_MEAN_MM = {"poor": 4.75, "good": 3.95}
 PUPIL_SD_MM = 1.25
-
 # Why patients were not analysed (paper A's reasons). The paper gives the counts in a figure that was not at
 # hand, so these shares are made up. All screened patients are adults, as in the paper.
 EXCLUSION_SHARES = {
@@ -31,7 +30,6 @@ EXCLUSION_SHARES = {
     "withdrawal of life-sustaining therapy": 0.05,
     "death during surgery for aortic rupture": 0.03,
 }
-
 # Arrest durations (no-flow + low-flow, min) of paper A's five relabelled patients.
 RELABELLED_DURATION_MIN = (19, 23, 37, 19, 63)
 # What they died of; which ones is ours.

@@ -7,7 +7,9 @@ patient's right on the left, the front at the top.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, sparse
+from scipy import ndimage
+
+from postarrest.simulate.anatomy import Anatomy
 
 SIZE = 256
 # A field of view of 240 mm.
@@ -15,12 +17,9 @@ SPACING_MM = 0.9375
 THICKNESS_MM = 5.0
 # Where the slice is sampled through its thickness, mm.
 _THROUGH_MM = (-1.65, 0.0, 1.65)
-
 # The three levels of the published measurements: height of the plane above the anterior commissure, mm.
 LEVELS_MM = {"basal_ganglia": 7.0, "centrum_semiovale": 36.0, "high_convexity": 54.0}
-
 TISSUES = {"outside": 0, "white_matter": 1, "cortex": 2, "deep_nuclei": 3, "csf": 4}
-
 # Attenuation without injury, HU.
 WHITE_HU = 28.0
 CORTEX_HU = 39.1
@@ -35,134 +34,8 @@ DEEP_LOSS_HU = 1.11
 BASELINE_SD_HU = 1.3
 CORTEX_SD_HU = 0.95
 DEEP_SD_HU = 0.65
-
 # The middle of the head in the template, which the scanner's centre aims at, mm.
 _MIDDLE_MM = (0.0, -18.0)
-_PAD = (8, 6, 0)
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """The template as maps on one grid of 1 mm.
-
-    Attributes
-    ----------
-    maps : numpy.ndarray of float32, shape (x, y, z, 5)
-        Probability of white matter; of gray matter; share of the gray that belongs to deep nuclei; share of
-        the fluid that belongs to the ventricles; distance to the brain's smooth outer surface, mm, positive
-        inside.
-    origin_mm : tuple of float
-        MNI coordinates of the first voxel.
-    """
-
-    maps: np.ndarray
-    origin_mm: tuple[float, float, float]
-
-    def at(self, points_mm: np.ndarray) -> np.ndarray:
-        """Interpolate all maps linearly; outside the grid the nearest voxel counts.
-
-        Parameters
-        ----------
-        points_mm : numpy.ndarray, shape (3, n)
-            MNI coordinates.
-
-        Returns
-        -------
-        numpy.ndarray of float32, shape (5, n)
-            The maps' values.
-        """
-        nx, ny, nz, kinds = self.maps.shape
-        index = points_mm - np.array(self.origin_mm, dtype=np.float32)[:, None]
-        index = np.clip(index, 0, np.array([[nx], [ny], [nz]]) - 1.001).astype(np.float32)
-        lower = index.astype(np.int32)
-        upper_share = index - lower
-        first = (lower[0] * ny + lower[1]) * nz + lower[2]
-        # Each point is a weighted sum of the eight voxels around it: one row of a sparse matrix.
-        n = points_mm.shape[1]
-        voxels, weights = np.empty((n, 8), np.int32), np.ones((n, 8), np.float32)
-        for column, corner in enumerate(np.ndindex(2, 2, 2)):
-            voxels[:, column] = first + (corner[0] * ny + corner[1]) * nz + corner[2]
-            for share, is_upper in zip(upper_share, corner, strict=True):
-                weights[:, column] *= share if is_upper else 1 - share
-        rows = np.arange(0, 8 * n + 1, 8)
-        matrix = sparse.csr_array((weights.ravel(), voxels.ravel(), rows), shape=(n, nx * ny * nz))
-        return (matrix @ self.maps.reshape(-1, kinds)).T
-
-
-def load_anatomy() -> Anatomy:
-    """Make the template's maps from the gray- and white-matter maps that nilearn ships.
-
-    Returns
-    -------
-    Anatomy
-        Maps that cover the head from 25 mm below the anterior commissure to 90 mm above.
-    """
-    # nilearn takes seconds to import; only this function needs it.
-    from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
-
-    image = load_mni152_gm_template(resolution=1)
-    corner = image.affine[:3, 3]
-    low, high = int(-25 - corner[2]), int(90 - corner[2])
-    gray, white = (
-        # Room for skull and scalp around the template's tight box.
-        np.pad(np.asarray(m.dataobj, dtype=np.float32)[:, :, low:high], [(p, p) for p in _PAD])
-        for m in (image, load_mni152_wm_template(resolution=1))
-    )
-    origin = (float(corner[0] - _PAD[0]), float(corner[1] - _PAD[1]), float(corner[2] + low))
-    x, y, z = (
-        axis + start
-        for axis, start in zip(np.ogrid[tuple(slice(n) for n in gray.shape)], origin, strict=True)
-    )
-    thalamus = _thalamus(x, y, z)
-    depth = _depth(gray + white)
-    # The template counts much of thalamus and lentiform nucleus as white; on CT they are gray.
-    gray = np.maximum(gray, 0.8 * thalamus * (gray + white) * (gray > 0.15))
-    gray = np.maximum(gray, 0.9 * _lentiform(x, y, z) * (gray + white) * (gray > 0.35))
-    white = np.minimum(white, np.maximum(1 - gray, 0))
-    ventricles = _soft_ellipsoid(x, y, z, centre=(0, -14, 12), radii=(34, 50, 22))
-    maps = np.stack([white, gray, _deep_nuclei(x, y, z), ventricles, depth], axis=-1)
-    return Anatomy(maps, origin)
-
-
-def _depth(brain: np.ndarray) -> np.ndarray:
-    """Distance to the smooth outer surface of the brain, mm, positive inside."""
-    coarse = ndimage.gaussian_filter(brain[::2, ::2, ::2], 1.0, mode="nearest") > 0.3
-    # Closing by 30 mm bridges the fissures, as the dura does.
-    grown = ndimage.distance_transform_edt(~coarse) <= 15
-    hull = ndimage.distance_transform_edt(grown) > 15
-    signed = 2 * (ndimage.distance_transform_edt(hull) - ndimage.distance_transform_edt(~hull))
-    signed = ndimage.gaussian_filter(signed.astype(np.float32), 1.0, mode="nearest")
-    index = [np.clip(np.arange(n) / 2, 0, m - 1) for n, m in zip(brain.shape, signed.shape, strict=True)]
-    for axis, at in enumerate(index):
-        # Linear interpolation along one axis after the other.
-        lower = np.minimum(at.astype(int), signed.shape[axis] - 2)
-        part = (at - lower).reshape([-1 if i == axis else 1 for i in range(3)])
-        signed = signed.take(lower, axis) * (1 - part) + signed.take(lower + 1, axis) * part
-    return signed.astype(np.float32)
-
-
-def _soft_ellipsoid(x, y, z, *, centre, radii, edge_mm=2.0) -> np.ndarray:
-    """Return 1 inside, 0 outside and a smooth edge of about `edge_mm` between."""
-    r = np.sqrt(sum(((p - c) / a) ** 2 for p, c, a in zip((x, y, z), centre, radii, strict=True)))
-    return (1 / (1 + np.exp(np.clip((r - 1) * min(radii) / edge_mm * 2, -30, 30)))).astype(np.float32)
-
-
-def _deep_nuclei(x, y, z) -> np.ndarray:
-    """Return the region of caudate, lentiform nucleus and thalamus on both sides."""
-    ax = np.abs(x)
-    caudate = _soft_ellipsoid(ax, y, z, centre=(13, 12, 9), radii=(8, 14, 15))
-    body = _soft_ellipsoid(ax, y, z, centre=(17, -8, 21), radii=(6, 18, 8))
-    return np.maximum.reduce([caudate, body, _lentiform(x, y, z), _thalamus(x, y, z)])
-
-
-def _lentiform(x, y, z) -> np.ndarray:
-    """Return the region of putamen and pallidum on both sides."""
-    return _soft_ellipsoid(np.abs(x), y, z, centre=(25, 0, 1), radii=(9.5, 20, 13))
-
-
-def _thalamus(x, y, z) -> np.ndarray:
-    """Return the region of the thalamus on both sides."""
-    return _soft_ellipsoid(np.abs(x), y, z, centre=(11, -19, 8), radii=(10, 15, 10))
 
 
 @dataclass(frozen=True)

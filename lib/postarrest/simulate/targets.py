@@ -13,18 +13,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from postarrest import gwr
+from postarrest.describe import agreement as agreement_room
+from postarrest.models import gwr
 
 # How a figure was used. "set to": the simulation is calibrated to this value. "direction": the cohorts
 # separate the outcomes more sharply than the studies that are reproduced, and differ from each other, so the
 # direction is kept and the size is what those studies' discrimination leaves. "bound": the value is a limit.
 SET, DIRECTION, BOUND = "set to", "direction", "bound"
-
 _PAPER_A = "paper A"
 _HYPERION = "HYPERION trial"
 _KOMATSU, _KOREA, _PUPILS = "Japan, registry", "Korea, cohort", "Japan, pupils"
 _DERIVED = "derived from paper A"
-
 # figure, group, unit, published, source, use
 _TARGETS = [
     ("patients screened", "all", "patients", 443, _PAPER_A, SET),
@@ -214,7 +213,7 @@ def reading_figures(patients: pd.DataFrame, readings: pd.DataFrame) -> dict[tupl
     for ratio in gwr.RATIOS:
         mean = values[ratio, "mean"].to_numpy()
         within = np.sqrt((mean[good].var(ddof=1) + mean[~good].var(ddof=1)) / 2)
-        agreement = gwr.agreement(values[ratio, "reading_1"], values[ratio, "reading_2"])
+        agreement = agreement_room.agreement(values[ratio, "reading_1"], values[ratio, "reading_2"])
         found[f"{ratio}, mean", "good"] = mean[good].mean()
         found[f"{ratio}, mean", "poor"] = mean[~good].mean()
         found[f"{ratio}, standard deviation within groups", "all"] = within

@@ -13,7 +13,6 @@ from postarrest.simulate.settings import Settings
 # The discrimination that the papers report, as truth.json keeps it beside the planted one.
 # The network on CT is called cnn in the hold-out protocol and ct where it is a base model.
 PUBLISHED_AUC = {"gwr_av": 0.83, "cnn": 0.84, "ohca": 0.76, "pupil": 0.65, "ct": 0.68, "ensemble": 0.82}
-
 OHCA_VARIABLES = ["initial_rhythm", "no_flow_min", "low_flow_min", "creatinine_umol_l", "lactate_mmol_l"]
 PUPIL_VARIABLES = ["pupil_left_mm", "pupil_right_mm"]
 

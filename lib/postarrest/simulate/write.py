@@ -14,7 +14,8 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from postarrest import ct
+from postarrest.data.ct import slices as slices_room
+from postarrest.simulate import anatomy as anatomy_room
 from postarrest.simulate import cohort, phantom, readings, truth
 from postarrest.simulate.settings import Settings
 
@@ -101,7 +102,7 @@ def _images(settings: Settings, drawn: cohort.Cohort, folder: Path) -> list[pd.D
         (folder / "ct").mkdir()
         (folder / "tissue").mkdir()
     rows = np.flatnonzero(drawn.patients["exclusion"] == "")
-    anatomy = phantom.load_anatomy()
+    anatomy = anatomy_room.load_anatomy()
     jobs = (
         joblib.delayed(_one_patient)(
             settings,
@@ -138,7 +139,7 @@ def _one_patient(settings, anatomy, folder, *, patient_id, seed, severity, atrop
             )
             (series / f"{number:03d}.dcm").write_bytes(data)
     elif settings.ct == "png":
-        _write_png(ct.window(slices["basal_ganglia"].hu), folder / "ct" / f"{patient_id}.png")
+        _write_png(slices_room.window(slices["basal_ganglia"].hu), folder / "ct" / f"{patient_id}.png")
     if settings.ct != "none":
         _write_png(slices["basal_ganglia"].tissue, folder / "tissue" / f"{patient_id}.png")
     if not settings.gwr:

@@ -1,0 +1,263 @@
+"""A head CT, whatever a hospital calls so, read into one axial slice: Hounsfield units and a windowed image.
+
+The readers of DICOM, NIfTI and PNG files are in `dicomfile`, `niftifile` and `pngfile`; here is what makes
+their slices alike, and what tells a head from anything else.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from postarrest.data.ct import dicom, nifti, png
+from postarrest.data.ct.dicom import AIR_HU
+from postarrest.data.ct.reading import Unreadable, check_size
+from postarrest.data.errors import DataFaults, Fault
+
+SIZE = 256
+LEVEL_HU = 40
+WIDTH_HU = 80
+# What the slice of a head looks like. The outline is everything denser than fat and air, holes filled.
+_OUTLINE_HU = -250
+_HEAD_MM = (80, 290)
+_BONE_HU = 300
+_SOFT_HU = (0, 100)
+_LEAST_BONE = 0.02
+_LEAST_SOFT = 0.2
+
+
+@dataclass(frozen=True)
+class CtSlice:
+    """One axial slice of a head.
+
+    Parameters
+    ----------
+    hu : ndarray of float32, shape (rows, columns), or None
+        Hounsfield units on the scanner's grid, seen from below: the patient's right at the left, front at
+        the top. None for a PNG, which no longer has them.
+    image : ndarray of uint8, shape (256, 256)
+        The slice in the window of level 40, width 80 HU.
+    spacing_mm : tuple of float or None
+        Distance between the centres of rows, and of columns.
+    source : str
+        ``"DICOM"``, ``"NIfTI"`` or ``"PNG"``.
+    notes : tuple of str
+        What a person should know: gantry tilt, lossy compression, burned-in text.
+    """
+
+    hu: NDArray[np.float32] | None
+    image: NDArray[np.uint8]
+    spacing_mm: tuple[float, float] | None
+    source: str
+    notes: tuple[str, ...]
+
+
+def window(hu: NDArray, *, level_hu: float = LEVEL_HU, width_hu: float = WIDTH_HU) -> NDArray[np.uint8]:
+    """Return Hounsfield units as gray values from 0 to 255, as a viewing station shows them.
+
+    Examples
+    --------
+    >>> window(np.array([-1000.0, 0, 40, 80, 2000])).tolist()
+    [0, 0, 128, 255, 255]
+    """
+    share = (np.asarray(hu, dtype=np.float64) - (level_hu - width_hu / 2)) / width_hu
+    return np.floor(np.clip(share, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def to_grid(hu: NDArray, *, spacing_mm: tuple[float, float], size: int = SIZE) -> NDArray[np.float32]:
+    """Return a slice resampled to a square grid that covers its whole field of view.
+
+    A field that is not square is padded with air on both sides. Where the grid becomes coarser, values are
+    averaged, so that noise falls as in a thicker pixel; a slice that already is a square of `size` is
+    returned as it is.
+
+    Parameters
+    ----------
+    hu : ndarray, shape (rows, columns)
+        Hounsfield units.
+    spacing_mm : tuple of float
+        Distance between rows, and between columns.
+    size : int
+        Rows and columns of the result.
+
+    Examples
+    --------
+    >>> to_grid(np.zeros((512, 512)), spacing_mm=(0.45, 0.45)).shape
+    (256, 256)
+    """
+    hu = np.asarray(hu, dtype=np.float32)
+    row_mm, column_mm = spacing_mm
+    if hu.shape == (size, size) and np.isclose(row_mm, column_mm, rtol=1e-3):
+        return hu
+    height, breadth = hu.shape[0] * row_mm, hu.shape[1] * column_mm
+    side = max(height, breadth)
+    missing_rows = round((side - height) / row_mm)
+    missing_columns = round((side - breadth) / column_mm)
+    padded = np.pad(
+        hu,
+        [
+            (missing_rows // 2, missing_rows - missing_rows // 2),
+            (missing_columns // 2, missing_columns - missing_columns // 2),
+        ],
+        constant_values=AIR_HU,
+    )
+    return np.asarray(Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def read_slice(
+    path: Path, *, slice_index: int | None = None, slice_position_mm: float | None = None
+) -> CtSlice:
+    """Read one axial slice of a head CT.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A DICOM file, a folder with the DICOM files of one series, a NIfTI file, or a PNG of 256 x 256 pixels
+        in the window of level 40, width 80 HU.
+    slice_index : int, optional
+        Which slice of a series, counted from 0 at the caudal end. A series of one slice needs none.
+    slice_position_mm : float, optional
+        Instead of the index: position along the body's axis as in the header; the nearest slice is read.
+
+    Raises
+    ------
+    postarrest.data.errors.DataFaults
+        If it is not a slice of a head CT that can be read, saying why.
+    """
+    path = Path(path)
+    try:
+        return _read(path, slice_index, slice_position_mm)
+    except Unreadable as error:
+        raise DataFaults([Fault(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
+
+
+def read_all(
+    paths: pd.Series,
+    *,
+    slice_index: pd.Series | None = None,
+    slice_position_mm: pd.Series | None = None,
+    rows: pd.Series | None = None,
+) -> NDArray[np.uint8]:
+    """Return the windowed slices of many patients.
+
+    Parameters
+    ----------
+    paths : pandas.Series
+        ``patient_id`` -> path, as `cohort.read` gives them.
+    slice_index, slice_position_mm : pandas.Series, optional
+        ``patient_id`` -> which slice, as for `read_slice`; NaN where the series has one slice.
+    rows : pandas.Series, optional
+        ``patient_id`` -> row of the patient table, to name a patient by in messages; otherwise the place in
+        `paths`, counted from 1.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, 256, 256)
+        In the order of `paths`.
+
+    Raises
+    ------
+    postarrest.data.errors.DataFaults
+        Listing every image that can't be read.
+    """
+    images = np.zeros((len(paths), SIZE, SIZE), dtype=np.uint8)
+    faults = []
+    for i, item in enumerate(
+        read_each(paths, slice_index=slice_index, slice_position_mm=slice_position_mm, rows=rows)
+    ):
+        if isinstance(item, Fault):
+            faults.append(item)
+        else:
+            images[i] = item.image
+    if faults:
+        raise DataFaults(faults)
+    return images
+
+
+def read_each(
+    paths: pd.Series,
+    *,
+    slice_index: pd.Series | None = None,
+    slice_position_mm: pd.Series | None = None,
+    rows: pd.Series | None = None,
+) -> Iterator[CtSlice | Fault]:
+    """Yield each patient's slice, or what is wrong with it; parameters as for `read_all`."""
+    for number, (patient, path) in enumerate(paths.items(), start=1):
+        try:
+            yield _read(
+                Path(path), _choice(slice_index, patient, int), _choice(slice_position_mm, patient, float)
+            )
+        except Unreadable as error:
+            row = None if rows is None else int(rows[patient])
+            alias = f"CT number {number}" if rows is None else "CT"
+            yield Fault(f"ct/{Path(path).name}", error.rule, error.found, error.expected, row, alias=alias)
+
+
+def _choice(series: pd.Series | None, patient: str, kind: type) -> Any:
+    if series is None or patient not in series.index or pd.isna(series[patient]):
+        return None
+    return kind(series[patient])
+
+
+def _read(path: Path, index: int | None, position_mm: float | None) -> CtSlice:
+    name = path.name.lower()
+    try:
+        if not path.is_dir():
+            if not path.is_file():
+                raise Unreadable("readable", "no such file", "a DICOM file or folder, NIfTI or PNG")
+            check_size(path)
+            if name.endswith(".png"):
+                return CtSlice(None, png.read(path), None, "PNG", ())
+            if name.endswith((".nii", ".nii.gz")):
+                return _finished(*nifti.read(path, index, position_mm), "NIfTI")
+        hu, spacing_mm, notes = dicom.read(path, index, position_mm)
+        return _finished(hu, spacing_mm, "DICOM", notes)
+    except OSError as error:
+        found = error.strerror or "an error of the file system"
+        raise Unreadable("readable", found, "a file that can be read") from None
+
+
+def _finished(
+    hu: NDArray[np.float32], spacing_mm: tuple[float, float], source: str, notes: Sequence[str] = ()
+) -> CtSlice:
+    if not np.isfinite(hu).all():
+        share = (~np.isfinite(hu)).mean()
+        raise Unreadable(
+            "voxels", f"values that are infinite or no number ({share:.2%} of the slice)", "finite HU"
+        )
+    # Scanners fill what lies outside the scan with their own values below air.
+    hu = np.maximum(hu, np.float32(AIR_HU))
+    _check_head(hu, spacing_mm)
+    return CtSlice(hu, window(to_grid(hu, spacing_mm=spacing_mm)), spacing_mm, source, tuple(notes))
+
+
+def _check_head(hu: NDArray[np.float32], spacing_mm: tuple[float, float]) -> None:
+    """Refuse what is not an axial slice of a head in Hounsfield units, by its values and its extent."""
+    from scipy import ndimage
+
+    if hu.min() > -500:
+        raise Unreadable("hu", f"no air (lowest value {hu.min():g})", "Hounsfield units, air about -1000")
+    if hu.max() < _BONE_HU:
+        raise Unreadable("hu", f"no bone (highest value {hu.max():g})", "Hounsfield units, a skull above 300")
+    parts, count = ndimage.label(hu > _OUTLINE_HU)
+    sizes = np.bincount(parts.ravel())[1:] if count else np.zeros(1)
+    outline = ndimage.binary_fill_holes(parts == np.argmax(sizes) + 1)
+    rows, columns = np.flatnonzero(outline.any(axis=1)), np.flatnonzero(outline.any(axis=0))
+    extent = ((np.ptp(rows) + 1) * spacing_mm[0], (np.ptp(columns) + 1) * spacing_mm[1])
+    least, most = _HEAD_MM
+    if not all(least <= side <= most for side in extent):
+        raise Unreadable(
+            "head", f"a body of {extent[0]:.0f} x {extent[1]:.0f} mm", f"a head, {least} to {most} mm"
+        )
+    inside = hu[outline]
+    bone = (inside > _BONE_HU).mean()
+    soft = ((inside >= _SOFT_HU[0]) & (inside <= _SOFT_HU[1])).mean()
+    if bone < _LEAST_BONE or soft < _LEAST_SOFT:
+        raise Unreadable(
+            "head", f"{bone:.0%} bone and {soft:.0%} soft tissue in the outline", "a skull with a brain in it"
+        )

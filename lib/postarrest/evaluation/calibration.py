@@ -1,0 +1,237 @@
+"""Whether predicted probabilities are frequencies: intercept, slope, smoothed curve, ICI."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.special import logit
+from scipy.stats import norm
+
+from postarrest import scores
+from postarrest.estimate import Estimate
+from postarrest.evaluation import bootstrap, intervals
+
+# Share of the patients that each point of the smoothed curve looks at.
+SPAN = 0.75
+_GRID = 101
+# Counts of resamples held at a time: matrix products want many.
+_CELLS = 2**22
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """Logistic recalibration of probabilities (Cox 1958; Van Calster 2016).
+
+    Parameters
+    ----------
+    intercept : Estimate
+        Calibration in the large: the log odds to add to all predictions, the slope held at 1. 0 is ideal;
+        below 0 the probabilities of a good outcome are too high.
+    slope : Estimate
+        Factor of the predictions' log odds. 1 is ideal; below 1 the predictions are too extreme.
+    n_bounded : int
+        Probabilities that were moved off 0 or 1, which have no log odds.
+    note : str
+        Why there is no slope; blank otherwise.
+    """
+
+    intercept: Estimate
+    slope: Estimate
+    n_bounded: int
+    note: str = ""
+
+
+def recalibrate(y_good: ArrayLike, probability: ArrayLike, *, level: float = 0.95) -> Recalibration:
+    """Estimate calibration intercept and slope by maximum likelihood, with Wald intervals.
+
+    Parameters
+    ----------
+    y_good : array-like of {0, 1}, (patients,)
+        Outcome.
+    probability : array-like of float, (patients,)
+        Predicted probability of a good outcome. Those nearer to 0 or 1 than half a patient, 1 / (2 n), are
+        moved there, since the log odds of 0 are infinite; ``n_bounded`` says how many.
+    level : float
+        Coverage aimed at.
+
+    Examples
+    --------
+    >>> found = recalibrate([0, 0, 1, 0, 1, 1], [0.1, 0.6, 0.4, 0.2, 0.7, 0.8])
+    >>> print(found.slope)
+    1.56 (95 % CI -0.75 to 3.87)
+    """
+    y_good, probability = _checked(y_good, probability)
+    edge = 1 / (2 * len(y_good))
+    bounded = (probability < edge) | (probability > 1 - edge)
+    x = logit(np.clip(probability, edge, 1 - edge))
+    z = norm.ppf((1 + level) / 2)
+
+    intercept, error = _fit(y_good, np.ones((len(x), 1)), offset=x)
+    in_the_large = _wald(intercept[0], error[0], z, level)
+    if np.ptp(x) < 1e-12:
+        return Recalibration(
+            in_the_large, Estimate(np.nan), int(bounded.sum()), "no slope: all predictions are equal"
+        )
+    separated = x[y_good == 1].min() >= x[y_good == 0].max() or x[y_good == 1].max() <= x[y_good == 0].min()
+    if separated:
+        note = "no slope: the predictions separate the outcomes perfectly"
+        return Recalibration(in_the_large, Estimate(np.nan), int(bounded.sum()), note)
+    coefficients, errors = _fit(y_good, np.column_stack([np.ones(len(x)), x]), offset=np.zeros(len(x)))
+    slope = _wald(coefficients[1], errors[1], z, level)
+    return Recalibration(in_the_large, slope, int(bounded.sum()))
+
+
+def _fit(y: np.ndarray, design: np.ndarray, *, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    import statsmodels.api as sm
+
+    fitted = sm.GLM(y, design, family=sm.families.Binomial(), offset=offset).fit(tol=1e-12)
+    return np.asarray(fitted.params), np.asarray(fitted.bse)
+
+
+def _wald(value: float, error: float, z: float, level: float) -> Estimate:
+    return Estimate(float(value), float(value - z * error), float(value + z * error), level=level)
+
+
+def curve(
+    y_good: ArrayLike,
+    probability: ArrayLike,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[pd.DataFrame, Estimate]:
+    """Smooth the observed frequency of a good outcome over its predicted probability, and return the ICI.
+
+    A local line (tricube weights over the nearest 75 % of the patients, no robustness steps; Cleveland 1979)
+    is fitted at 101 points over the range of the predictions. The integrated calibration index (Austin and
+    Steyerberg 2019) is the patients' mean distance between that curve and their prediction. Bands and
+    interval are bootstrap percentiles over patients, the neighbourhoods held; not stratified by outcome,
+    since the number of good outcomes is what calibration is about. The ICI is never below 0, so its interval
+    leans upwards and can't tell that a model is calibrated.
+
+    Returns
+    -------
+    curve : pandas.DataFrame
+        ``predicted, observed, lower, upper``.
+    ici : Estimate
+        NaN where all predictions are equal.
+    """
+    y_good, probability = _checked(y_good, probability)
+    grid = np.linspace(probability.min(), probability.max(), _GRID)
+    if grid[0] == grid[-1]:
+        empty = pd.DataFrame(columns=["predicted", "observed", "lower", "upper"], dtype=float)
+        return empty, Estimate(np.nan, level=level)
+    smoother = _Smoother(y_good, probability, grid)
+    ones = np.ones((1, len(y_good)))
+    observed, ici = smoother(ones)
+    chunks = [
+        smoother(_whole(y_good, good, poor))
+        for good, poor in bootstrap.counts(
+            y_good, n_resamples=n_resamples, seed=seed, stratified=False, cells=_CELLS
+        )
+    ]
+    lower = upper = np.full(_GRID, np.nan)
+    estimate = Estimate(float(ici[0]), level=level)
+    if chunks:
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        lower, upper = np.nanquantile(np.concatenate([c[0] for c in chunks]), tails, axis=0)
+        estimate = intervals.interval(float(ici[0]), np.concatenate([c[1] for c in chunks]), level=level)
+    frame = {"predicted": grid, "observed": observed[0], "lower": lower, "upper": upper}
+    return pd.DataFrame(frame), estimate
+
+
+class _Smoother:
+    """Local lines at fixed points, refitted for any weights of the patients."""
+
+    def __init__(self, y: np.ndarray, x: np.ndarray, grid: np.ndarray):
+        self.y, self.x, self.grid = y.astype(float), x, grid
+        distance = np.abs(grid[:, None] - x[None, :])
+        neighbours = int(SPAN * len(x) + 1e-10)
+        reach = np.partition(distance, neighbours - 1, axis=1)[:, neighbours - 1]
+        # Where that share of the predictions are equal, all of them lie at the edge and would have no weight.
+        nearer = (distance < reach[:, None]).any(axis=1)
+        reach = np.where(nearer, reach, 1.001 * reach + 1e-9 * np.ptp(x))[:, None]
+        self.kernel = np.clip(1 - (distance / reach) ** 3, 0, None) ** 3
+        # Between which points of the grid a patient lies, and how far.
+        position = (x - grid[0]) / (grid[1] - grid[0])
+        self.left = np.minimum(position.astype(int), len(grid) - 2)
+        self.part = position - self.left
+
+    def __call__(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (rows, grid) of the curve and (rows,) of the ICI for each row of weights."""
+        x, y = self.x, self.y
+        s0, s1, s2, t0, t1 = (
+            (weights * term) @ self.kernel.T for term in (np.ones_like(x), x, x * x, y, x * y)
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean_x, mean_y = s1 / s0, t0 / s0
+            variance = s2 / s0 - mean_x**2
+            slope = (t1 / s0 - mean_x * mean_y) / variance
+        # Where a neighbourhood has one prediction only, the line is its mean.
+        slope = np.where(variance > 1e-10 * np.ptp(x) ** 2, slope, 0.0)
+        at_grid = np.clip(mean_y + slope * (self.grid - mean_x), 0, 1)
+        at_patient = at_grid[:, self.left] * (1 - self.part) + at_grid[:, self.left + 1] * self.part
+        distance = np.where(weights > 0, weights * np.abs(at_patient - x), 0)
+        return at_grid, distance.sum(axis=1) / weights.sum(axis=1)
+
+
+def _whole(y_good: np.ndarray, good: np.ndarray, poor: np.ndarray) -> np.ndarray:
+    weights = np.empty((len(good), len(y_good)))
+    weights[:, y_good == 1] = good
+    weights[:, y_good == 0] = poor
+    return weights
+
+
+def table(
+    rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
+) -> tuple[pd.DataFrame, dict[tuple[str, str, str, str], pd.DataFrame]]:
+    """Tabulate the calibration of every model that gives probabilities, before and after Platt scaling.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets`, of every stage.
+    n_resamples, seed : int
+        Bootstrap of the curves and the ICI.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        ``outcome, set, model, stage, n, n_good, intercept, intercept_lower, intercept_upper, slope, ..., ici,
+        ..., brier, brier_skill, n_bounded, note``; no rows where no model gives probabilities.
+    curves : dict
+        The smoothed curve of each (outcome, set, model, stage).
+    """
+    found, curves = [], {}
+    probabilities = rows[rows["kind"] == "probability"]
+    for key, mine in probabilities.groupby(["outcome", "set", "model", "stage"], sort=False):
+        y_good, wide = scores.wide(mine)
+        values = wide.iloc[:, 0].to_numpy()
+        fitted = recalibrate(y_good, values)
+        curves[key], ici = curve(y_good, values, n_resamples=n_resamples, seed=seed)
+        brier = float(np.mean((values - y_good) ** 2))
+        found.append(
+            dict(zip(["outcome", "set", "model", "stage"], key, strict=True))
+            | {"n": len(y_good), "n_good": int(y_good.sum())}
+            | _columns("intercept", fitted.intercept)
+            | _columns("slope", fitted.slope)
+            | _columns("ici", ici)
+            | {"brier": brier, "brier_skill": 1 - brier / float(y_good.mean() * (1 - y_good.mean()))}
+            | {"n_bounded": fitted.n_bounded, "note": fitted.note}
+        )
+    columns = ["outcome", "set", "model", "stage", "n", "n_good"]
+    return (pd.DataFrame(found) if found else pd.DataFrame(columns=columns)), curves
+
+
+def _columns(name: str, estimate: Estimate) -> dict[str, float]:
+    return {name: estimate.value, f"{name}_lower": estimate.lower, f"{name}_upper": estimate.upper}
+
+
+def _checked(y_good: ArrayLike, probability: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    y_good, probability = np.asarray(y_good, int), np.asarray(probability, float)
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ValueError("A probability is outside 0 to 1.")
+    if len(np.unique(y_good)) < 2:
+        raise ValueError("All patients have the same outcome.")
+    return y_good, probability

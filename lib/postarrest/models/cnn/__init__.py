@@ -1,0 +1,5 @@
+"""The convolutional network on one CT slice: frozen features, the trained head, Grad-CAM.
+
+In: windowed slices, outcomes and one split.
+Out: scores of the split's patients, the fitted network and maps of what it attends to.
+"""

@@ -1,0 +1,144 @@
+"""Features of each CT slice from the frozen network, computed once per study."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from postarrest.files import whole, write_text
+from postarrest.models.cnn.network import (
+    IMAGENET_MEANS,
+    INPUT_PIXELS,
+    NETWORKS,
+    Network,
+    augment,
+    backbone,
+    weights_source,
+)
+from postarrest.models.kept import code_of, digest
+from postarrest.places import Here
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a frozen network makes of each patient's slice.
+
+    Parameters
+    ----------
+    patients : pandas.Index
+        Patients, in the order of the rows.
+    original : numpy.ndarray of shape (n, d)
+        Features of the slices: the mean over the image of each channel of the last convolution.
+    copies : numpy.ndarray of shape (n, c, d)
+        Features of their augmented copies.
+    key : str
+        Hash of all that the features depend on.
+    source : str
+        Source of the weights, in words.
+    """
+
+    patients: pd.Index
+    original: np.ndarray = field(repr=False)
+    copies: np.ndarray = field(repr=False)
+    key: str
+    source: str
+
+    def rows(self, ids: pd.Index) -> np.ndarray:
+        """Return the row of each patient.
+
+        Raises
+        ------
+        KeyError
+            If a patient has no slice.
+        """
+        found = self.patients.get_indexer(ids)
+        if (found < 0).any():
+            raise KeyError(f"{int((found < 0).sum())} patients have no CT slice among the kept features.")
+        return found
+
+
+def images(here: Here, ids: pd.Index) -> np.ndarray:
+    """Return the slices of some patients, shape (n, 256, 256), uint8.
+
+    Raises
+    ------
+    KeyError
+        If a patient has no slice.
+    """
+    with np.load(here.build("images.npz")) as kept:
+        rows = pd.Index(kept["patient_id"].astype(str)).get_indexer(ids)
+        if (rows < 0).any():
+            raise KeyError(f"{int((rows < 0).sum())} patients have no CT slice.")
+        return kept["images"][rows]
+
+
+def features(here: Here, network: Network) -> Features:
+    """Return the features of a study's images, computed if they are not kept.
+
+    They are kept under the hash of all that they depend on (images, architecture, weights, augmentation,
+    precision, and the code and the Keras that compute them) and of nothing else, so that changing anything
+    else finds them again.
+
+    Parameters
+    ----------
+    here : Here
+        The study's places; the images are in ``images.npz``.
+    network : Network
+        The frozen network.
+    """
+    with np.load(here.build("images.npz")) as kept:
+        patients, slices = pd.Index(kept["patient_id"].astype(str), name="patient_id"), kept["images"]
+    source = weights_source(network)
+    described = asdict(network) | {"weights": source.sha256 or "none", "input": INPUT_PIXELS}
+    if source.sha256 and not network.augmentation:
+        described.pop("seed")
+    made_by = [version("keras"), version("tensorflow"), code_of(backbone, augment, pooled, _compute)]
+    made_by += [NETWORKS[network.architecture][0], IMAGENET_MEANS]
+    key = digest("features", slices, list(patients), described, made_by, modules=())
+    place = here.build(f"features/{key}.npz")
+    if not place.is_file():
+        original, copies = _compute(slices, network)
+        with whole(place) as beside, beside.open("wb") as file:
+            np.savez(file, original=original, copies=copies)
+    with np.load(place) as kept:
+        return Features(patients, kept["original"], kept["copies"], key, source.words)
+
+
+def keep_features(here: Here, network: Network) -> Features:
+    """Compute a study's features ahead of the notebooks, and write which they are to ``features.json``."""
+    found = features(here, network)
+    about = {
+        "key": found.key,
+        "weights": found.source,
+        "architecture": network.architecture,
+        "precision": network.precision,
+        "n_images": len(found.patients),
+        "n_copies": int(found.copies.shape[1]),
+        "n_features": int(found.original.shape[1]),
+    }
+    write_text(here.out("features.json"), json.dumps(about, indent=1) + "\n")
+    return found
+
+
+def _compute(images: np.ndarray, network: Network) -> tuple[np.ndarray, np.ndarray]:
+    model = backbone(network)
+    original = pooled(model, images.astype(np.float32))
+    copies = [pooled(model, augment(images, network, c + 1)) for c in range(network.copies)]
+    if not copies:
+        return original, np.empty((len(images), 0, original.shape[1]), dtype=np.float32)
+    return original, np.stack(copies, axis=1)
+
+
+def pooled(model: Any, images: np.ndarray) -> np.ndarray:
+    """Return the mean over the image of each channel of a backbone's output, shape (n, d), float32."""
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def run(batch):
+        return tf.reduce_mean(tf.cast(model(batch, training=False), tf.float32), axis=(1, 2))
+
+    batches = [run(images[i : i + 16, ..., None]).numpy() for i in range(0, len(images), 16)]
+    return np.concatenate(batches)

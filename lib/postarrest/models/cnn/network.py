@@ -1,0 +1,246 @@
+"""The frozen network: its weights, its input and the augmentation of images."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Name of each network's last convolution (Grad-CAM looks there) and of its weights in Keras's cache.
+NETWORKS = {
+    "VGG19": ("block5_conv4", "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+    "ResNet50": ("conv5_block3_out", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+}
+# Both networks were trained on images less these means (blue, green, red). A gray slice has three equal
+# channels, so the order in which they stand makes no difference.
+IMAGENET_MEANS = (103.939, 116.779, 123.68)
+INPUT_PIXELS = 224
+_AUGMENTATIONS = ("sharpness", "rotation_deg", "erasing", "shift", "zoom")
+
+
+class NetworkError(ValueError):
+    """A network that can't be built as asked; the message says what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A frozen network and how images reach it.
+
+    Parameters
+    ----------
+    architecture : str
+        ``VGG19`` or ``ResNet50``.
+    weights : str
+        ``auto`` (Keras's cache, else none), ``imagenet`` (Keras's cache, else its download), ``none``, or a
+        file.
+    fit_image : str
+        ``crop`` (the central 224 of 256 pixels, as paper A) or ``resize`` (all, to 224, as paper B).
+    augmentation : Mapping
+        Ranges: ``sharpness`` (0 blurs fully, 0.5 leaves alone, 1 sharpens), ``rotation_deg``, ``erasing``
+        (chance that a patch is erased), ``shift`` and ``zoom`` (shares of the image).
+    copies : int
+        Augmented copies of each image.
+    precision : str
+        ``float32`` or ``mixed_bfloat16``.
+    seed : int
+        Seed of augmentation, and of the weights where there are none to load.
+    """
+
+    architecture: str
+    weights: str
+    fit_image: str
+    augmentation: Mapping[str, Any]
+    copies: int
+    precision: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.architecture not in NETWORKS:
+            faults.append(f"architecture is {self.architecture!r}, expected {' or '.join(NETWORKS)}.")
+        if self.fit_image not in ("crop", "resize"):
+            faults.append(f"fit_image is {self.fit_image!r}, expected crop or resize.")
+        if self.precision not in ("float32", "mixed_bfloat16"):
+            faults.append(f"precision is {self.precision!r}, expected float32 or mixed_bfloat16.")
+        if self.copies < 0:
+            faults.append(f"copies is {self.copies}, expected 0 or more.")
+        unknown = sorted(set(self.augmentation) - set(_AUGMENTATIONS))
+        faults += [f"augmentation '{u}' is unknown; known: {', '.join(_AUGMENTATIONS)}." for u in unknown]
+        if faults:
+            raise NetworkError("\n".join(faults))
+
+
+def network_settings(parameters: Mapping[str, Any]) -> Network:
+    """Return the network that a notebook's parameters describe."""
+    names = ("architecture", "weights", "fit_image", "augmentation", "copies", "precision", "seed")
+    return Network(**{name: parameters[name] for name in names})
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where a network's weights come from.
+
+    Parameters
+    ----------
+    kind : str
+        ``file``, ``keras`` or ``none``.
+    path : pathlib.Path or None
+        The file that is loaded.
+    sha256 : str
+        Its hash; blank where there is none.
+    words : str
+        The source as the report states it; it holds no path.
+    """
+
+    kind: str
+    path: Path | None
+    sha256: str
+    words: str
+
+
+def weights_source(network: Network) -> WeightsSource:
+    """Find a network's weights.
+
+    Raises
+    ------
+    NetworkError
+        If a named file is not there, or a download that was asked for fails.
+    """
+    cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    cached /= NETWORKS[network.architecture][1]
+    if network.weights == "none" or (network.weights == "auto" and not cached.is_file()):
+        return WeightsSource(
+            "none",
+            None,
+            "",
+            f"no pretrained weights: an untrained {network.architecture} with random weights "
+            f"(seed {network.seed}), so its results say little about transfer learning",
+        )
+    if network.weights in ("auto", "imagenet"):
+        if not cached.is_file():
+            _download(network.architecture)
+        return WeightsSource(
+            "keras", cached, _sha256(cached), f"ImageNet weights of {network.architecture} from Keras"
+        )
+    path = Path(network.weights).expanduser()
+    if not path.is_file():
+        raise NetworkError(
+            f"weights: found no file '{path.name}'; expected auto, imagenet, none or a file's path."
+        )
+    sha256 = _sha256(path)
+    return WeightsSource(
+        "file", path, sha256, f"weights of {network.architecture} from the file {path.name} ({sha256[:12]})"
+    )
+
+
+def _download(architecture: str) -> None:
+    import keras
+
+    try:
+        getattr(keras.applications, architecture)(include_top=False, weights="imagenet")
+    except Exception as error:
+        raise NetworkError(
+            f"weights: Keras's download for {architecture} failed ({error}). Give a file, or 'none'."
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def backbone(network: Network) -> Any:
+    """Build the frozen network, from the 256 x 256 slice to its last convolution.
+
+    The model is flat (no network nested in it), which is what Grad-CAM and reading by others need; its first
+    layers are the preprocessing.
+
+    Returns
+    -------
+    keras.Model
+        From ``(n, 256, 256, 1)`` gray values of 0 to 255 to ``(n, 7, 7, d)`` or so.
+
+    Raises
+    ------
+    NetworkError
+        If the weights are not this network's.
+    """
+    import keras
+
+    source = weights_source(network)
+    keras.utils.set_random_seed(network.seed)
+    keras.config.set_dtype_policy(network.precision)
+    try:
+        slices = keras.Input((256, 256, 1), name="slice")
+        layer = keras.layers.CenterCrop if network.fit_image == "crop" else keras.layers.Resizing
+        fitted = layer(INPUT_PIXELS, INPUT_PIXELS, name=network.fit_image)(slices)
+        coloured = keras.layers.Concatenate(name="three_channels")([fitted] * 3)
+        normalised = keras.layers.Normalization(
+            mean=IMAGENET_MEANS, variance=(1.0, 1.0, 1.0), name="imagenet_means"
+        )(coloured)
+        whole = getattr(keras.applications, network.architecture)(
+            include_top=False, weights=None, input_tensor=normalised
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    if source.path is not None:
+        # A weights file is of the network alone, without the preprocessing before it.
+        alone = getattr(keras.applications, network.architecture)(include_top=False, weights=None)
+        try:
+            alone.load_weights(source.path)
+        except (ValueError, OSError, KeyError) as error:
+            raise NetworkError(
+                f"weights: '{source.path.name}' does not fit {network.architecture} without its top "
+                f"({error})."
+            ) from error
+        for layer in alone.layers:
+            whole.get_layer(layer.name).set_weights(layer.get_weights()) if layer.weights else None
+    whole.trainable = False
+    last = whole.get_layer(NETWORKS[network.architecture][0]).output
+    return keras.Model(slices, last, name=network.architecture.lower())
+
+
+def augment(images: np.ndarray, network: Network, copy: int) -> np.ndarray:
+    """Return one augmented copy of every image.
+
+    Parameters
+    ----------
+    images : numpy.ndarray of shape (n, 256, 256), uint8
+        Slices.
+    network : Network
+        Holds the ranges.
+    copy : int
+        Which copy; the same number gives the same copies.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n, 256, 256), float32
+    """
+    import keras
+
+    layers = keras.layers
+    # Outside the image is air, which the window shows as 0.
+    outside = {"fill_mode": "constant", "fill_value": 0.0}
+    built = {
+        "sharpness": lambda v, s: layers.RandomSharpness(tuple(v), value_range=(0, 255), seed=s),
+        "rotation_deg": lambda v, s: layers.RandomRotation(v / 360, **outside, seed=s),
+        "erasing": lambda v, s: layers.RandomErasing(
+            (v, v), scale=(0.1, 0.25), fill_value=0.0, value_range=(0, 255), seed=s
+        ),
+        "shift": lambda v, s: layers.RandomTranslation(v, v, **outside, seed=s),
+        "zoom": lambda v, s: layers.RandomZoom((-v, v), **outside, seed=s),
+    }
+    steps = [
+        built[name](value, (network.seed + copy) * 10 + i)
+        for i, (name, value) in enumerate(sorted(network.augmentation.items()))
+    ]
+    out = np.empty(images.shape, dtype=np.float32)
+    for start in range(0, len(images), 64):
+        batch = images[start : start + 64, ..., None].astype(np.float32)
+        for step in steps:
+            batch = step(batch, training=True)
+        out[start : start + 64] = np.clip(np.asarray(batch)[..., 0], 0, 255)
+    return out

@@ -1,0 +1,111 @@
+"""Execute one notebook with papermill."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from postarrest.files import write_bytes
+from postarrest.places import ROOT
+
+
+class NotebookError(RuntimeError):
+    """A notebook that stopped at an error; the message names the notebook, the cell and the error."""
+
+
+def run_notebook(
+    notebook: str, parameters: dict[str, Any], *, executed: Path, failed: Path, log: Path, threads: int
+) -> None:
+    """Execute a notebook with papermill.
+
+    Parameters
+    ----------
+    notebook : str
+        Name without ending.
+    parameters : dict
+        Values for its parameters cell.
+    executed : pathlib.Path
+        Where the executed notebook is put once it has run to its end.
+    failed : pathlib.Path
+        Where the executed part is kept for reading if it fails.
+    log : pathlib.Path
+        What the notebook printed.
+    threads : int
+        Threads that a numerical library may use.
+
+    Raises
+    ------
+    NotebookError
+        If a cell fails.
+    """
+    import jupytext
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    os.environ.update(thread_environment(threads))
+    log.parent.mkdir(parents=True, exist_ok=True)
+    failed.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="postarrest-") as folder:
+        source, result = Path(folder) / "source.ipynb", Path(folder) / "result.ipynb"
+        jupytext.write(jupytext.read(ROOT / "notebooks" / f"{notebook}.py"), source)
+        with log.open("w", encoding="utf-8") as output:
+            try:
+                with _printed_to(output.fileno()):
+                    papermill.execute_notebook(
+                        source,
+                        result,
+                        parameters=parameters,
+                        kernel_name="python3",
+                        progress_bar=False,
+                        stdout_file=output,
+                        stderr_file=output,
+                        # What C++ libraries print belongs in the log, not on the page.
+                        extra_arguments=["--IPKernelApp.capture_fd_output=False"],
+                    )
+            except PapermillExecutionError as error:
+                failed.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(result, failed)
+                output.write("\n".join(error.traceback))
+                raise NotebookError(
+                    f"notebooks/{notebook}.py stopped in cell {error.exec_count}: "
+                    f"{error.ename}: {error.evalue}\n"
+                    f"  what ran is kept in {_relative(failed)}, what it printed in {_relative(log)}"
+                ) from error
+        write_bytes(executed, result.read_bytes())
+
+
+@contextmanager
+def _printed_to(descriptor: int) -> Iterator[None]:
+    """Send what this process and the kernel print outside any cell to a file, not to the terminal."""
+    kept = os.dup(1), os.dup(2)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        yield
+    finally:
+        for place, original in enumerate(kept, start=1):
+            os.dup2(original, place)
+            os.close(original)
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    # One model, one thread: processes over folds use the cores (see reference figures in the benchmark).
+    count = str(threads)
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+    return dict.fromkeys(names, count) | {
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "KERAS_BACKEND": "tensorflow",
+        "PYTHONHASHSEED": "0",
+        "POSTARREST_THREADS": count,
+    }
+
+
+def _relative(path: Path) -> str:
+    return Path(path).resolve().relative_to(ROOT).as_posix()

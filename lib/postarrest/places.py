@@ -1,0 +1,79 @@
+"""Where a study reads and writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where a notebook of a study reads and writes.
+
+    Parameters
+    ----------
+    study : str
+        Name of the study.
+    save_to : str
+        ``"report"`` (the pipeline: the study's own ``build/`` and ``reports/``) or the name of a folder under
+        ``build/<study>/`` for trying things, so that no trial overwrites a published number.
+    root : pathlib.Path
+        The project.
+    """
+
+    study: str
+    save_to: str = "scratch"
+    root: Path = ROOT
+
+    @property
+    def data(self) -> Path:
+        """Folder of the study's simulated data."""
+        return self.root / "build" / self.study / "data"
+
+    @property
+    def report_dir(self) -> Path:
+        """Folder of the report."""
+        if self.save_to == "report":
+            return self.root / "reports" / self.study
+        return self._build / self.save_to / "report"
+
+    @property
+    def _build(self) -> Path:
+        return self.root / "build" / self.study
+
+    def build(self, name: str) -> Path:
+        """Return where the pipeline keeps an intermediate file, for reading."""
+        return self._build / name
+
+    def out(self, name: str) -> Path:
+        """Return where this run writes an intermediate file; its folder is made."""
+        place = self._build / name if self.save_to == "report" else self._build / self.save_to / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def table(self, name: str) -> Path:
+        """Return where a table of the report is written."""
+        return self.report_dir / "tables" / f"{name}.csv"
+
+    def part(self, name: str, part: str) -> Path:
+        """Return where one run's part of a table is written, before the parts are joined."""
+        return self.out(f"parts/{name}/{part}.csv")
+
+    def figure(self, file_name: str) -> Path:
+        """Return where a figure of the report is written."""
+        return self.report_dir / "figures" / file_name
+
+    def numbers(self, page: str) -> Path:
+        """Return where a page's numbers are written, before they are joined."""
+        return self.out(f"numbers/{page}.json")
+
+
+def open(study: str, *, save_to: str = "scratch") -> Here:
+    """Return the places of a study.
+
+    Examples
+    --------
+    >>> open("holdout").build("cohort.parquet").relative_to(ROOT).as_posix()
+    'build/holdout/cohort.parquet'
+    """
+    return Here(study, save_to)

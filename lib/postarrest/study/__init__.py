@@ -1,0 +1,5 @@
+"""A study file turned into each notebook's checked parameters.
+
+In: a YAML file of params/.
+Out: parameters by notebook; or every error in the file at once.
+"""

@@ -1,0 +1,132 @@
+"""Whatever is wrong with a study's data, a user is told once, in plain words, and nothing names a patient.
+
+``python tests/helpers/broken.py`` prints the list of broken inputs and messages.
+"""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from broken import CANARY, CASES, HEAD, Broken, line, messages, write
+from heads import png
+from postarrest import places
+from postarrest.data import errors, export
+from postarrest.pipeline import check_data
+from postarrest.study import schema
+
+DOCUMENT = places.ROOT / "docs" / "broken-data.md"
+
+
+@pytest.mark.parametrize("broken", CASES, ids=[broken.name.replace(" ", "_") for broken in CASES])
+def test_each_fault_is_told_once_as_documented(broken: Broken, tmp_path: Path):
+    told = messages(broken, tmp_path)
+    assert len(told) == 1
+    assert CANARY not in told[0]
+    assert str(tmp_path) not in told[0]
+    assert line(broken, told) in DOCUMENT.read_text(encoding="utf-8").splitlines()
+
+
+def test_the_document_lists_these_broken_inputs_alone():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text.startswith(HEAD)
+    assert len(text.splitlines()) == len(HEAD.splitlines()) + len(CASES)
+    assert len({broken.name for broken in CASES}) == len(CASES) >= 60
+
+
+def test_all_faults_of_tables_and_images_come_in_one_pass(tmp_path: Path):
+    write(tmp_path, age_years="200", lactate_mmol_l="7,5", sex="2", cpc="")
+    (tmp_path / "ct").mkdir()
+    png(tmp_path / "ct" / f"{CANARY}1.png")
+    (tmp_path / "ct" / f"{CANARY}2.dcm").write_bytes(b"")
+    result = check_data.check(tmp_path, modalities=["ct", "gwr"])
+    table = errors.fault_table(result.faults)
+    assert table["rule"].tolist() == [
+        "number",
+        "range",
+        "codes",
+        "outcome",
+        *["missing"] * 4,
+        "readable",
+        "empty",
+    ]
+    assert table["row"].dropna().tolist() == [3, 3, 3, 3, 4, 5, 6, 7, 3]
+    assert list(table.columns) == ["file", "row", "column", "found", "expected", "rule"]
+
+
+def test_reading_raises_all_faults_and_shows_values_in_the_table_alone(tmp_path: Path):
+    write(tmp_path, lactate_mmol_l=f"{CANARY} Taro", rosc_to_ct_min="19500321")
+    with pytest.raises(errors.DataFaults) as caught:
+        export.read(tmp_path)
+    assert caught.value.faults["found"].tolist() == [f"{CANARY} Taro", "19500321"]
+    assert CANARY not in str(caught.value)
+    assert "1950" not in str(caught.value)
+    assert str(caught.value).startswith("2 faults in the data:\n")
+
+
+@pytest.fixture
+def without_rights():
+    """Let a test's body run as a user who isn't root, since root may read everything."""
+
+    @contextlib.contextmanager
+    def lowered():
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            if root:
+                os.seteuid(0)
+
+    return lowered
+
+
+@pytest.fixture
+def open_folder():
+    """Give a folder that every user may enter; pytest's own are closed."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("what", ["patients.csv", "ct", f"ct/{CANARY}2.png"])
+def test_what_may_not_be_read_is_told(what: str, open_folder: Path, without_rights):
+    folder = open_folder
+    write(folder)
+    for number in range(1, 7):
+        png(folder / "ct" / f"{CANARY}{number}.png")
+    # Imports everything that is needed while it may still be read.
+    assert not check_data.check(folder, modalities=["ct"]).faults
+    (folder / what).chmod(0)
+    with without_rights():
+        faults = check_data.check(folder, modalities=["ct"]).faults
+    (folder / what).chmod(0o755)
+    assert [fault.found for fault in faults] == ["Permission denied"]
+
+
+# ---------------------------------------------------------------------- study files
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "common: !!python/object/apply:os.system ['touch hacked']\n",
+        "common: !!python/name:os.system\n",
+        "a: &a {b: 1}\nc: *a\n",
+        "a: &a [x]\nb: &b [*a, *a]\nc: [*b, *b]\n",
+        "a: 1\na: 2\n",
+        "- a\n- list\n",
+        "a: [1, 2\n",
+        "\x00\x01",
+    ],
+    ids=["a tag", "a name", "an anchor", "laughs", "a key twice", "a list", "a bracket", "bytes"],
+)
+def test_study_files_are_plain_text_alone(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(schema.StudyError, match=r"study\.yaml"):
+        schema.read_yaml(tmp_path / "study.yaml")
+    assert [p.name for p in tmp_path.iterdir()] == ["study.yaml"]

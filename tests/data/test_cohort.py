@@ -1,0 +1,551 @@
+"""A hospital's own tables go in as they are; the cohort comes out as the contract says."""
+
+import datetime
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broken import gwr, patients, write, write_gwr
+from heads import nifti, png, series
+from postarrest import places
+from postarrest.data import cohort as cohort_room
+from postarrest.data import errors, tablefile
+from postarrest.data import export as export_room
+from postarrest.data.ct import slices
+from postarrest.pipeline import check_data
+from postarrest.study import load
+
+# ---------------------------------------------------------------------- one table in any form
+
+
+def good() -> pd.DataFrame:
+    return patients().assign(cause=["cardiac", "respiratory", "", "cardiac", "other", "cardiac"])
+
+
+def as_csv(
+    table: pd.DataFrame, path: Path, *, encoding: str = "utf-8", sep: str = ",", end: str = "\n"
+) -> Path:
+    path.write_bytes(table.to_csv(index=False, sep=sep, lineterminator=end).encode(encoding))
+    return path
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as Excel or Parquet would hold it: numbers as numbers, blanks as blanks."""
+    made = table.replace("", None)
+    for name in made:
+        try:
+            made[name] = made[name].astype(float)
+        except (TypeError, ValueError):
+            continue
+    return made
+
+
+def test_every_format_gives_the_same_cohort(tmp_path: Path):
+    expected = export_room.read(as_csv(good(), tmp_path / "plain.csv")).patients
+    forms = [
+        as_csv(good(), tmp_path / "a.csv", encoding="utf-8-sig", sep=";", end="\r\n"),
+        as_csv(good(), tmp_path / "b.tsv", encoding="utf-16", sep="\t"),
+        as_csv(good(), tmp_path / "c.txt", sep="|", end="\r"),
+    ]
+    typed(good()).to_excel(tmp_path / "d.xlsx", index=False)
+    typed(good()).to_parquet(tmp_path / "e.parquet")
+    good().to_parquet(tmp_path / "f.parquet")
+    typed(good()).astype({"sex": "category", "cpc": "int8"}).to_parquet(tmp_path / "g.parquet")
+    for path in [*forms, *(tmp_path / f"{n}" for n in ("d.xlsx", "e.parquet", "f.parquet", "g.parquet"))]:
+        pd.testing.assert_frame_equal(export_room.read(path).patients, expected, obj=path.name)
+
+
+def test_types_are_those_of_the_contract(tmp_path: Path):
+    found = export_room.read(as_csv(good(), tmp_path / "p.csv"))
+    table = found.patients
+    assert table.index.name == "patient_id"
+    assert table.index.tolist() == good()["patient_id"].tolist()
+    assert table["age_years"].dtype == table["witnessed"].dtype == table["cpc"].dtype == np.float64
+    assert table["witnessed"].tolist() == [1, 0, 1, 0, 1, 0]
+    assert table["creatinine_umol_l"].isna().tolist() == [False, False, False, True, False, False]
+    assert table["sex"].dtype == table["cause"].dtype == pd.StringDtype(na_value=np.nan)
+    assert table["exclusion"].isna().all()
+    assert found.rows.tolist() == [2, 3, 4, 5, 6, 7]
+    assert found.gwr is None
+    assert found.ct is None
+    assert not found.faults
+
+
+def test_ids_stay_text_with_their_zeros(tmp_path: Path):
+    table = good().assign(patient_id=[f"{i:04d}" for i in range(1, 7)])
+    assert export_room.read(as_csv(table, tmp_path / "p.csv")).patients.index[0] == "0001"
+    table.assign(patient_id=range(1, 7)).to_excel(tmp_path / "p.xlsx", index=False)
+    assert export_room.read(tmp_path / "p.xlsx").patients.index[0] == "1"
+
+
+def test_blank_rows_and_blanks_around_cells_do_not_matter(tmp_path: Path):
+    text = good().to_csv(index=False).replace(",male,", ", Male ,").replace("\n", "\n,,,,,,,,,,,,,\n", 1)
+    (tmp_path / "p.csv").write_text(text + "\n\n", encoding="utf-8")
+    found = export_room.read(tmp_path / "p.csv")
+    assert found.patients["sex"].tolist() == ["male", "female"] * 3
+    assert found.rows.iloc[0] == 3
+
+
+def test_an_excel_formula_gives_the_result_that_excel_kept(tmp_path: Path):
+    book = openpyxl.Workbook()
+    for line in [list(patients().columns), *patients().to_numpy().tolist()]:
+        book.active.append(line)
+    book.active["C3"] = "=60+11"
+    book.save(tmp_path / "p.xlsx")
+    # openpyxl computes nothing: the result is put in as Excel writes it.
+    with zipfile.ZipFile(tmp_path / "p.xlsx") as source, zipfile.ZipFile(tmp_path / "q.xlsx", "w") as target:
+        for item in source.infolist():
+            data = source.read(item)
+            if item.filename.endswith("sheet1.xml"):
+                assert b"<f>60+11</f><v></v>" in data or b"<f>60+11</f><v/>" in data
+                data = data.replace(b"<f>60+11</f><v></v>", b"<f>60+11</f><v>71</v>")
+                data = data.replace(b"<f>60+11</f><v/>", b"<f>60+11</f><v>71</v>")
+            target.writestr(item, data)
+    found = export_room.read(tmp_path / "q.xlsx")
+    assert found.patients["age_years"].iloc[1] == 71
+    assert "results of formulas as Excel kept them" in found.notes[0]
+
+
+def test_the_sheet_named_as_the_file_is_taken(tmp_path: Path):
+    with pd.ExcelWriter(tmp_path / "patients.xlsx") as book:
+        pd.DataFrame({"about": ["this export"]}).to_excel(book, sheet_name="readme", index=False)
+        good().to_excel(book, sheet_name="patients", index=False)
+    assert len(export_room.read(tmp_path).patients) == 6
+    assert len(export_room.read(tmp_path, table_format={"sheet": "patients"}).patients) == 6
+
+
+# ---------------------------------------------------------------------- encodings
+
+LATIN = [
+    "café",
+    "né à Liège",
+    "Müller-Test",
+    "Ångström",
+    "37 °C",
+    "±2 µmol/L",
+    "naïve façade",
+    "STRAßE",
+    "œuvre’s",
+]
+JAPANESE = [
+    "心筋梗塞",
+    "男",
+    "女",
+    "呼吸不全",
+    "くも膜下出血",
+    "ｼﾝｷﾝｺｳｿｸ",
+    "CT未施行",
+    "アドレナリン1mg",
+    "窒息（餅）",
+]
+
+
+@given(st.lists(st.sampled_from(LATIN), min_size=1, max_size=6))
+def test_latin_1_is_told_from_shift_jis(tmp_path_factory: pytest.TempPathFactory, words: list[str]):
+    _assert_told(tmp_path_factory, words, "cp1252")
+
+
+@given(st.lists(st.sampled_from(JAPANESE), min_size=1, max_size=6))
+def test_shift_jis_is_told_from_latin_1(tmp_path_factory: pytest.TempPathFactory, words: list[str]):
+    _assert_told(tmp_path_factory, words, "cp932")
+
+
+@given(st.lists(st.sampled_from(LATIN + JAPANESE), min_size=1, max_size=6))
+def test_utf_8_is_told_from_both(tmp_path_factory: pytest.TempPathFactory, words: list[str]):
+    _assert_told(tmp_path_factory, words, "utf-8")
+
+
+def _assert_told(factory: pytest.TempPathFactory, words: list[str], encoding: str) -> None:
+    path = factory.mktemp("encoding") / "p.csv"
+    table = pd.DataFrame({"patient_id": range(len(words)), "cause": words})
+    read = tablefile.read(as_csv(table, path, encoding=encoding), names=["cause"])
+    assert read.cells["cause"].tolist() == words
+
+
+def test_a_named_encoding_is_used_as_named(tmp_path: Path):
+    path = as_csv(pd.DataFrame({"a": ["Réa"]}), tmp_path / "p.csv", encoding="latin-1")
+    assert tablefile.read(path, names=["a"], encoding="latin-1").cells["a"].tolist() == ["Réa"]
+    assert tablefile.read(path, names=["a"], encoding="shift_jis").cells["a"].tolist() == ["R饌"]
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\x00\r\n", codec="utf-8"), max_size=8), min_size=2))
+def test_any_text_survives_a_csv(tmp_path_factory: pytest.TempPathFactory, cells: list[str]):
+    path = tmp_path_factory.mktemp("text") / "p.csv"
+    as_csv(pd.DataFrame({"n": range(len(cells)), "a;b": cells}), path)
+    found = tablefile.read(path, names=["n", "a;b"], encoding="utf-8").cells["a;b"]
+    assert found.fillna("").tolist() == [cell.strip() for cell in cells]
+
+
+# ---------------------------------------------------------------------- names, codes, units
+
+
+def test_an_export_is_mapped_onto_the_contract(tmp_path: Path):
+    export = pd.DataFrame(
+        {
+            "Fall": ["a", "b", "c"],
+            "Geschlecht": ["M", "W", "M"],
+            "Krea": ["0,9", "1,1", "k.A."],
+            "Laktat": ["63,1", "k.A.", "90,08"],
+            "Zeit bis CT (h)": ["1", "0,5", "2"],
+            "beobachtet": ["ja", "nein", "unbekannt"],
+            "Rhythmus": ["1", "2.0", "9"],
+            "verstorben": ["0", "1", "1"],
+            "pH": ["7,1", "6,9", ""],
+        }
+    )
+    found = export_room.read(
+        as_csv(export, tmp_path / "export.csv", sep=";", encoding="latin-1"),
+        columns={
+            "patient_id": "Fall",
+            "sex": "Geschlecht",
+            "creatinine_umol_l": "Krea",
+            "lactate_mmol_l": "Laktat",
+            "rosc_to_ct_min": "Zeit bis CT (h)",
+            "witnessed": "beobachtet",
+            "initial_rhythm": "Rhythmus",
+        },
+        codes={
+            "sex": {"M": "male", "W": "female"},
+            "witnessed": {"ja": True, "nein": False, "unbekannt": None},
+            "initial_rhythm": {1: "vf_vt", 2: "pea", 9: None},
+            "*": {"k.A.": None},
+        },
+        units={"creatinine_umol_l": "mg/dL", "lactate_mmol_l": "mg/dL", "rosc_to_ct_min": "h"},
+        outcome={"column": "verstorben", "good": [0], "poor": [1], "meaning": "alive"},
+        predictors=["pH"],
+        table_format={"decimal": ","},
+    ).patients
+    assert found["sex"].tolist() == ["male", "female", "male"]
+    assert found["creatinine_umol_l"].tolist()[:2] == pytest.approx([79.56, 97.24])
+    assert found["lactate_mmol_l"].iloc[[0, 2]].tolist() == pytest.approx([7.005, 10.0], abs=1e-3)
+    assert found["rosc_to_ct_min"].tolist() == [60, 30, 120]
+    assert found["witnessed"].tolist()[:2] == [1, 0]
+    assert found["initial_rhythm"].tolist()[:2] == ["vf_vt", "pea"]
+    assert found[["creatinine_umol_l", "witnessed", "initial_rhythm", "pH"]].iloc[2].isna().all()
+    assert found["pH"].tolist()[:2] == [7.1, 6.9]
+    assert found["y_good"].tolist() == [1, 0, 0]
+    assert cohort_room.labels(found)["y_good_standard"].tolist() == [1, 0, 0]
+
+
+def test_a_fault_names_the_exports_own_column_and_its_row(tmp_path: Path):
+    table = good().rename(columns={"age_years": "AGE"})
+    table.loc[2, "AGE"] = "200"
+    with pytest.raises(errors.DataFaults) as caught:
+        export_room.read(as_csv(table, tmp_path / "p.csv"), columns={"age_years": "AGE"})
+    fault = caught.value.faults.iloc[0]
+    assert (fault["row"], fault["column"], fault["found"]) == (4, "age_years (export: AGE)", "200")
+
+
+def test_predictors_are_numbers_or_categories_and_may_be_a_pattern(tmp_path: Path):
+    table = good().assign(
+        site=list("aabbab"), eeg_a=list("010101"), eeg_b=["", "1", "0", "1", "", "1"], note="x"
+    )
+    path = as_csv(table, tmp_path / "p.csv")
+    found = export_room.read(path, predictors=["site", "eeg_*", "age_years"]).patients
+    assert found["eeg_b"].dtype == np.float64
+    assert found["eeg_b"].isna().sum() == 2
+    assert found["site"].tolist() == list("aabbab")
+    assert "note" not in found
+    assert found.columns.is_unique
+
+
+def test_rows_are_numbered_where_an_export_has_no_ids(tmp_path: Path):
+    path = as_csv(good().drop(columns="patient_id"), tmp_path / "p.csv")
+    found = export_room.read(path, columns={"patient_id": "{row}"})
+    assert found.patients.index.tolist() == list("123456")
+    assert found.rows["1"] == 2
+
+
+# ---------------------------------------------------------------------- warnings
+
+
+def test_what_is_possible_but_rare_is_a_warning_and_not_a_fault(tmp_path: Path):
+    table = good().assign(epinephrine_mg=["40", "1", "2", "3", "0", "5"], ct_slices="3")
+    table.loc[1, ["pupil_left_mm", "pupil_right_mm"]] = ["8", "2"]
+    table.loc[2, "rosc_to_ct_min"] = "200"
+    table.loc[3, "exclusion"] = "none"
+    found = export_room.read(as_csv(table, tmp_path / "p.csv"))
+    told = {(w.rule, w.row): w.found for w in found.warnings}
+    assert told == {
+        ("plausible", 2): "40",
+        ("anisocoria", 3): "pupils 6 mm apart",
+        ("plausible", 4): "200",
+        ("exclusion", 5): "none",
+        ("column", 1): "a column that is not used",
+    }
+
+
+def test_a_column_without_values_is_told(tmp_path: Path):
+    found = export_room.read(as_csv(good().assign(no_flow_min=""), tmp_path / "p.csv"))
+    assert [(w.rule, w.column) for w in found.warnings] == [("empty", "no_flow_min")]
+
+
+# ---------------------------------------------------------------------- labels and criteria
+
+
+def test_the_revised_label_takes_in_who_woke_and_died_of_something_else():
+    nan = np.nan
+    table = pd.DataFrame(
+        [
+            # cpc, awake, intracranial, standard, revised
+            (1, 1, nan, 1, 1),
+            (2, nan, nan, 1, 1),
+            (3, 1, nan, 0, 0),
+            (5, 1, 0, 0, 1),
+            (5, 1, 1, 0, 0),
+            (5, 0, 0, 0, 0),
+            (5, nan, 0, 0, 0),
+            (4, 0, nan, 0, 0),
+        ],
+        columns=["cpc", "awake_after_ct", "death_cause_intracranial", "standard", "revised"],
+    )
+    made = cohort_room.labels(table)
+    assert made["y_good_standard"].tolist() == table["standard"].tolist()
+    assert made["y_good_revised"].tolist() == table["revised"].tolist()
+    assert made.dtypes.tolist() == [np.int64, np.int64]
+    assert list(cohort_room.labels(table[["cpc"]])) == ["y_good_standard"]
+    with pytest.raises(ValueError, match="1 patients have no outcome"):
+        cohort_room.labels(pd.DataFrame({"cpc": [1, nan]}))
+
+
+@pytest.fixture
+def screened() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "age_years": [70, 17, 18, 80, np.nan, 60, 50, 40],
+            "rosc_to_ct_min": [60, 60, 181, 180, 60, np.nan, 60, 60],
+            "exclusion": [None, None, None, None, None, None, "stroke", "transfer"],
+        },
+        index=list("abcdefgh"),
+    )
+
+
+def test_criteria_are_applied_in_order_and_counted(screened: pd.DataFrame):
+    criteria = {"exclusions": "all", "min_age_years": 18, "max_rosc_to_ct_min": 180}
+    included, flow = cohort_room.select(screened, criteria=criteria)
+    assert included.index.tolist() == ["a", "d"]
+    assert flow.to_numpy().tolist() == [
+        ["screened", "", 8, 8],
+        ["excluded", "stroke", 1, 7],
+        ["excluded", "transfer", 1, 6],
+        ["excluded", "age_years not recorded", 1, 5],
+        ["excluded", "younger than 18 years", 1, 4],
+        ["excluded", "rosc_to_ct_min not recorded", 1, 3],
+        ["excluded", "CT more than 180 min after the return of circulation", 1, 2],
+        ["included", "", 2, 2],
+    ]
+
+
+def test_a_patient_counts_at_the_first_criterion_that_fails(screened: pd.DataFrame):
+    screened.loc["b", "rosc_to_ct_min"] = 999
+    for criteria in (
+        {"min_age_years": 18, "max_rosc_to_ct_min": 180},
+        {"max_rosc_to_ct_min": 180, "min_age_years": 18},
+    ):
+        _, flow = cohort_room.select(screened, criteria=criteria)
+        assert flow["n"].iloc[0] == flow["n"].iloc[1:].sum()
+        counts = flow.set_index("reason")["n"]
+        assert counts["younger than 18 years"] == (1 if next(iter(criteria)) == "min_age_years" else 0)
+
+
+def test_some_of_the_datas_exclusions_can_be_left_in(screened: pd.DataFrame):
+    included, flow = cohort_room.select(screened, criteria={"exclusions": ["stroke"]})
+    assert "h" in included.index
+    assert "g" not in included.index
+    assert ["kept", "transfer", 1, 7] in flow.to_numpy().tolist()
+    assert len(cohort_room.select(screened, criteria={"exclusions": "none"})[0]) == 8
+    assert len(cohort_room.select(screened, criteria={})[0]) == 6
+
+
+def test_columns_can_be_required(screened: pd.DataFrame):
+    included, flow = cohort_room.select(screened, criteria={"exclusions": "none", "require": ["age_years"]})
+    assert "e" not in included.index
+    assert flow["reason"].tolist()[1:3] == ["stroke", "transfer"]
+    assert flow["step"].tolist() == ["screened", "kept", "kept", "excluded", "included"]
+
+
+@pytest.mark.parametrize(
+    ("criteria", "words"),
+    [
+        ({"min_age": 18}, "nearest: 'min_age_years'"),
+        ({"min_age_years": "18"}, "found '18', expected a number"),
+        ({"exclusions": "some"}, "expected 'all', 'none' or a list"),
+        ({"require": ["pupils"]}, "no column 'pupils'"),
+    ],
+)
+def test_impossible_criteria_are_refused(screened: pd.DataFrame, criteria: dict, words: str):
+    with pytest.raises(ValueError, match=words):
+        cohort_room.select(screened, criteria=criteria)
+
+
+@given(st.data())
+def test_the_flow_always_adds_up(data: st.DataObject):
+    n = data.draw(st.integers(0, 30))
+    column = st.lists(st.floats(0, 300) | st.none(), min_size=n, max_size=n)
+    reasons = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=n, max_size=n)
+    table = pd.DataFrame(
+        {
+            "age_years": np.array(data.draw(column), float),
+            "rosc_to_ct_min": np.array(data.draw(column), float),
+            "exclusion": pd.Series(data.draw(reasons), dtype="str"),
+        }
+    )
+    criteria = data.draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "exclusions": st.sampled_from(["all", "none"])
+                | st.lists(st.sampled_from("abc"), unique=True),
+                "min_age_years": st.integers(0, 100),
+                "max_rosc_to_ct_min": st.integers(0, 300),
+            },
+        )
+    )
+    included, flow = cohort_room.select(table, criteria=criteria)
+    steps = flow.set_index("step")["n"]
+    assert steps["screened"] == n
+    assert steps["included"] == len(included) == flow["n_left"].iloc[-1]
+    assert flow.loc[flow["step"] == "excluded", "n"].sum() == n - len(included)
+
+
+def test_outcome_and_ct_are_asked_of_patients_who_meet_the_criteria_alone(tmp_path: Path):
+    write(tmp_path, age_years="12", cpc="")
+    (tmp_path / "ct").mkdir()
+    for patient in patients()["patient_id"].drop(1):
+        png(tmp_path / "ct" / f"{patient}.png")
+    found = export_room.read(tmp_path, modalities=["ct"], criteria={"min_age_years": 18})
+    assert len(found.patients) == 6
+    assert len(found.ct) == 5
+    with pytest.raises(errors.DataFaults) as caught:
+        export_room.read(tmp_path, modalities=["ct"])
+    assert caught.value.faults["rule"].tolist() == ["outcome", "missing"]
+
+
+def test_the_revised_label_asks_for_its_columns(tmp_path: Path):
+    patients().drop(columns=["awake_after_ct"], errors="ignore").to_csv(
+        tmp_path / "patients.csv", index=False
+    )
+    assert len(export_room.read(tmp_path, labels=["standard"]).patients) == 6
+    with pytest.raises(errors.DataFaults, match="awake_after_ct"):
+        export_room.read(tmp_path, labels=["revised", "standard"])
+    own = {"column": "cpc", "good": [1], "poor": [2, 3, 4, 5], "meaning": "CPC 1"}
+    with pytest.raises(errors.DataFaults, match="revised"):
+        export_room.read(tmp_path, outcome=own, labels=["revised"])
+
+
+# ---------------------------------------------------------------------- readings and images
+
+
+def test_readings_come_typed_and_gaps_are_told(tmp_path: Path):
+    mapping = write_gwr(tmp_path)
+    gwr().iloc[:-33].sample(frac=1, random_state=1).to_csv(tmp_path / "gwr.csv", index=False)
+    found = export_room.read(tmp_path, **mapping)
+    assert len(found.gwr) == 6 * 32 - 33
+    assert found.gwr["reading"].dtype == np.int64
+    assert found.gwr["mean_hu"].tolist() == [34.5] * len(found.gwr)
+    assert [w.found for w in found.warnings] == [
+        "1 included patients with no readings",
+        "1 included patients with some readings",
+    ]
+
+
+def test_images_of_all_forms_are_found_by_id(tmp_path: Path):
+    ids = patients()["patient_id"].tolist()
+    write(tmp_path, exclusion="no CT within 3 h")
+    folder = tmp_path / "ct"
+    png(folder / f"{ids[0]}.png")
+    nifti(folder / f"{ids[2]}.nii.gz")
+    nifti(folder / f"{ids[3]}.nii")
+    series(folder / ids[4], levels=1)
+    series(folder / ids[5], levels=3)
+    png(folder / "nobody.png")
+    png(tmp_path / "tissue" / f"{ids[0]}.png")
+    table = patients().assign(
+        exclusion=["", "no CT within 3 h", "", "", "", ""], ct_slice=["", "", "1", "1", "", "2"]
+    )
+    table.to_csv(tmp_path / "patients.csv", index=False)
+    found = export_room.read(tmp_path, modalities=["ct"])
+    assert found.ct.index.tolist() == [ids[i] for i in (0, 2, 3, 4, 5)]
+    assert [w.file for w in found.warnings] == ["ct/nobody.png"]
+    images = slices.read_all(found.ct, slice_index=found.patients["ct_slice"], rows=found.rows)
+    assert images.shape == (5, 256, 256)
+
+
+# ---------------------------------------------------------------------- the check before a run
+
+
+def test_the_check_tells_what_a_study_will_have(tmp_path: Path):
+    data = tmp_path / "data"
+    data.mkdir()
+    write(data)
+    for patient in patients()["patient_id"]:
+        png(data / "ct" / f"{patient}.png")
+    result = check_data.check(data, modalities=["ct"], criteria={"min_age_years": 50})
+    assert not result.faults
+    assert "good (CPC 1 or 2): 2 of 5 (40.0%)" in result.summary
+    assert "younger than 50 years" in result.summary
+    assert "of all screened: 6 PNG" in result.summary
+    assert "creatinine_umol_l  1 (20%)" in result.summary
+    check_data.write(result, tmp_path / "check")
+    assert sorted(p.name for p in (tmp_path / "check").iterdir()) == [
+        "contact_sheet_1.png",
+        "summary.txt",
+        "warnings.csv",
+    ]
+    assert result.sheets[0].size == (8 * 160, 6 * 174)
+
+
+def test_a_contact_sheet_holds_48_slices(tmp_path: Path):
+    table = pd.concat([patients()] * 9, ignore_index=True)
+    table["patient_id"] = [f"P{i}" for i in range(len(table))]
+    table.to_csv(tmp_path / "patients.csv", index=False)
+    image = png(tmp_path / "ct" / "P0.png").read_bytes()
+    for patient in table["patient_id"]:
+        (tmp_path / "ct" / f"{patient}.png").write_bytes(image)
+    assert len(check_data.check(tmp_path, modalities=["ct"]).sheets) == 2
+
+
+def test_the_command_checks_a_study_by_name(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch):
+    monkeypatch.setattr(places.Here, "build", lambda self, name: tmp_path / "build" / name)
+    data = good().rename(columns={"age_years": "age"}).assign(dead_at_discharge=list("010101"))
+    for name in ("ohca", "eeg24h_a", "eeg48h_a", "eeg72h_a"):
+        data[name] = list("010011")
+    path = as_csv(data.drop(columns=["patient_id", "cpc"]), tmp_path / "patients.csv")
+    monkeypatch.setenv("POSTARREST_DATA", str(path))
+    assert check_data.main(["arrest1000"]) == 0
+    assert "good (alive at discharge): 3 of 6 (50.0%)" in capsys.readouterr().out
+    as_csv(data.drop(columns="cpc").assign(sex="x"), path)
+    assert check_data.main(["arrest1000"]) == 1
+    assert "sex: found 'x', expected male | female" in capsys.readouterr().out
+    faults = pd.read_csv(tmp_path / "build" / "check" / "faults.csv")
+    assert faults["row"].tolist() == [2, 3, 4, 5, 6, 7]
+    assert check_data.main(["nothing"]) == 2
+    assert "No study 'nothing'" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- real data
+
+
+def test_a_thousand_real_patients(shared: Path):
+    path = shared / "data" / "cardiac-arrest-1000" / "patients.csv"
+    parameters = load.load("arrest1000", environment={"POSTARREST_DATA": str(path)}).parameters("01_cohort")
+    names = ("columns", "codes", "outcome", "predictors")
+    found = export_room.read(path, **{name: parameters[name] for name in names})
+    assert len(found.patients) == 1000
+    # PROVENANCE.md beside the data: 64.4 % died.
+    assert found.patients["y_good"].sum() == 356
+    assert sum(name.startswith("eeg") for name in found.patients) == 69
+    # Two ages of 121 years stand in the export.
+    assert [(w.found, w.rule) for w in found.warnings] == [("121", "plausible")] * 2
+
+
+def test_a_date_in_a_parquet_table_is_told_as_one(tmp_path: Path):
+    good().assign(low_flow_min=datetime.date(2021, 3, 4)).to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(errors.DataFaults, match="found a date, expected a number, not a date"):
+        export_room.read(tmp_path / "p.parquet")

@@ -1,0 +1,592 @@
+"""Measures, intervals and comparisons against R's pROC, SciPy, scikit-learn and their own properties."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+from sklearn import metrics
+
+from evaluation_data import golden_case, holdout_scores, nested_scores
+from golden_values import PROC
+from postarrest import scores
+from postarrest.evaluation import bootstrap, comparisons, curves, decision, discrimination, labels, thresholds
+from postarrest.evaluation import delong as delong_room
+from postarrest.evaluation import published as published_room
+from postarrest.places import ROOT
+
+
+@pytest.mark.parametrize("case", PROC)
+def test_delong_equals_proc(case):
+    y, a, b = golden_case(*case)
+    known = PROC[case]
+    ours = delong_room.delong(y, np.column_stack([a, b]), models=["a", "b"])
+    np.testing.assert_allclose(ours.auc, known["auc"], rtol=1e-12)
+    for model, key in (("a", "ci_a"), ("b", "ci_b")):
+        found = ours.interval(model)
+        np.testing.assert_allclose([found.lower, found.upper], known[key], rtol=1e-12)
+    np.testing.assert_allclose(ours.covariance[[0, 1, 0], [0, 1, 1]], known["cov"], rtol=1e-11)
+    difference, p = ours.difference("a", "b")
+    np.testing.assert_allclose([p, difference.lower, difference.upper], known["test"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("case", PROC)
+def test_measures_equal_scikit_learn(case):
+    y, a, _ = golden_case(*case)
+    found = bootstrap.bootstrap(y, a, n_resamples=0, jackknife=False).estimate[0]
+    brier = metrics.brier_score_loss(y, a)
+    expected = [
+        metrics.roc_auc_score(y, a),
+        metrics.average_precision_score(y, a),
+        metrics.average_precision_score(1 - y, -a),
+        brier,
+        1 - brier / metrics.brier_score_loss(y, np.full(len(y), y.mean())),
+        metrics.log_loss(y, a),
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+@pytest.mark.parametrize("case", [(64, 20, 6), (321, 21, 1)])
+def test_every_resample_equals_scikit_learn_on_the_drawn_patients(case, stratified):
+    y, a, b = golden_case(*case)
+    both = np.column_stack([a, b])
+    ours = bootstrap.bootstrap(y, both, n_resamples=60, seed=5, stratified=stratified, jackknife=False)
+    good, poor = next(bootstrap.counts(y, n_resamples=60, seed=5, stratified=stratified))
+    for row in range(60):
+        times = np.empty(len(y), int)
+        times[y == 1], times[y == 0] = good[row], poor[row]
+        drawn = np.repeat(np.arange(len(y)), times)
+        for model in (0, 1):
+            expected = [
+                metrics.roc_auc_score(y[drawn], both[drawn, model]),
+                metrics.average_precision_score(y[drawn], both[drawn, model]),
+                metrics.average_precision_score(1 - y[drawn], -both[drawn, model]),
+                metrics.brier_score_loss(y[drawn], both[drawn, model]),
+            ]
+            np.testing.assert_allclose(ours.resampled[model, :4, row], expected, rtol=1e-11)
+            assert times.sum() == len(y)
+            assert not stratified or y[drawn].sum() == y.sum()
+
+
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+@pytest.mark.parametrize("measure", ["roc_auc", "pr_auc_good", "brier"])
+def test_intervals_equal_scipy_on_the_same_resamples(method, measure):
+    y, a, _ = golden_case(64, 20, 6)
+    functions = {
+        "roc_auc": metrics.roc_auc_score,
+        "pr_auc_good": metrics.average_precision_score,
+        "brier": metrics.brier_score_loss,
+    }
+
+    def two_samples(good, poor, axis=-1):
+        return functions[measure](np.r_[np.ones(len(good)), np.zeros(len(poor))], np.r_[good, poor])
+
+    def one_sample(y, score, axis=-1):
+        return functions[measure](y, score)
+
+    for stratified, data, statistic in (
+        (True, (a[y == 1], a[y == 0]), two_samples),
+        (False, (y, a), one_sample),
+    ):
+        ours = bootstrap.bootstrap(y, a, n_resamples=999, seed=3, stratified=stratified)
+        distribution = ours.resampled[0, ours.measures.index(measure)]
+        earlier = stats._resampling.BootstrapResult(None, distribution, None)
+        theirs = stats.bootstrap(
+            data,
+            statistic,
+            paired=not stratified,
+            vectorized=False,
+            n_resamples=0,
+            bootstrap_result=earlier,
+            method={"percentile": "percentile", "bca": "BCa"}[method],
+        ).confidence_interval
+        found = ours.interval("0", measure, method=method)
+        np.testing.assert_allclose([found.lower, found.upper], [theirs.low, theirs.high], rtol=1e-10)
+
+
+def test_resamples_do_not_depend_on_how_many_are_drawn_or_on_the_models_beside():
+    y, a, b = golden_case(3000, 20, 3)
+    few = bootstrap.bootstrap(y, a, n_resamples=50, seed=9, jackknife=False)
+    many = bootstrap.bootstrap(y, np.column_stack([b, a]), n_resamples=200, seed=9, jackknife=False)
+    np.testing.assert_array_equal(few.resampled[0], many.resampled[1, :, :50])
+    other = bootstrap.bootstrap(y, a, n_resamples=50, seed=10, jackknife=False)
+    assert not np.array_equal(few.resampled, other.resampled)
+
+
+def test_differences_are_paired():
+    y, a, _ = golden_case(321, 21, 6)
+    ours = bootstrap.bootstrap(y, np.column_stack([a, a]), models=["a", "twin"], n_resamples=200)
+    difference, p = ours.difference("a", "twin", "roc_auc")
+    assert difference.value == 0
+    assert np.isnan(difference.lower)
+    assert p == 1
+
+
+def test_jackknife_by_groups_gives_about_the_exact_bca_interval():
+    y, a, _ = golden_case(2400, 50, 6)
+    exact = bootstrap.bootstrap(y[:900], a[:900], n_resamples=500, seed=1)
+    assert [part.shape[-1] for part in exact.left_out] == [y[:900].sum(), 900 - y[:900].sum()]
+    grouped = bootstrap.bootstrap(y, a, n_resamples=500, seed=1)
+    assert [part.shape[-1] for part in grouped.left_out] == [200, 200]
+    found, percentile = grouped.interval("0", "roc_auc", method="bca"), grouped.interval("0", "roc_auc")
+    # With 1,200 patients of each outcome the correction is small.
+    np.testing.assert_allclose([found.lower, found.upper], [percentile.lower, percentile.upper], atol=0.003)
+
+
+# Few distinct scores, so that ties within and between outcomes are the rule.
+_CASES = st.integers(4, 40).flatmap(
+    lambda n: st.tuples(
+        hnp.arrays(int, n, elements=st.integers(0, 1)),
+        hnp.arrays(int, n, elements=st.integers(0, 12)),
+    )
+)
+
+
+def _estimates(y, score, **settings):
+    found = bootstrap.bootstrap(y, score, n_resamples=0, jackknife=False, **settings)
+    return dict(zip(found.measures, found.estimate[0], strict=True))
+
+
+@given(_CASES)
+@settings(max_examples=60, deadline=None)
+def test_ranking_measures_are_properties_of_ranks(case):
+    y, k = case
+    assume(0 < y.sum() < len(y))
+    score = k / 12
+    here = _estimates(y, score)
+    pairs = np.sign(score[y == 1][:, None] - score[y == 0][None, :])
+    assert here["roc_auc"] == pytest.approx((pairs + 1).mean() / 2)
+    assert delong_room.delong(y, score).auc[0] == pytest.approx(here["roc_auc"])
+    # A monotone transform changes no rank; swapped labels mirror the area, and so do scores turned round.
+    stretched = _estimates(y, score**3 / 2)
+    swapped = _estimates(1 - y, score)
+    mirrored = _estimates(1 - y, 1 - score)
+    twice = _estimates(np.r_[y, y], np.r_[score, score])
+    for measure in ("roc_auc", "pr_auc_good", "pr_auc_poor"):
+        assert stretched[measure] == pytest.approx(here[measure])
+    assert swapped["roc_auc"] == pytest.approx(1 - here["roc_auc"])
+    assert mirrored["roc_auc"] == pytest.approx(here["roc_auc"])
+    assert mirrored["pr_auc_poor"] == pytest.approx(here["pr_auc_good"])
+    assert mirrored["brier"] == pytest.approx(here["brier"])
+    assert twice == pytest.approx(here)
+
+
+@given(_CASES, st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_intervals_hold_the_resamples_middle_and_stay_in_range(case, stratified):
+    y, k = case
+    assume(0 < y.sum() < len(y))
+    found = bootstrap.bootstrap(y, k / 12, n_resamples=200, seed=1, stratified=stratified)
+    for measure in found.measures:
+        for method in ("percentile", "bca"):
+            interval = found.interval("0", measure, method=method)
+            if not np.isnan(interval.lower):
+                assert interval.lower <= interval.upper
+                if measure in ("roc_auc", "pr_auc_good", "pr_auc_poor", "brier"):
+                    assert interval.lower >= -1e-12
+                    assert interval.upper <= 1 + 1e-12
+    logit = delong_room.delong(y, k / 12).interval("0", transform="logit")
+    assert np.isnan(logit.lower) or 0 < logit.lower <= logit.value <= logit.upper < 1
+
+
+def test_one_good_outcome():
+    y = np.array([1, 0, 0, 0, 0, 0])
+    score = np.array([0.6, 0.1, 0.7, 0.3, 0.2, 0.4])
+    found = bootstrap.bootstrap(y, score, n_resamples=400, seed=2, stratified=False)
+    undefined = found.n_undefined("0", "roc_auc")
+    # A resample misses the one patient with probability (5/6)^6 = .335.
+    assert 0.25 < undefined / 400 < 0.42
+    assert found.interval("0", "roc_auc").value == pytest.approx(0.8)
+    # Leaving the only good outcome out leaves no area: there is no acceleration and no BCa interval.
+    assert np.isnan(found.interval("0", "roc_auc", method="bca").lower)
+    assert np.isnan(delong_room.delong(y, score).interval("0").lower)
+
+
+@pytest.mark.parametrize(("score", "auc"), [([0.3] * 6, 0.5), ([0.1, 0.2, 0.3, 0.7, 0.8, 0.9], 1.0)])
+def test_constant_and_perfect_scores_have_no_interval(score, auc):
+    y = np.array([0, 0, 0, 1, 1, 1])
+    found = bootstrap.bootstrap(y, score, n_resamples=100)
+    for interval in (
+        found.interval("0", "roc_auc"),
+        found.interval("0", "roc_auc", method="bca"),
+        delong_room.delong(y, score).interval("0"),
+        delong_room.delong(y, score).interval("0", transform="logit"),
+    ):
+        assert interval.value == auc
+        assert np.isnan(interval.lower)
+
+
+@pytest.mark.parametrize(
+    ("y", "score", "message"),
+    [
+        ([0, 1, 2], [0.1, 0.2, 0.3], "neither 0 nor 1"),
+        ([0, 0, 0], [0.1, 0.2, 0.3], "same outcome"),
+        ([0, 1, 1], [0.1, np.nan, 0.3], "finite"),
+        ([0, 1, 1], [0.1, 0.2], "shape"),
+        ([0, 1, 1], [0.1, 0.2, 1.3], "outside 0 to 1"),
+    ],
+)
+def test_bad_arguments_are_refused(y, score, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap.bootstrap(y, score)
+
+
+def test_markers_have_no_probability_measures():
+    y, a, _ = golden_case(64, 20, 6)
+    found = _estimates(y, 100 * a, probability=False)
+    assert np.isnan([found[m] for m in ("brier", "brier_skill", "log_loss")]).all()
+    assert np.isfinite(found["roc_auc"])
+
+
+def test_table_of_a_cross_validation():
+    table = scores.check(nested_scores())
+    rows = scores.sets(table)
+    final = rows[rows["stage"] == "final"]
+    performed = discrimination.table(discrimination.resample(final, n_resamples=100, seed=1))
+    columns = ["model", "metric", "positive_class", "estimate", "lower", "upper", "ci_method", "n", "n_good"]
+    assert set(columns) <= set(performed)
+    assert set(performed["set"]) == {"pooled", "fold mean"}
+    one = performed[performed["recommended"]]
+    assert not one.duplicated(["set", "model", "metric", "positive_class"]).any()
+
+    ensemble = final[final["model"] == "ensemble"]
+    pooled = discrimination.quoted(performed, "ensemble", "roc_auc", set="pooled")
+    assert pooled.value == pytest.approx(metrics.roc_auc_score(ensemble["y_good"], ensemble["score"]))
+    for metric, function in (
+        ("roc_auc", metrics.roc_auc_score),
+        ("pr_auc", metrics.average_precision_score),
+        ("brier", metrics.brier_score_loss),
+    ):
+        by_fold = [function(part["y_good"], part["score"]) for _, part in ensemble.groupby("fold")]
+        found = discrimination.quoted(performed, "ensemble", metric, set="fold mean")
+        assert found.value == pytest.approx(np.mean(by_fold))
+        assert found.lower < found.value < found.upper
+    with pytest.raises(KeyError, match="No row"):
+        discrimination.quoted(performed, "ensemble", "accuracy")
+    summary = discrimination.summary(performed)
+    assert list(summary["model"]) == ["ensemble", "ct"] * 2
+    assert summary["roc_auc"].iloc[0] == str(pooled).replace("95 % CI ", "")
+
+
+def test_table_of_a_holdout_shows_markers_on_all_patients_too():
+    rows = scores.sets(scores.check(holdout_scores()))
+    performed = discrimination.table(discrimination.resample(rows, n_resamples=50))
+    areas = performed[(performed["metric"] == "roc_auc") & performed["recommended"]]
+    found = set(map(tuple, areas[["outcome", "set", "model", "n"]].to_numpy()))
+    assert found == {
+        (outcome, name, model, n)
+        for outcome in ("revised", "standard")
+        for name, model, n in (("hold-out", "gwr_av", 64), ("hold-out", "cnn", 64), ("all", "gwr_av", 321))
+    }
+    assert "brier" not in set(performed.loc[performed["model"] == "gwr_av", "metric"])
+
+
+def test_each_pair_is_compared_in_the_patients_that_both_score():
+    table = scores.check(holdout_scores())
+    # The marker could not be read in three hold-out patients.
+    test = (table["role"] == "test") & (table["model"] == "gwr_av") & (table["outcome"] == "revised")
+    rows = scores.sets(table.drop(index=table.index[test][:3]))
+    compared = comparisons.comparisons(rows, n_resamples=200, seed=4)
+    revised = compared[(compared["outcome"] == "revised") & (compared["metric"] == "roc_auc")]
+    assert set(revised["n"]) == {61}
+    assert set(revised["method"]) == {"DeLong", "paired bootstrap percentile, unstratified"}
+    assert set(compared["set"]) == {"hold-out"}
+    y, wide = scores.wide(rows[(rows["outcome"] == "revised") & (rows["set"] == "hold-out")])
+    complete = wide.notna().all(axis=1).to_numpy()
+    aucs = [metrics.roc_auc_score(y[complete], wide.loc[complete, m]) for m in wide]
+    assert revised["difference"].iloc[0] == pytest.approx(aucs[0] - aucs[1])
+    assert compared["p"].between(0, 1).all()
+    # A third score, known in all, meets each of the two in as many patients as they share.
+    whole = rows[rows["model"] == "cnn"].assign(model="other")
+    third = comparisons.comparisons(pd.concat([rows, whole]), n_resamples=200, seed=4)
+    third = third[(third["outcome"] == "revised") & (third["metric"] == "roc_auc")]
+    n = third.groupby(["model_a", "model_b"])["n"].first().to_dict()
+    assert n == {("gwr_av", "cnn"): 61, ("gwr_av", "other"): 61, ("cnn", "other"): 64}
+    assert third["difference"].iloc[0] == revised["difference"].iloc[0]
+
+
+def test_holm():
+    # R: p.adjust(c(0.01, 0.04, 0.03, 0.5), "holm") gives 0.04 0.09 0.09 0.5
+    rows = []
+    y, a, b = golden_case(321, 21, 6)
+    for model, score in (("m1", a), ("m2", b), ("m3", 0.5 * a + 0.5 * b)):
+        rows.append(
+            pd.DataFrame(
+                {
+                    "patient_id": np.arange(321).astype(str),
+                    "y_good": y,
+                    "model": model,
+                    "kind": "probability",
+                    "fold": 1,
+                    "score": score,
+                    "outcome": "standard",
+                    "set": "hold-out",
+                }
+            )
+        )
+    compared = comparisons.comparisons(pd.concat(rows), n_resamples=50)
+    delong = compared[compared["method"] == "DeLong"].sort_values("p")
+    expected = np.maximum.accumulate(np.minimum(1, delong["p"].to_numpy() * [3, 2, 1]))
+    np.testing.assert_allclose(delong["p_holm"], expected)
+
+
+def test_decisions_have_both_classes():
+    table = scores.check(holdout_scores())
+    rows = scores.sets(table)
+    judged = thresholds.table(rows, table, fixed={"GWR 1.2": ["gwr_*", 1.2]})
+    decisions = decision.at_thresholds(judged, n_resamples=200, seed=1)
+    here = decisions[
+        (decisions["outcome"] == "revised")
+        & (decisions["set"] == "all")
+        & (decisions["model"] == "gwr_av")
+        & (decisions["rule"] == "GWR 1.2")
+    ].set_index(["metric", "positive_class"])["estimate"]
+    mine = rows[(rows["outcome"] == "revised") & (rows["set"] == "all") & (rows["model"] == "gwr_av")]
+    y, predicted = mine["y_good"].to_numpy(), (mine["score"] >= 1.2).to_numpy().astype(int)
+    for positive, label in ((1, "good"), (0, "poor")):
+        truth, said = (y, predicted) if positive else (1 - y, 1 - predicted)
+        expected = {
+            "sensitivity": metrics.recall_score(truth, said),
+            "ppv": metrics.precision_score(truth, said),
+            "f1": metrics.f1_score(truth, said),
+            "f2": metrics.fbeta_score(truth, said, beta=2),
+            "balanced_accuracy": metrics.balanced_accuracy_score(truth, said),
+            "lr_positive": metrics.class_likelihood_ratios(truth, said)[0],
+            "lr_negative": metrics.class_likelihood_ratios(truth, said)[1],
+        }
+        for metric, value in expected.items():
+            assert here[metric, label] == pytest.approx(value), (metric, label)
+    assert here["specificity", "good"] == here["sensitivity", "poor"]
+    assert here["npv", "good"] == here["ppv", "poor"]
+
+
+def test_decision_bootstrap_is_a_bootstrap_of_patients():
+    rng = np.random.default_rng(0)
+    judged = pd.DataFrame(
+        {
+            "outcome": "standard",
+            "set": "hold-out",
+            "model": "m",
+            "rule": "0.5",
+            "chosen_on": "fixed",
+            "threshold": 0.5,
+            "tp": [30],
+            "fp": [40],
+            "fn": [10],
+            "tn": [120],
+            "n": 200,
+            "n_good": 40,
+        }
+    )
+    ours = decision.at_thresholds(judged, n_resamples=4000, seed=1)
+    ours = ours[(ours["metric"] == "f1") & (ours["positive_class"] == "good")].iloc[0]
+    y = np.r_[np.ones(40, int), np.zeros(160, int)]
+    said = np.r_[np.ones(30, int), np.zeros(10, int), np.ones(40, int), np.zeros(120, int)]
+    drawn = rng.integers(0, 200, (4000, 200))
+    right, named, good = (c[drawn].sum(axis=1) for c in (y * said, said, y))
+    f1 = 2 * right / (named + good)
+    np.testing.assert_allclose([ours["lower"], ours["upper"]], np.quantile(f1, [0.025, 0.975]), atol=0.015)
+
+
+def test_bands_hold_the_curve_and_its_ends():
+    y, a, _ = golden_case(533, 15, 6)
+    bands = curves.curve_bands(y, a, n_resamples=300, seed=1)
+    roc = curves.roc_curve(y, a)
+    tpr = np.interp(bands["at"], roc["fpr"], roc["tpr"])
+    assert (bands["tpr_lower"] <= tpr + 1e-9).mean() > 0.97
+    assert (bands["tpr_upper"] >= tpr - 1e-9).mean() > 0.97
+    assert bands["tpr_lower"].iloc[-1] == 1
+    pr = curves.pr_curve(y, a)
+    # At full recall everybody from the lowest good score on is named good.
+    at_full = pr.loc[pr["recall"] == 1, "precision"].max()
+    assert bands["precision_lower"].iloc[-1] <= at_full <= bands["precision_upper"].iloc[-1]
+    assert (bands["tpr_lower"] <= bands["tpr_upper"]).all()
+
+
+def test_band_at_a_point_is_the_bootstrap_of_that_point():
+    y, a, _ = golden_case(64, 20, 6)
+    bands = curves.curve_bands(y, a, n_resamples=80, seed=6)
+    good, poor = next(bootstrap.counts(y, n_resamples=80, seed=6, stratified=False))
+    tpr = []
+    for row in range(80):
+        times = np.empty(len(y), int)
+        times[y == 1], times[y == 0] = good[row], poor[row]
+        fpr, hits, _ = metrics.roc_curve(
+            y[times > 0], a[times > 0], sample_weight=times[times > 0], drop_intermediate=False
+        )
+        tpr.append(np.interp(0.2, fpr, hits))
+    expected = np.quantile(tpr, [0.025, 0.975])
+    np.testing.assert_allclose(
+        bands.iloc[20][["tpr_lower", "tpr_upper"]].to_numpy(float), expected, atol=1e-12
+    )
+
+
+def test_spread_of_repeated_splits():
+    table = scores.check(holdout_scores(splits=3))
+    spread = discrimination.spread(scores.splits(table))
+    assert len(spread) == 2 * 2 * 3
+    summary = discrimination.spread_summary(spread)
+    first = scores.sets(table)
+    performed = discrimination.table(discrimination.resample(first, n_resamples=20))
+    for row in summary.itertuples():
+        quoted = discrimination.quoted(performed, row.model, "roc_auc", outcome=row.outcome, set="hold-out")
+        assert row.first == pytest.approx(quoted.value)
+        assert row.lowest <= row.median <= row.highest
+    assert discrimination.spread(scores.splits(scores.check(holdout_scores()))).empty
+
+
+def test_truth_and_published_stand_beside_what_was_found():
+    table = scores.check(holdout_scores())
+    rows = scores.sets(table)
+    performed = discrimination.table(discrimination.resample(rows, n_resamples=50))
+    decisions = decision.at_thresholds(thresholds.table(rows, table), n_resamples=20)
+    truth = published_room.against_truth(
+        performed,
+        {
+            "cnn": {"auc": 0.62, "mc_error": 0.001, "brier": 0.14, "brier_mc_error": 0.001},
+            "gwr_av": {"auc": 0.8, "mc_error": 0.002},
+            "ct": {"auc": 0.7},
+        },
+        outcomes=sorted(set(performed["outcome"])),
+    )
+    assert published_room.against_truth(performed, {"cnn": {"auc": 0.62}}, outcomes=["another"]).empty
+    assert set(truth["model"]) == {"cnn", "gwr_av"}
+    assert set(truth.loc[truth["model"] == "gwr_av", "metric"]) == {"roc_auc"}
+    for row in truth[truth["model"] == "cnn"].to_dict("records"):
+        planted = {"roc_auc": 0.62, "brier": 0.14}[row["metric"]]
+        assert row["planted"] == planted
+        assert row["within"] == (row["lower"] <= planted <= row["upper"])
+    papers = [
+        {
+            "paper": "A",
+            "item": "area",
+            "value": 0.84,
+            "table": "performance",
+            "model": "cnn",
+            "metric": "roc_auc",
+            "outcome": "standard",
+            "set": "hold-out",
+            "source": "text",
+        },
+        {
+            "paper": "A",
+            "item": "sensitivity without false pessimism",
+            "value": 0.4,
+            "table": "at_thresholds",
+            "model": "cnn",
+            "metric": "sensitivity",
+            "positive_class": "poor",
+            "rule": "FNR 0",
+            "source": "text",
+        },
+        {"paper": "A", "item": "women", "value": 0.3, "table": "cohort", "source": "text"},
+        {"paper": "B", "item": "x", "value": 1, "table": "performance", "model": "pupil", "source": "text"},
+        {
+            "paper": "A",
+            "item": "accuracy",
+            "value": 0.9,
+            "table": "performance",
+            "model": "cnn",
+            "metric": "accuracy",
+            "source": "text",
+        },
+    ]
+    published = published_room.against_published(papers, performed, decisions).set_index("item")
+    assert list(published.index) == ["area", "sensitivity without false pessimism", "accuracy"]
+    area = discrimination.quoted(performed, "cnn", "roc_auc", outcome="standard", set="hold-out")
+    assert published.loc["area", "here"] == area.value
+    mine = rows[(rows["model"] == "cnn") & (rows["outcome"] == "revised")]
+    lowest_good = mine.loc[mine["y_good"] == 1, "score"].min()
+    found = (mine.loc[mine["y_good"] == 0, "score"] < lowest_good).mean()
+    assert published.loc["sensitivity without false pessimism", "here"] == pytest.approx(found)
+    assert np.isnan(published.loc["accuracy", "here"])
+    forest = published_room.beside_published(performed, papers)
+    assert forest.loc[forest["label"] == "cnn (standard, hold-out)", "published"].item() == 0.84
+    assert forest["published"].isna().sum() == len(forest) - 1
+
+
+def test_quoted_intervals_are_those_that_covered_best():
+    simulated = pd.read_csv(ROOT / "docs" / "coverage.csv")
+    assert set(simulated["n"]) == {64, 321, 533}
+    assert set(simulated["prevalence"]) == {0.15, 0.21}
+    summary = published_room.coverage_summary(simulated)
+    for statistic in discrimination.METRICS:
+        mine = summary[summary["statistic"] == statistic]
+        chosen = mine[mine["recommended"]]
+        assert len(chosen) == 1, statistic
+        # Two Monte Carlo errors of a mean over 18 cells of 1,000 cohorts are about 0.003.
+        assert chosen["shortfall"].item() <= mine["shortfall"].min() + 0.003, statistic
+    # What the report says of strata.
+    brier = summary[summary["statistic"] == "brier"].set_index("interval")["mean_coverage"]
+    assert brier["bootstrap BCa, stratified"] < 0.8 < 0.93 < brier["bootstrap BCa, unstratified"]
+
+
+class TestBetweenLabels:
+    def rows(self):
+        return scores.sets(scores.check(holdout_scores()))
+
+    def test_each_label_stands_as_in_the_table_of_performance(self):
+        rows = self.rows()
+        beside = labels.between_labels(rows, n_resamples=300, seed=5)
+        performed = discrimination.table(discrimination.resample(rows, n_resamples=300, seed=5))
+        for row in beside.to_dict("records"):
+            for label in ("revised", "standard"):
+                quoted = discrimination.quoted(
+                    performed,
+                    row["model"],
+                    row["metric"],
+                    outcome=label,
+                    set=row["set"],
+                    positive_class=row["positive_class"],
+                )
+                found = [row[label], row[f"{label}_lower"], row[f"{label}_upper"]]
+                np.testing.assert_allclose(found, [quoted.value, quoted.lower, quoted.upper], rtol=1e-12)
+            assert row["difference"] == pytest.approx(row["revised"] - row["standard"], abs=1e-15)
+        assert set(beside["set"]) == {"hold-out", "all"}
+        assert {"roc_auc", "pr_auc", "brier"} <= set(beside["metric"])
+
+    def test_the_interval_is_that_of_a_loop_over_scikit_learn(self):
+        """The same drawn patients under both labels, one resample after another."""
+        rows = self.rows()
+        beside = labels.between_labels(rows, n_resamples=200, seed=5)
+        of_model = rows[(rows["model"] == "gwr_av") & (rows["set"] == "all")].sort_values("patient_id")
+        y = {label: part["y_good"].to_numpy() for label, part in of_model.groupby("outcome")}
+        score = of_model[of_model["outcome"] == "revised"]["score"].to_numpy()
+        differences = []
+        drawn = np.random.default_rng(np.random.SeedSequence(5).spawn(2)[0]).integers(0, 321, (200, 321))
+        for who in drawn:
+            areas = [metrics.roc_auc_score(y[label][who], score[who]) for label in ("revised", "standard")]
+            differences.append(areas[0] - areas[1])
+        row = beside.set_index(["model", "set", "metric"]).loc[("gwr_av", "all", "roc_auc")]
+        expected = np.quantile(differences, [0.025, 0.975])
+        np.testing.assert_allclose([row["lower"], row["upper"]], expected, atol=1e-12)
+
+    def test_only_patients_with_scores_under_both_labels_count(self):
+        rows = self.rows()
+        gone = rows["patient_id"].isin(rows.loc[rows["set"] == "all", "patient_id"].unique()[:20])
+        fewer = rows[~(gone & (rows["outcome"] == "standard"))]
+        beside = labels.between_labels(fewer, n_resamples=20)
+        assert beside.set_index(["model", "set"]).loc[("gwr_av", "all"), "n"].eq(301).all()
+
+    def test_one_label_has_no_rows(self):
+        rows = self.rows()
+        one = rows[rows["outcome"] == "revised"]
+        assert labels.between_labels(one, n_resamples=20).empty
+        judged = thresholds.table(one, holdout_scores())
+        assert labels.labels_at_thresholds(decision.at_thresholds(judged, n_resamples=20)).empty
+
+    def test_decisions_stand_side_by_side(self):
+        table = scores.check(holdout_scores())
+        judged = thresholds.table(scores.sets(table), table, fixed={"GWR 1.2": ("gwr_*", 1.2)})
+        decisions = decision.at_thresholds(judged, n_resamples=20)
+        beside = labels.labels_at_thresholds(decisions)
+        where = {"set": "all", "model": "gwr_av", "rule": "GWR 1.2", "metric": "ppv"}
+        where["positive_class"] = "poor"
+        row = beside.loc[(beside[list(where)] == pd.Series(where)).all(axis=1)].iloc[0]
+        for label in ("revised", "standard"):
+            of_label = decisions[(decisions[list(where)] == pd.Series(where)).all(axis=1)]
+            estimate = of_label[of_label["outcome"] == label].iloc[0]
+            assert row[label].startswith(f"{estimate['estimate']:.2f} ({estimate['lower']:.2f} to")

@@ -1,0 +1,901 @@
+"""Broken data, one fault each, and the message that a user gets.
+
+``python tests/helpers/broken.py`` prints all of them as a table in Markdown: ``docs/broken-data.md``.
+"""
+
+import functools
+import io
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pydicom
+from PIL import Image
+
+from heads import dicom, head, nifti, png, save, series
+from postarrest.data import contract, errors
+from postarrest.pipeline import check_data
+
+# Every id and file name holds this word, which no message may repeat.
+CANARY = "Tanaka"
+IDS = [f"{CANARY}{i}" for i in range(1, 7)]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A way to break data: makes a study's folder, returns how it is read."""
+
+    name: str
+    make: Callable[[Path], dict[str, Any]]
+
+
+CASES: list[Broken] = []
+
+
+def case(name: str) -> Callable:
+    def keep(make: Callable[[Path], dict[str, Any] | None]) -> Callable:
+        CASES.append(Broken(name, lambda folder: make(folder) or {}))
+        return make
+
+    return keep
+
+
+def patients() -> pd.DataFrame:
+    """Six patients without a fault, as text."""
+    return pd.DataFrame(
+        {
+            "patient_id": IDS,
+            "exclusion": [""] * 6,
+            "age_years": ["63", "71", "55", "80", "47", "66"],
+            "sex": ["male", "female"] * 3,
+            "witnessed": ["1", "0"] * 3,
+            "initial_rhythm": ["vf_vt", "asystole", "pea"] * 2,
+            "low_flow_min": ["21", "34", "18", "40", "25", "30"],
+            "creatinine_umol_l": ["80", "121", "95", "", "150", "99"],
+            "lactate_mmol_l": ["7.5", "11", "4.2", "9", "", "12"],
+            "pupil_left_mm": ["3", "4.5", "3", "6", "2", "5"],
+            "pupil_right_mm": ["3", "4.5", "3", "6", "2", "5"],
+            "rosc_to_ct_min": ["60", "75", "50", "90", "110", "70"],
+            "cpc": ["1", "5", "2", "5", "3", "5"],
+        },
+        dtype=object,
+    )
+
+
+def write(folder: Path, *, row: int = 3, **cells: Any) -> None:
+    """Write the patients with some cells of one row (as a spreadsheet counts) changed."""
+    table = patients()
+    for name, cell in cells.items():
+        table.loc[row - 2, name] = cell
+    table.to_csv(folder / "patients.csv", index=False)
+
+
+def gwr() -> pd.DataFrame:
+    keys = pd.MultiIndex.from_product(
+        [IDS, ["1", "2"], contract.REGIONS, ["L", "R"]], names=["patient_id", "reading", "region", "side"]
+    )
+    return keys.to_frame(index=False).assign(mean_hu="34.5", area_mm2="12").astype(object)
+
+
+def write_gwr(folder: Path, *, row: int = 3, **cells: Any) -> dict[str, Any]:
+    write(folder)
+    table = gwr()
+    for name, cell in cells.items():
+        table.loc[row - 2, name] = cell
+    table.to_csv(folder / "gwr.csv", index=False)
+    return {"modalities": ["gwr"]}
+
+
+@functools.cache
+def good_png() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return png(Path(folder) / "good.png").read_bytes()
+
+
+def write_ct(folder: Path, **columns: list) -> dict[str, Any]:
+    """Write a good PNG for each patient but the second, whose CT is to be broken."""
+    patients().assign(**columns).to_csv(folder / "patients.csv", index=False)
+    good = good_png()
+    (folder / "ct").mkdir(exist_ok=True)
+    for patient in [IDS[0], *IDS[2:]]:
+        (folder / "ct" / f"{patient}.png").write_bytes(good)
+    return {"modalities": ["ct"]}
+
+
+def at(folder: Path, ending: str) -> Path:
+    return folder / "ct" / f"{IDS[1]}{ending}"
+
+
+# ---------------------------------------------------------------------- files of tables
+
+
+@case("no such data folder")
+def _(folder):
+    folder.rmdir()
+
+
+@case("a folder without a patient table")
+def _(folder):
+    (folder / "readme.txt").write_text("nothing here")
+
+
+@case("two patient tables")
+def _(folder):
+    write(folder)
+    patients().to_excel(folder / "patients.xlsx", index=False)
+
+
+@case("a table of zero bytes")
+def _(folder):
+    (folder / "patients.csv").touch()
+
+
+@case("a header without rows")
+def _(folder):
+    (folder / "patients.csv").write_text("patient_id,cpc\n")
+
+
+@case("no header")
+def _(folder):
+    (folder / "patients.csv").write_text(",,\nA,1,2\n")
+
+
+@case("a table that links out of the folder")
+def _(folder):
+    outside = folder.parent / "outside.csv"
+    patients().to_csv(outside, index=False)
+    (folder / "patients.csv").symlink_to(outside)
+
+
+@case("10 million rows")
+def _(folder):
+    (folder / "patients.csv").write_bytes(b"patient_id,cpc\n" + b"A,1\n" * 10_000_000)
+
+
+@case("a file of 600 MB")
+def _(folder):
+    with (folder / "patients.csv").open("wb") as file:
+        file.truncate(600 * 2**20)
+
+
+@case("bytes that are not text")
+def _(folder):
+    (folder / "patients.csv").write_bytes(b"patient_id,cpc\n\0\1\2\3\n")
+
+
+@case("two encodings in one file")
+def _(folder):
+    text = "patient_id,cause,cpc\nA,心筋梗塞,1\n".encode("shift_jis") + "B,asphyxie à domicile,5\n".encode(
+        "latin-1"
+    )
+    (folder / "patients.csv").write_bytes(text)
+
+
+@case("an encoding that nobody knows")
+def _(folder):
+    write(folder)
+    return {"table_format": {"encoding": "ebcdic-japan"}}
+
+
+@case("the wrong encoding named")
+def _(folder):
+    (folder / "patients.csv").write_bytes("patient_id,cause,cpc\nA,心筋梗塞,1\nB,,5\n".encode("shift_jis"))
+    return {"table_format": {"encoding": "utf-8"}}
+
+
+@case("a quote that is never closed")
+def _(folder):
+    text = patients().to_csv(index=False).replace("vf_vt", '"vf_vt', 1)
+    (folder / "patients.csv").write_text(text)
+
+
+@case("a decimal comma in a comma-separated file")
+def _(folder):
+    (folder / "patients.csv").write_text(patients().to_csv(index=False).replace("7.5", "7,5"))
+
+
+@case("a row cut short")
+def _(folder):
+    (folder / "patients.csv").write_text(patients().to_csv(index=False).rstrip().removesuffix(",70,5"))
+
+
+@case("two columns of one name")
+def _(folder):
+    text = patients().to_csv(index=False).replace("pupil_right_mm", "pupil_left_mm")
+    (folder / "patients.csv").write_text(text)
+
+
+@case("an .xls of before 2007")
+def _(folder):
+    (folder / "patients.csv").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    (folder / "patients.csv").rename(folder / "patients.xlsx")
+
+
+@case("a damaged Excel file")
+def _(folder):
+    (folder / "patients.xlsx").write_bytes(b"PK\3\4 and no more")
+
+
+@case("a zip bomb of an Excel file")
+def _(folder):
+    archive = zipfile.ZipFile(folder / "patients.xlsx", "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with archive, archive.open("xl/worksheets/sheet1.xml", "w") as sheet:
+        for _ in range(520):
+            sheet.write(bytes(2**20))
+
+
+@case("two sheets with something in them")
+def _(folder):
+    with pd.ExcelWriter(folder / "patients.xlsx") as book:
+        patients().to_excel(book, sheet_name="2015", index=False)
+        patients().to_excel(book, sheet_name="2016", index=False)
+
+
+@case("a sheet that is not there")
+def _(folder):
+    patients().to_excel(folder / "patients.xlsx", sheet_name="Cohort", index=False)
+    return {"table_format": {"sheet": "Kohort"}}
+
+
+@case("an Excel formula without a result")
+def _(folder):
+    book = openpyxl.Workbook()
+    for line in [list(patients().columns), *patients().to_numpy().tolist()]:
+        book.active.append(line)
+    book.active["C3"] = "=60+11"
+    book.save(folder / "patients.xlsx")
+
+
+@case("an Excel date where minutes belong")
+def _(folder):
+    table = patients()
+    table.loc[1, "low_flow_min"] = pd.Timestamp("2021-03-04")
+    table.to_excel(folder / "patients.xlsx", index=False)
+
+
+@case("a damaged Parquet file")
+def _(folder):
+    (folder / "patients.parquet").write_bytes(b"PAR1 and no more PAR1")
+
+
+@case("lists in the cells of a Parquet file")
+def _(folder):
+    table = patients().assign(age_years=[[63, 64]] * 6)
+    table.to_parquet(folder / "patients.parquet")
+
+
+# ---------------------------------------------------------------------- columns and settings
+
+
+@case("no outcome column")
+def _(folder):
+    patients().rename(columns={"cpc": "CPC_30d"}).to_csv(folder / "patients.csv", index=False)
+
+
+@case("a mapped column that is not there")
+def _(folder):
+    write(folder)
+    return {"columns": {"age_years": "AGE"}}
+
+
+@case("a predictor that is not there")
+def _(folder):
+    write(folder)
+    return {"predictors": ["lactate"]}
+
+
+@case("a pattern that no column has")
+def _(folder):
+    write(folder)
+    return {"predictors": ["eeg24h_*"]}
+
+
+@case("a name that the contract does not have")
+def _(folder):
+    write(folder)
+    return {"columns": {"age_year": "age"}}
+
+
+@case("codes of an unknown column")
+def _(folder):
+    write(folder)
+    return {"codes": {"gender": {"M": "male"}}}
+
+
+@case("a unit that cannot be converted")
+def _(folder):
+    write(folder)
+    return {"units": {"creatinine_umol_l": "g/L"}}
+
+
+@case("a unit for a column without one")
+def _(folder):
+    write(folder)
+    return {"units": {"cpc": "mg/dL"}}
+
+
+@case("an outcome without its values")
+def _(folder):
+    write(folder)
+    return {"outcome": {"column": "cpc", "good": [1, 2]}}
+
+
+@case("one value both good and poor")
+def _(folder):
+    write(folder)
+    return {"outcome": {"column": "cpc", "good": [1, 2], "poor": [2, 3, 4, 5], "meaning": "CPC"}}
+
+
+@case("the outcome among the predictors")
+def _(folder):
+    patients().assign(dead=["0", "1"] * 3).to_csv(folder / "patients.csv", index=False)
+    outcome = {"column": "dead", "good": [0], "poor": [1], "meaning": "alive"}
+    return {"outcome": outcome, "predictors": ["dead"]}
+
+
+@case("the outcome among the predictors, by a pattern")
+def _(folder):
+    patients().assign(eeg_gpd=["0", "1"] * 3, eeg_dead=["0", "1"] * 3).to_csv(
+        folder / "patients.csv", index=False
+    )
+    outcome = {"column": "eeg_dead", "good": [0], "poor": [1], "meaning": "alive"}
+    return {"outcome": outcome, "predictors": ["eeg_*"]}
+
+
+@case("an unknown criterion")
+def _(folder):
+    write(folder)
+    return {"criteria": {"minimum_age": 18}}
+
+
+@case("a criterion without its column")
+def _(folder):
+    patients().drop(columns="age_years").to_csv(folder / "patients.csv", index=False)
+    return {"criteria": {"min_age_years": 18}}
+
+
+@case("a criterion of the wrong kind")
+def _(folder):
+    write(folder)
+    return {"criteria": {"min_age_years": "eighteen"}}
+
+
+@case("an unknown key of table_format")
+def _(folder):
+    write(folder)
+    return {"table_format": {"separator": ";"}}
+
+
+@case("numbered rows together with CT")
+def _(folder):
+    write(folder)
+    return {"columns": {"patient_id": "{row}"}, "modalities": ["ct"]}
+
+
+# ---------------------------------------------------------------------- cells
+
+
+def cell(name: str, /, *, row: int = 3, **cells: Any) -> None:
+    case(name)(lambda folder: write(folder, row=row, **cells))
+
+
+cell("a patient twice", patient_id=IDS[3])
+cell("no id", patient_id="")
+cell("an id with a path in it", patient_id=f"../../{CANARY}")
+cell("an id with a path of Windows in it", patient_id=f"C:\\{CANARY}")
+cell("an id that is a formula", patient_id=f"={CANARY}")
+cell("an id with a blank in it", patient_id=f"{CANARY} Taro")
+cell("an id of 80 characters", patient_id=CANARY * 16)
+cell("age 200", age_years="200")
+cell("a negative age", age_years="-3")
+cell("an age in words", age_years="seventy")
+cell("a birthday where the age belongs", age_years="1950-03-21")
+cell("a birthday in eight digits", age_years="19500321")
+cell("a unit beside the number", age_years="63 y")
+cell("a decimal comma", lactate_mmol_l="7,5")
+cell("thousands marked by commas", creatinine_umol_l="1,234.5")
+cell("full-width digits", age_years="６３")
+cell("a sign beside the number", lactate_mmol_l=">20")
+cell("a date where minutes belong", low_flow_min="2021/03/04")
+cell("a clock time where minutes belong", low_flow_min="0:35")
+cell("a formula in a CSV", low_flow_min="=B3*60")
+cell("an error of a spreadsheet", low_flow_min="#N/A")
+cell("infinity", lactate_mmol_l="inf")
+cell("a number too large for a computer", lactate_mmol_l="1e999")
+cell("a word for missing", lactate_mmol_l="unknown")
+cell("a name in the wrong column", lactate_mmol_l=f"{CANARY} Taro")
+cell("creatinine in mg/dL", creatinine_umol_l="0.9")
+cell("lactate in mg/dL", lactate_mmol_l="68")
+cell("a pupil of 40 mm", pupil_left_mm="40")
+cell("a pupil in cm", pupil_left_mm="0.3")
+cell("a CPC of 0", cpc="0")
+cell("a CPC of 2.5", cpc="2.5")
+cell("a CPC in words", cpc="dead")
+cell("a sex of another code", sex="2")
+cell("a rhythm of another code", initial_rhythm="VF")
+cell("maybe witnessed", witnessed="maybe")
+cell("minutes below zero", rosc_to_ct_min="-20")
+cell("no outcome", cpc="")
+
+
+@case("mixed units: a creatinine in umol/L among mg/dL")
+def _(folder):
+    patients().assign(creatinine_umol_l=["0.9", "88", "1.1", "2", "1", ""]).to_csv(
+        folder / "patients.csv", index=False
+    )
+    return {"units": {"creatinine_umol_l": "mg/dL"}}
+
+
+@case("the same outcome in every patient")
+def _(folder):
+    patients().assign(cpc="5").to_csv(folder / "patients.csv", index=False)
+
+
+@case("no patient included")
+def _(folder):
+    patients().assign(exclusion="trauma").to_csv(folder / "patients.csv", index=False)
+
+
+@case("woke and died, cause of death not known")
+def _(folder):
+    patients().assign(awake_after_ct=["1", "1", "1", "0", "0", "0"], death_cause_intracranial="").to_csv(
+        folder / "patients.csv", index=False
+    )
+    return {"labels": ["revised"]}
+
+
+@case("died, not known whether awake before")
+def _(folder):
+    known = patients().assign(death_cause_intracranial="0")
+    died = known.index[known["cpc"] == "5"][0]
+    known["awake_after_ct"] = "0"
+    known.loc[died, "awake_after_ct"] = ""
+    known.to_csv(folder / "patients.csv", index=False)
+    return {"labels": ["revised"]}
+
+
+@case("an outcome that is neither good nor poor")
+def _(folder):
+    patients().assign(dead=["0", "9", "1", "1", "0", "1"]).to_csv(folder / "patients.csv", index=False)
+    return {"outcome": {"column": "dead", "good": [0], "poor": [1], "meaning": "alive at discharge"}}
+
+
+@case("a predictor without values")
+def _(folder):
+    patients().assign(eeg="").to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["eeg"]}
+
+
+@case("a predictor of free text")
+def _(folder):
+    many = pd.concat([patients().assign(patient_id=[f"{i}-{k}" for i in IDS]) for k in range(8)])
+    many.assign(note=[f"seen by Dr {CANARY} {k}" for k in range(48)]).to_csv(
+        folder / "patients.csv", index=False
+    )
+    return {"predictors": ["note"]}
+
+
+@case("a word in a predictor of numbers")
+def _(folder):
+    patients().assign(ph=["7.1", "6.9", "n.d.", "7.2", "7.0", "7.3"]).to_csv(
+        folder / "patients.csv", index=False
+    )
+    return {"predictors": ["ph"]}
+
+
+@case("a formula in a predictor of categories")
+def _(folder):
+    patients().assign(site=["a", "=cmd()", "b", "a", "b", "a"]).to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["site"]}
+
+
+# ---------------------------------------------------------------------- readings
+
+
+@case("no table of readings")
+def _(folder):
+    write(folder)
+    return {"modalities": ["gwr"]}
+
+
+@case("readings without their side")
+def _(folder):
+    mapping = write_gwr(folder)
+    gwr().drop(columns="side").drop_duplicates().to_csv(folder / "gwr.csv", index=False)
+    return mapping
+
+
+def reading(name: str, /, **cells: Any) -> None:
+    case(name)(lambda folder: write_gwr(folder, **cells))
+
+
+reading("a reading of nobody", patient_id=f"{CANARY}99")
+reading("a reading twice", side="L")
+reading("a third reading", reading="3")
+reading("an unknown region", region="THAL")
+reading("an unknown side", side="both")
+reading("a reading of 900 HU", mean_hu="900")
+reading("a reading without a value", mean_hu="")
+
+
+# ---------------------------------------------------------------------- where the CTs lie
+
+
+@case("no folder of CTs")
+def _(folder):
+    write(folder)
+    return {"modalities": ["ct"]}
+
+
+@case("no CT of an included patient")
+def _(folder):
+    return write_ct(folder)
+
+
+@case("two CTs of one patient")
+def _(folder):
+    png(at(folder, ".png"))
+    nifti(at(folder, ".nii.gz"))
+    return write_ct(folder)
+
+
+@case("a CT that links out of the folder")
+def _(folder):
+    outside = png(folder.parent / "outside.png")
+    at(folder, "").parent.mkdir(parents=True)
+    at(folder, ".png").symlink_to(outside)
+    return write_ct(folder)
+
+
+@case("a slice that links out of its series")
+def _(folder):
+    outside = save(dicom(), folder.parent / "outside.dcm")
+    at(folder, "").mkdir(parents=True)
+    (at(folder, "") / "1.dcm").symlink_to(outside)
+    return write_ct(folder)
+
+
+@case("links in a circle")
+def _(folder):
+    at(folder, "").parent.mkdir(parents=True)
+    at(folder, ".png").symlink_to(at(folder, ".png"))
+    return write_ct(folder)
+
+
+@case("an empty series")
+def _(folder):
+    at(folder, "").mkdir(parents=True)
+    return write_ct(folder)
+
+
+@case("a folder in the folder of a series")
+def _(folder):
+    series(at(folder, "") / "more")
+    return write_ct(folder)
+
+
+# ---------------------------------------------------------------------- DICOM
+
+
+def dicom_case(name: str, hu: np.ndarray | None = None, /, **tags: Any) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        save(dicom(hu, **tags), at(folder, ".dcm"))
+        return write_ct(folder)
+
+    case(name)(make)
+
+
+def bytes_case(name: str, ending: str, content: Callable[[], bytes]) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        mapping = write_ct(folder)
+        at(folder, ending).write_bytes(content())
+        return mapping
+
+    case(name)(make)
+
+
+def series_case(name: str, change: Callable[[Path], None], /, levels: int = 5, **columns: list) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        series(at(folder, ""), levels=levels)
+        change(at(folder, ""))
+        return write_ct(folder, **columns)
+
+    case(name)(make)
+
+
+def as_bytes(file: pydicom.Dataset) -> bytes:
+    buffer = io.BytesIO()
+    file.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def with_syntax(uid: str, pixels: bytes) -> bytes:
+    file = dicom()
+    file.file_meta.TransferSyntaxUID = uid
+    file.PixelData = pydicom.encaps.encapsulate([pixels])
+    file["PixelData"].VR = "OB"
+    return as_bytes(file)
+
+
+bytes_case("a DICOM file of zero bytes", ".dcm", lambda: b"")
+bytes_case("a DICOM file cut off in its header", ".dcm", lambda: as_bytes(dicom())[:400])
+bytes_case("a DICOM file cut off in its pixels", ".dcm", lambda: as_bytes(dicom())[:-5000])
+bytes_case("a text file named .dcm", ".dcm", lambda: b"This is not an image. " * 20)
+bytes_case("a JPEG named .dcm", ".dcm", lambda: b"\xff\xd8\xff\xe0" + bytes(400))
+dicom_case("an MR", Modality="MR", SOPClassUID=pydicom.uid.MRImageStorage)
+dicom_case("a localizer", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+dicom_case("a screen shot", SOPClassUID=pydicom.uid.SecondaryCaptureImageStorage)
+dicom_case("no rescale", RescaleSlope=None, RescaleIntercept=None)
+dicom_case("a rescale slope of 0", RescaleSlope="0")
+dicom_case("a rescale to another unit", RescaleType="OD")
+dicom_case("no pixel spacing", PixelSpacing=None)
+dicom_case("a pixel spacing of 0", PixelSpacing=[0, 0])
+dicom_case("a colour DICOM", SamplesPerPixel=3)
+dicom_case("a sagittal slice", ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+dicom_case("a position of two numbers", ImagePositionPatient=[1, 2])
+dicom_case("65,535 x 65,535 pixels claimed", Rows=65535, Columns=65535)
+dicom_case("a million frames claimed", NumberOfFrames=1_000_000)
+dicom_case("water alone", np.where(head() > -500, 0.0, -1000))
+dicom_case("values without air", np.maximum(head(), 0))
+dicom_case("a body of 400 mm", np.kron(head(), np.ones((2, 2))), PixelSpacing=[2.1, 1.9])
+dicom_case("bone without brain", np.where(head() > -500, 900.0, -1000))
+dicom_case("empty air", np.where(np.arange(128) == 64, 900.0, -1000) * np.ones((128, 1)))
+
+
+@case("a rescale slope that is not a number")
+def _(folder):
+    content = as_bytes(dicom(RescaleSlope="1.0"))
+    at(folder, "").parent.mkdir(parents=True)
+    at(folder, ".dcm").write_bytes(content.replace(b"DS\x04\x001.0 ", b"DS\x04\x00nan "))
+    return write_ct(folder)
+
+
+bytes_case(
+    "a compression that no decoder knows",
+    ".dcm",
+    lambda: with_syntax(pydicom.uid.MPEG2MPML, bytes(200)),
+)
+
+
+@case("a deflated DICOM file")
+def _(folder):
+    file = dicom()
+    file.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    save(file, at(folder, ".dcm"))
+    return write_ct(folder)
+
+
+bytes_case(
+    "damaged JPEG 2000 data",
+    ".dcm",
+    lambda: with_syntax(
+        pydicom.uid.JPEG2000Lossless,
+        b"\xff\x4f\xff\x51\0\x29\0\0" + b"\0\0\0\x80" * 2 + bytes(8) + bytes(100),
+    ),
+)
+bytes_case(
+    "JPEG 2000 data of a size that the header does not say",
+    ".dcm",
+    lambda: with_syntax(
+        pydicom.uid.JPEG2000Lossless,
+        b"\xff\x4f\xff\x51\0\x29\0\0" + b"\0\1\0\0" * 2 + bytes(8) + bytes(100),
+    ),
+)
+
+series_case("a series without a choice of slice", lambda folder: None)
+series_case("a slice beyond the series", lambda folder: None, ct_slice=["", "7", "", "", "", ""])
+series_case("a slice number with a fraction", lambda folder: None, ct_slice=["", "1.5", "", "", "", ""])
+series_case("a position beyond the series", lambda folder: None, ct_position_mm=["", "80", "", "", "", ""])
+series_case(
+    "a missing slice", lambda folder: (folder / "IM003.dcm").unlink(), ct_slice=["", "1", "", "", "", ""]
+)
+series_case(
+    "two series in one folder",
+    lambda folder: series(folder, levels=1, SeriesInstanceUID="1.2.3.5") and None,
+    levels=5,
+)
+series_case(
+    "two slices at one position",
+    lambda folder: save(dicom(InstanceNumber=9), folder / "copy.dcm") and None,
+    ct_slice=["", "1", "", "", "", ""],
+)
+series_case(
+    "slices that are not parallel",
+    lambda folder: (
+        save(
+            dicom(
+                InstanceNumber=9,
+                ImagePositionPatient=[-100, -120, 99],
+                ImageOrientationPatient=[1, 0, 0, 0, 0.9, 0.436],
+            ),
+            folder / "tilted.dcm",
+        )
+        and None
+    ),
+    ct_slice=["", "1", "", "", "", ""],
+)
+series_case(
+    "a file in the series that is not DICOM",
+    lambda folder: (folder / "report.txt").write_text("a report " * 50) and None,
+    ct_slice=["", "1", "", "", "", ""],
+)
+series_case(
+    "a series without positions",
+    lambda folder: (
+        [save(dicom(InstanceNumber=i, ImagePositionPatient=None), folder / f"x{i}.dcm") for i in (8, 9)]
+        and None
+    ),
+    ct_slice=["", "1", "", "", "", ""],
+)
+
+
+# ---------------------------------------------------------------------- NIfTI
+
+
+def nifti_case(name: str, make_hu: Callable[[], np.ndarray], ending: str = ".nii.gz", **options: Any) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        nifti(at(folder, ending), make_hu(), **options)
+        return write_ct(folder, ct_slice=["", "1", "", "", "", ""])
+
+    case(name)(make)
+
+
+def volume(value: float | None = None) -> np.ndarray:
+    hu = np.stack([head().T] * 3, axis=2)
+    if value is not None:
+        hu[64, 64, 1] = value
+    return hu
+
+
+nifti_case("a voxel that is not a number", lambda: volume(np.nan))
+nifti_case("a voxel that is infinite", lambda: volume(np.inf))
+nifti_case("a volume over time", lambda: np.stack([volume()] * 2, axis=3))
+nifti_case("an image of two dimensions", lambda: volume()[:, :, 0])
+nifti_case("an MR as NIfTI", lambda: (volume() + 1000) / 2)
+bytes_case("a text file named .nii", ".nii", lambda: b"This is not a volume. " * 40)
+bytes_case("a gzip file that is none", ".nii.gz", lambda: b"This is not packed. " * 40)
+
+
+@case("a NIfTI file cut off")
+def _(folder):
+    whole = nifti(folder / "ct" / "whole.nii").read_bytes()
+    (folder / "ct" / "whole.nii").unlink()
+    at(folder, ".nii").write_bytes(whole[:-100_000])
+    return write_ct(folder, ct_slice=["", "2", "", "", "", ""])
+
+
+@case("a NIfTI volume without directions")
+def _(folder):
+    whole = bytearray(nifti(folder / "ct" / "whole.nii").read_bytes())
+    (folder / "ct" / "whole.nii").unlink()
+    whole[280:328] = bytes(48)
+    at(folder, ".nii").write_bytes(whole)
+    return write_ct(folder, ct_slice=["", "1", "", "", "", ""])
+
+
+@case("a NIfTI header that claims 2 GB before the voxels")
+def _(folder):
+    whole = bytearray(nifti(folder / "ct" / "whole.nii").read_bytes())
+    (folder / "ct" / "whole.nii").unlink()
+    whole[108:112] = np.float32(2e9).tobytes()
+    at(folder, ".nii").write_bytes(whole)
+    return write_ct(folder, ct_slice=["", "1", "", "", "", ""])
+
+
+@case("a NIfTI header that claims 30,000 voxels a side")
+def _(folder):
+    whole = bytearray(nifti(folder / "ct" / "whole.nii").read_bytes())
+    (folder / "ct" / "whole.nii").unlink()
+    whole[40:48] = np.array([3, 30000, 30000, 30000], np.int16).tobytes()
+    at(folder, ".nii").write_bytes(whole)
+    return write_ct(folder, ct_slice=["", "1", "", "", "", ""])
+
+
+# ---------------------------------------------------------------------- PNG
+
+
+def png_case(name: str, make_pixels: Callable[[np.ndarray], np.ndarray]) -> None:
+    def make(folder: Path) -> dict[str, Any]:
+        mapping = write_ct(folder)
+        good = np.asarray(Image.open(folder / "ct" / f"{IDS[0]}.png"))
+        png(at(folder, ".png"), make_pixels(good))
+        return mapping
+
+    case(name)(make)
+
+
+def png_bytes(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    """A PNG of 100 kB that unpacks to 100 MB."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    size = (10_000).to_bytes(4, "big")
+    packer = zlib.compressobj(9)
+    data = b"".join(packer.compress(bytes(10_001 * 1000)) for _ in range(10)) + packer.flush()
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", size + size + bytes([8, 0, 0, 0, 0]))
+        + chunk(b"IDAT", data)
+        + chunk(b"IEND", b"")
+    )
+
+
+def animation() -> bytes:
+    buffer = io.BytesIO()
+    good = np.full((256, 256), 100, np.uint8)
+    Image.fromarray(good).save(buffer, "PNG", save_all=True, append_images=[Image.fromarray(good + 20)])
+    return buffer.getvalue()
+
+
+bytes_case("a PNG of zero bytes", ".png", lambda: b"")
+bytes_case("a JPEG named .png", ".png", lambda: png_bytes(np.zeros((256, 256), np.uint8), "JPEG"))
+bytes_case("a zip bomb of a PNG", ".png", bomb)
+bytes_case("an animated PNG", ".png", animation)
+png_case("a PNG of 512 x 512 pixels", lambda good: np.kron(good, np.ones((2, 2), np.uint8)))
+png_case("a PNG of 255 x 255 pixels", lambda good: good[:255, :255])
+png_case("a PNG in colour", lambda good: np.stack([good, good, good // 2], axis=2))
+png_case("a PNG with transparent parts", lambda good: np.stack([good, good, good, good], axis=2))
+png_case("a PNG of one gray value", lambda good: np.full_like(good, 128))
+png_case("a PNG with black and white exchanged", lambda good: 255 - good)
+png_case("a PNG of black and white alone", lambda good: (good > 128).astype(np.uint8) * 255)
+png_case("a PNG of 12 bits in 16", lambda good: good.astype(np.uint16) * 16)
+
+
+@case("a PNG cut off")
+def _(folder):
+    mapping = write_ct(folder)
+    noisy = np.random.default_rng(1).integers(0, 255, (256, 256)).astype(np.uint8)
+    at(folder, ".png").write_bytes(png_bytes(noisy)[:20_000])
+    return mapping
+
+
+# ---------------------------------------------------------------------- the list
+
+
+def messages(broken: Broken, place: Path) -> list[str]:
+    """Return what a user is told of one broken input, made in an empty place."""
+    data = place / "study"
+    data.mkdir(parents=True)
+    mapping = broken.make(data)
+    result = check_data.check(data, **mapping)
+    return [line.strip() for line in errors.listing(result.faults).splitlines()]
+
+
+HEAD = """# What is told of broken data
+
+Each row is data with one fault, as `tests/helpers/broken.py` makes them, and the message that a user gets. Made by
+`python tests/helpers/broken.py > docs/broken-data.md`; a test holds the list to what is really told.
+
+| broken data | message |
+|---|---|
+"""
+
+
+def line(broken: Broken, told: list[str]) -> str:
+    cell = " ".join(told).replace("<", "&lt;").replace("|", "\\|")
+    return f"| {broken.name} | {cell} |"
+
+
+def main() -> None:
+    print(HEAD, end="")
+    with tempfile.TemporaryDirectory() as place:
+        for number, broken in enumerate(CASES):
+            print(line(broken, messages(broken, Path(place) / str(number))))
+
+
+if __name__ == "__main__":
+    main()

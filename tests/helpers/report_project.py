@@ -1,0 +1,208 @@
+"""A small project whose notebooks have "run": what the tests of the report read."""
+
+import shutil
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import pandas as pd
+from nbformat import v4
+
+from postarrest import places
+from postarrest.estimate import Estimate
+from postarrest.report import page
+from postarrest.study import load
+
+STUDY = """
+study:
+  title: A small study
+  question: Who recovers?
+  protocols: [{protocols}]
+  modalities: [{modalities}]
+  labels: [revised, standard]
+  scores: "{scores}"
+simulate: {{seed: 5}}
+splits: {{outer_folds: {folds}, inner_folds: 3, repeats: 1}}
+"""
+
+PERFORMANCE = "outcome set model metric positive_class estimate lower upper ci_method recommended n n_good"
+COMPARISONS = "outcome set model_a model_b metric positive_class difference lower upper p method"
+THRESHOLDS = "outcome stage set model rule chosen_on threshold tp fp fn tn fnr fnr_upper note"
+
+
+def make(
+    root: Path,
+    *,
+    protocols: str = "holdout, nested",
+    modalities: str = "gwr, ct",
+    folds: int = 2,
+    scores: str = "",
+) -> Path:
+    """Lay out the project: parameters, the real notebooks' sources, the lock."""
+    (root / "params").mkdir(parents=True)
+    (root / "params" / "tiny.yaml").write_text(
+        STUDY.format(protocols=protocols, modalities=modalities, folds=folds, scores=scores)
+    )
+    shutil.copytree(places.ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns("*.ipynb"))
+    shutil.copy(places.ROOT / "requirements.lock", root)
+    shutil.copy(places.ROOT / "params" / "published.yaml", root / "params")
+    (root / "docs").mkdir()
+    shutil.copy(places.ROOT / "docs" / "tripod-ai.yaml", root / "docs")
+    return root
+
+
+class Notebook:
+    """An executed notebook in the making: what a page displays becomes the output of a cell."""
+
+    def __init__(self, root: Path, name: str, *, part: str = "", title: str = "A question?") -> None:
+        self.here = places.Here("tiny", save_to="report", root=root)
+        self.name, self.part = name, part
+        self.cells = [v4.new_markdown_cell(f"# {title}\n\nWhat it reads.")]
+        self.page = page.Page(self.here, notebook=name, part=part)
+        self.given = {"study_name": "tiny", "save_to": "report"}
+
+    def copied(self, root: Path) -> "Notebook":
+        copy = Notebook(root, self.name, part=self.part)
+        copy.cells, copy.given = list(self.cells), dict(self.given)
+        return copy
+
+    @property
+    def path(self) -> Path:
+        return self.here.report_dir / f"{self.name}{f'_{self.part}' if self.part else ''}.ipynb"
+
+    def markdown(self, text: str) -> None:
+        self.cells.append(v4.new_markdown_cell(text))
+
+    def show(self, monkeypatch, call, *arguments, source: str = "page.show()", **named) -> None:
+        shown = []
+        monkeypatch.setattr(page, "display", shown.append)
+        call(*arguments, **named)
+        kinds = {"HTML": "text/html", "Markdown": "text/markdown"}
+        outputs = [
+            v4.new_output("display_data", data={kinds[type(o).__name__]: o.data, "text/plain": "object"})
+            for o in shown
+        ]
+        self.cells.append(v4.new_code_cell(source, outputs=outputs, execution_count=1))
+
+    def save(self, *, ended: bool = True) -> Path:
+        cells = [v4.new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]}), *self.cells]
+        notebook = v4.new_notebook(cells=cells)
+        notebook.metadata.papermill = {
+            "parameters": self.given,
+            "end_time": "2026-01-31T12:34:56" if ended else None,
+            "duration": 12.5,
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, self.path)
+        return self.path
+
+
+def figure():
+    fig, ax = plt.subplots(figsize=(3.5, 2))
+    ax.plot([0, 1], [0, 1])
+    return fig
+
+
+def run_all(root: Path, monkeypatch) -> dict[str, Notebook]:
+    """Run every notebook of the small study that applies to it."""
+    from postarrest.report import runs
+
+    held = load.load("tiny", root=root)
+    made = {}
+    for run in runs.runs(held):
+        notebook = Notebook(root, run.notebook, part=run.part, title=f"What of {run.notebook}?")
+        made[run.name] = notebook
+        if run.notebook == "01_cohort":
+            steps = ["screened", "excluded", "included", "good outcome", "poor outcome"]
+            flow = pd.DataFrame({"step": steps, "reason": "", "n": [110, 20, 90, 36, 54]})
+            notebook.markdown("## How many?")
+            _table(notebook, monkeypatch, "flow", flow, caption="Flow & all.")
+            missing = {"variable": ["Creatinine, µmol/L", "No-flow time, min"], "overall": ["3", "12"]}
+            _table(notebook, monkeypatch, "missingness", pd.DataFrame(missing))
+        elif run.notebook == "05_evaluation":
+            _evaluation(notebook, monkeypatch)
+        elif run.part:
+            models = ["ohca", "pupil"] if run.notebook == "04_stacking" else ["cnn, revised label"]
+            chosen = {"fold": 1, "model": models, "parameter": "C", "value": 0.25, "search_space": "0.1 to 1"}
+            _table(notebook, monkeypatch, "hyperparameters", pd.DataFrame(chosen))
+            counted = {
+                "fold": [1],
+                "stage": ["head"],
+                "scored": ["test"],
+                "n_fitted_on": [60],
+                "n_scored": [30],
+                "n_in_both": [0],
+                "n_indirect": [0],
+            }
+            _table(notebook, monkeypatch, "leakage", pd.DataFrame(counted))
+            notebook.markdown("As in [](#tab-hyperparameters), of [](#tab-flow), not of [](#tab-elsewhere).")
+        notebook.save()
+    return made
+
+
+def _table(
+    notebook: Notebook, monkeypatch, name: str, data: pd.DataFrame, *, caption: str = "A table."
+) -> None:
+    notebook.show(monkeypatch, notebook.page.table, data, name=name, caption=caption)
+
+
+def _evaluation(notebook: Notebook, monkeypatch) -> None:
+    nested = "nested" in (notebook.here.root / "params" / "tiny.yaml").read_text()
+    where = ("revised", "pooled") if nested else ("revised", "hold-out")
+    main, other = ("ensemble", "ohca") if nested else ("cnn", "gwr_av")
+    rows = [
+        [*where, other, "roc_auc", "good", 0.70, 0.61, 0.78, "DeLong logit", True, 90, 36],
+        [*where, main, "roc_auc", "good", 0.82, 0.74, 0.88, "DeLong logit", True, 90, 36],
+        [*where, main, "roc_auc", "good", 0.82, 0.70, 0.90, "DeLong", False, 90, 36],
+        ["standard", where[1], main, "roc_auc", "good", 0.99, 0.98, 1.0, "DeLong logit", True, 90, 33],
+    ]
+    performance = pd.DataFrame(rows, columns=PERFORMANCE.split())
+    notebook.show(
+        monkeypatch,
+        notebook.page.table,
+        performance,
+        name="performance",
+        caption="Performance.",
+        note="Good.",
+    )
+    compared = [[*where, other, main, "roc_auc", "good", -0.12, -0.22, -0.02, 0.0151, "DeLong"]]
+    comparisons = pd.DataFrame(compared, columns=COMPARISONS.split())
+    _table(notebook, monkeypatch, "comparisons", comparisons, caption="Pairs of models.")
+    limit = [
+        where[0],
+        "final",
+        where[1],
+        main,
+        "Spec-Max-CI",
+        "train_oof",
+        0.1,
+        36,
+        34,
+        0,
+        20,
+        0.0,
+        0.097,
+        "",
+    ]
+    judged = pd.DataFrame([limit], columns=THRESHOLDS.split())
+    _table(notebook, monkeypatch, "thresholds", judged, caption="Thresholds.")
+    every = {"outcome": where[0], "set": where[1], "model": main, "fnr": 0.01}
+    sweep = pd.DataFrame(every | {"threshold": [i / 100 for i in range(101)]})
+    sweep = pd.concat([sweep, sweep.head(30).assign(model=other)])
+    _table(notebook, monkeypatch, "threshold_sweep", sweep)
+    _table(notebook, monkeypatch, "thresholds_fnr5", sweep.head(3))
+    notebook.show(
+        monkeypatch,
+        notebook.page.figure,
+        figure(),
+        name="roc",
+        caption="ROC curves.",
+        alt="Curves above chance.",
+    )
+    notebook.show(
+        monkeypatch,
+        notebook.page.text,
+        "The AUC was {auc} in {n} patients ([](#tab-performance)).",
+        auc=Estimate(0.82, 0.74, 0.88),
+        n=90,
+    )

@@ -1,0 +1,355 @@
+"""Leaks that are planted are caught, and a cohort without signal scores one half."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
+
+from postarrest import scores as scores_room
+from postarrest.models import splits, stacking, tabular
+from postarrest.models.cnn import features, fit
+from postarrest.models.cnn import head as head_room
+from postarrest.models.leakage import LeakageError, Ledger, of_thresholds
+
+SETTINGS = splits.Settings(seed=4, outer_folds=3, inner_folds=3)
+MODELS = tabular.declared(
+    {
+        "lab": {"algorithm": "lightgbm", "predictors": ["initial_rhythm", "lactate_mmol_l", "low_flow_min"]},
+        "pupil": {"algorithm": "logistic", "predictors": ["pupil_left_mm"]},
+    }
+)
+
+
+def ensemble_scores(patients, y, keep, *, models=MODELS, trials=4):
+    """Every outer fold of the ensemble: scores and leakage table."""
+    table = splits.table(y, protocols=("nested",), settings=SETTINGS)
+    scores, leaks = [], []
+    for name in splits.names(("nested",), SETTINGS):
+        split = splits.get(table, name)
+        ledger = Ledger(split, patients)
+        common = {"trials": trials, "seed": 1, "keep": keep, "ledger": ledger}
+        bases = stacking.fit_bases(
+            models,
+            patients,
+            y,
+            split,
+            spaces=tabular.SPACES,
+            cnn_scores=keep / f"scores_{name}.csv",
+            cnn_lineage=keep / f"seen_{name}.json",
+            **common,
+        )
+        stack = stacking.fit_stack(
+            bases.out_of_fold, bases.test, y, split, space=tabular.SPACES["forest"], **common
+        )
+        ledger.check()
+        standing = pd.DataFrame(index=y.index)
+        scores.append(stacking.score_rows(bases, stack, standing, y, split, outcome="standard"))
+        leaks.append(ledger.table())
+    return pd.concat(scores), pd.concat(leaks)
+
+
+@pytest.fixture(scope="module")
+def fitted(patients, tmp_path_factory):
+    return ensemble_scores(patients, patients["y_good"], tmp_path_factory.mktemp("optuna"))
+
+
+def pooled_auc(scores, model):
+    rows = scores[(scores["model"] == model) & (scores["role"] == "test") & (scores["stage"] == "final")]
+    return roc_auc_score(rows["y_good"], rows["score"]), len(rows)
+
+
+def test_no_stage_scores_whom_it_saw(fitted):
+    _, leaks = fitted
+    assert (leaks["n_in_both"] == 0).all()
+    stages = " ".join(leaks["stage"].unique())
+    for part in ("hyperparameters", "out-of-fold", "refitted", "ensemble", "before Platt", "logistic"):
+        assert part in stages
+
+
+def test_every_patient_is_tested_once_by_every_model(fitted, patients):
+    scores, _ = fitted
+    tested = scores[(scores["role"] == "test") & (scores["stage"] == "final")]
+    for _, rows in tested.groupby("model"):
+        assert sorted(rows["patient_id"]) == sorted(patients.index)
+
+
+def test_signal_is_found(fitted):
+    scores, _ = fitted
+    assert pooled_auc(scores, "ensemble")[0] > 0.75
+
+
+def test_platt_changes_no_order_within_a_fold(fitted):
+    scores, _ = fitted
+    rows = scores[(scores["model"] == "ensemble") & (scores["role"] == "test")]
+    for _, fold in rows.groupby("fold"):
+        wide = fold.pivot(index="patient_id", columns="stage", values="score").sort_values("before_platt")
+        assert wide["final"].is_monotonic_increasing
+
+
+HEAD = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "epochs": 20}
+
+
+def noise(patients):
+    """Features of a network that say nothing of the patients."""
+    rng, n = np.random.default_rng(5), len(patients)
+    return features.Features(
+        patients.index, rng.normal(size=(n, 30)), rng.normal(size=(n, 2, 30)), "noise", ""
+    )
+
+
+def network_scores(patients, y, keep):
+    """Every outer fold of the network on noise, written as notebook 03 leaves them."""
+    table = splits.table(y, protocols=("nested",), settings=SETTINGS)
+    for name in splits.names(("nested",), SETTINGS):
+        split = splits.get(table, name)
+        ledger = Ledger(split, patients)
+        result = fit.fit_nested(
+            noise(patients),
+            y,
+            split,
+            space={"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}},
+            fixed=HEAD,
+            class_weights=True,
+            trials=4,
+            seed=1,
+            keep=keep,
+            ledger=ledger,
+        )
+        ledger.check()
+        ledger.write(keep / f"seen_{name}.json")
+        scores_room.write(fit.score_rows(result, y, split, outcome="standard"), keep / f"scores_{name}.csv")
+
+
+def test_permuted_labels_score_one_half(patients, tmp_path):
+    rng = np.random.default_rng(8)
+    y = pd.Series(rng.permutation(patients["y_good"].to_numpy()), index=patients.index)
+    network_scores(patients, y, tmp_path)
+    models = MODELS + tabular.declared({"ct": {"algorithm": "cnn"}})
+    scores, leaks = ensemble_scores(patients, y, tmp_path, models=models)
+    network = pd.concat(scores_room.read(path) for path in sorted(tmp_path.glob("scores_*.csv")))
+    assert (leaks["n_in_both"] == 0).all()
+    good, n = int(y.sum()), len(y)
+    # Hanley and McNeil's standard error at an area of one half
+    half_width = 1.96 * np.sqrt((n + 1) / (12 * good * (n - good)))
+    for table, model in ((scores, "ensemble"), (scores, "ensemble_logistic"), (network, "ct")):
+        auc, tested = pooled_auc(table, model)
+        assert tested == n
+        assert abs(auc - 0.5) < half_width, model
+
+
+def test_a_network_that_saw_the_test_patients_is_caught_in_the_stack(patients, tmp_path):
+    """The planted leak of the other notebook: its head was fitted on everybody before it scored."""
+    y = patients["y_good"]
+    split = splits.get(splits.table(y, protocols=("nested",), settings=SETTINGS), "outer-1")
+    head = head_room.Head(noise(patients), HEAD | {"learning_rate": 0.01}, True, 1)
+    everybody = pd.DataFrame(index=patients.index)
+    network = Ledger(split, patients)
+    scored = network.probability(network.fit(head, everybody, y, stage="ct: leaking head"), everybody)
+    network.write(tmp_path / "seen.json")
+    with pytest.raises(LeakageError, match="ct: leaking head"):
+        network.check()
+
+    ledger = Ledger(split, patients)
+    ledger.adopt(tmp_path / "seen.json")
+    stacking.fit_stack(
+        scored[split.development].to_frame("ct"),
+        scored[split.test].to_frame("ct"),
+        y,
+        split,
+        space=tabular.SPACES["forest"],
+        trials=2,
+        seed=1,
+        keep=tmp_path,
+        ledger=ledger,
+    )
+    with pytest.raises(LeakageError, match="stack for the test patients"):
+        ledger.check()
+
+
+def test_only_earlier_stages_of_the_training_side_have_seen_the_scored(fitted):
+    """The stack's inputs are of base models fitted on others of the training side: counted, and said."""
+    _, leaks = fitted
+    assert (leaks.loc[leaks["scored"] == "test", "n_indirect"] == 0).all()
+    stacks = leaks[leaks["stage"].str.contains("out-of-fold stack")]
+    assert (stacks["scored"] == "training side").all()
+    assert (stacks["n_indirect"] == stacks["n_scored"]).all()
+
+
+NUMBERS = ["low_flow_min", "lactate_mmol_l", "pupil_left_mm"]
+
+
+@pytest.fixture(scope="module")
+def outer(patients):
+    return splits.get(splits.table(patients["y_good"], protocols=("nested",), settings=SETTINGS), "outer-1")
+
+
+def test_transformer_fitted_on_all_rows_is_caught(patients, outer):
+    """A quantile transform of everybody, test patients included, feeds a model of the training side alone."""
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    transform = QuantileTransformer(n_quantiles=50).set_output(transform="pandas")
+    leaking = transform.fit_transform(x)
+    ledger = Ledger(outer, patients)
+    with pytest.raises(LeakageError, match="planted leak: the values of 'low_flow_min' are neither"):
+        ledger.fit(
+            LogisticRegression(), leaking.loc[outer.development], y[outer.development], stage="planted leak"
+        )
+    honest = make_pipeline(QuantileTransformer(n_quantiles=50), LogisticRegression())
+    fitted = ledger.fit(honest, x.loc[outer.development], y[outer.development], stage="in its pipeline")
+    with pytest.raises(LeakageError, match="in its pipeline: the values of 'low_flow_min'"):
+        ledger.probability(fitted, leaking.loc[outer.test])
+    ledger.probability(fitted, x.loc[outer.test])
+    ledger.check()
+
+
+def test_model_fitted_on_everybody_is_caught(patients, outer):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    ledger = Ledger(outer, patients)
+    everybody = ledger.fit(LogisticRegression(), x, y, stage="planted leak")
+    ledger.probability(everybody, x.loc[outer.test])
+    with pytest.raises(LeakageError, match=f"planted leak: {len(outer.test)} of {len(outer.test)}"):
+        ledger.check()
+
+
+def test_base_model_that_saw_the_test_patients_is_caught_behind_a_stack(patients, outer):
+    """The stack itself is fitted on the training side alone; what it is fed with is not."""
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    ledger = Ledger(outer, patients)
+    base = ledger.fit(LogisticRegression(), x, y, stage="base")
+    meta = ledger.probability(base, x.loc[outer.development]).to_frame("base")
+    stack = ledger.fit(LogisticRegression(), meta, y[outer.development], stage="stack")
+    others = ledger.fit(LogisticRegression(), x.loc[outer.development], y[outer.development], stage="other")
+    inputs = ledger.probability(others, x.loc[outer.test]).to_frame("base")
+    ledger.probability(stack, inputs)
+    n = len(outer.test)
+    with pytest.raises(LeakageError, match=f"stack: {n} of {n}"):
+        ledger.check()
+
+
+def test_test_scores_of_a_base_model_that_saw_them_are_caught_as_inputs(patients, outer):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    ledger = Ledger(outer, patients)
+    fits = outer.development
+    clean = ledger.fit(LogisticRegression(), x.loc[fits], y[fits], stage="base")
+    stack = ledger.fit(
+        LogisticRegression(), ledger.probability(clean, x.loc[fits]).to_frame("base"), y[fits], stage="stack"
+    )
+    dirty = ledger.fit(LogisticRegression(C=0.1), x, y, stage="other")
+    ledger.probability(stack, ledger.probability(dirty, x.loc[outer.test]).to_frame("base"))
+    counted = ledger.table().set_index(["stage", "scored"])
+    assert counted.loc[("stack", "test"), "n_in_both"] == 0
+    assert counted.loc[("stack", "test"), "n_indirect"] == len(outer.test)
+
+
+def test_scores_of_another_notebook_keep_whom_they_saw(patients, outer, tmp_path):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    first = Ledger(outer, patients)
+    network = first.fit(LogisticRegression(), x, y, stage="network")
+    scored = first.probability(network, x)
+    first.write(tmp_path / "seen.json")
+    second = Ledger(outer, patients)
+    second.adopt(tmp_path / "seen.json")
+    meta = scored.to_frame("ct")
+    fits = outer.development
+    stack = second.fit(LogisticRegression(), meta.loc[fits], y[fits], stage="stack")
+    second.probability(stack, meta.loc[outer.test])
+    with pytest.raises(LeakageError, match="stack: "):
+        second.check()
+    with pytest.raises(LeakageError, match="'ct'"):
+        Ledger(outer, patients).fit(LogisticRegression(), meta.loc[fits], y[fits], stage="unknown network")
+
+
+def test_scores_of_another_split_are_refused(patients, outer, tmp_path):
+    Ledger(outer).write(tmp_path / "seen.json")
+    table = splits.table(patients["y_good"], protocols=("nested",), settings=SETTINGS)
+    with pytest.raises(ValueError, match="split outer-1, expected outer-2"):
+        Ledger(splits.get(table, "outer-2")).adopt(tmp_path / "seen.json")
+
+
+def test_choice_made_on_test_patients_is_caught(patients, outer):
+    ledger = Ledger(outer)
+    ledger.choice("threshold", on=[*outer.development, outer.test[0]])
+    with pytest.raises(LeakageError, match="threshold: 1 of"):
+        ledger.check()
+
+
+def test_choice_made_on_test_patients_is_caught_in_what_is_fitted_with_it(patients, outer):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    ledger = Ledger(outer, patients)
+    grid = ledger.choice("grid", on=outer.test)
+    fits = outer.development
+    model = ledger.fit(LogisticRegression(), x.loc[fits], y[fits], stage="head", after=[grid])
+    ledger.probability(model, x.loc[outer.test])
+    with pytest.raises(LeakageError, match="head: "):
+        ledger.check()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    rows=st.lists(st.integers(0, 119), min_size=8, max_size=60, unique=True),
+    changed=st.integers(0, 1000),
+    column=st.sampled_from(NUMBERS),
+)
+def test_no_changed_value_passes_for_a_known_one(patients, outer, rows, changed, column):
+    """Whichever one value of whichever patient differs from what is known, it is found."""
+    x = patients[NUMBERS].iloc[rows]
+    y = patients["y_good"].iloc[rows]
+    strange = x.copy()
+    at = x.index[changed % len(x)]
+    strange.loc[at, column] = 0.123 if pd.isna(x.loc[at, column]) else np.nan
+    ledger = Ledger(outer, patients)
+    model = make_pipeline(SimpleImputer(), StandardScaler(), DummyClassifier())
+    ledger.fit(model, x, y, stage="as known")
+    with pytest.raises(LeakageError, match=column):
+        ledger.fit(model, strange, y, stage="changed")
+
+
+def test_thresholds_chosen_on_whom_they_judge_are_counted():
+    rows = pd.DataFrame(
+        {
+            "patient_id": ["a", "b", "c", "b", "d"],
+            "role": ["train_oof"] * 3 + ["test"] * 2,
+            "model": "m",
+            "outcome": "standard",
+            "stage": "final",
+            "fold": 2,
+        }
+    )
+    counted = of_thresholds(rows).iloc[0]
+    assert counted[["fold", "n_fitted_on", "n_scored", "n_in_both"]].tolist() == [2, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param(lambda n: np.arange(n), id="running number"),
+        pytest.param(lambda n: [f"N{i:05d}" for i in range(n)], id="record number"),
+        pytest.param(lambda n: 7_000_000 + 13 * np.arange(n)[::-1], id="number that falls"),
+    ],
+)
+def test_identifier_among_the_predictors_is_caught(patients, column):
+    with_id = patients.assign(record=column(len(patients)))
+    model = tabular.declared({"m": {"algorithm": "forest", "predictors": ["lactate_mmol_l", "record"]}})[0]
+    with pytest.raises(tabular.ModelError, match="'record' is different in each patient"):
+        tabular.predictors_of(model, with_id)
+
+
+def test_the_number_within_the_identifier_is_caught(patients):
+    """In no order and with wide gaps, as a hospital's record numbers may be."""
+    numbers = np.random.default_rng(1).choice(10**7, len(patients), replace=False)
+    table = patients.set_axis([f"H{number:07d}" for number in numbers]).assign(record=numbers)
+    model = tabular.BaseModel("m", "forest", ("record",))
+    with pytest.raises(tabular.ModelError, match="'record' is different in each patient"):
+        tabular.predictors_of(model, table)
+
+
+def test_outcomes_of_other_patients_are_refused(patients, outer):
+    y = patients["y_good"]
+    with pytest.raises(ValueError, match="not of the same patients"):
+        Ledger(outer, patients).fit(LogisticRegression(), patients[["low_flow_min"]], y.iloc[::-1], stage="x")

@@ -1,0 +1,89 @@
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postarrest.models import splits
+from postarrest.models.splits import Settings
+
+
+def outcome(n_good: int, n_poor: int) -> pd.Series:
+    n = n_good + n_poor
+    return pd.Series([1] * n_good + [0] * n_poor, index=pd.Index([f"P{i:04d}" for i in range(n)]))
+
+
+def test_paper_a_sizes():
+    y = outcome(67, 254)
+    counted = splits.counts(splits.table(y, protocols=("holdout",), settings=Settings()), y).set_index("part")
+    # 321 patients: published are 257 and 64, and the 257 again 8:2.
+    assert counted["n"].to_dict() == {"test": 64, "train": 206, "tune": 51}
+    assert counted["n_good"].to_dict() == {"test": 13, "train": 43, "tune": 11}
+
+
+def test_paper_b_sizes():
+    y = outcome(82, 451)
+    counted = splits.counts(splits.table(y, protocols=("nested",), settings=Settings()), y)
+    tests = counted[counted["part"] == "test"]
+    assert tests["n"].sum() == 533
+    assert tests["n"].between(106, 107).all()
+    assert tests["n_good"].between(16, 17).all()
+    assert counted[counted["part"] != "test"]["n_good"].between(16, 17).all()
+
+
+@given(
+    n_good=st.integers(20, 60),
+    n_poor=st.integers(20, 90),
+    seed=st.integers(0, 1000),
+    outer=st.integers(2, 5),
+    inner=st.integers(3, 4),
+)
+def test_nested_splits_partition_the_patients(n_good, n_poor, seed, outer, inner):
+    y = outcome(n_good, n_poor)
+    settings = Settings(seed=seed, outer_folds=outer, inner_folds=inner)
+    table = splits.table(y, protocols=("nested",), settings=settings)
+    tested = []
+    for name in splits.names(("nested",), settings):
+        split = splits.get(table, name)
+        tested += list(split.test)
+        assert not set(split.test) & set(split.development)
+        assert set(split.test) | set(split.development) == set(y.index)
+        judged = [p for _, judge in split.inner for p in judge]
+        assert sorted(judged) == sorted(split.development)
+        for fit, judge in split.inner:
+            assert not set(fit) & set(judge)
+            assert set(fit) | set(judge) == set(split.development)
+            assert y[judge].nunique() == 2
+    assert sorted(tested) == sorted(y.index)
+
+
+def test_holdout_repeats_differ_and_each_is_a_partition():
+    y = outcome(40, 60)
+    settings = Settings(repeats=3)
+    table = splits.table(y, protocols=("holdout",), settings=settings)
+    tests = [frozenset(splits.get(table, n).test) for n in splits.names(("holdout",), settings)]
+    assert len(set(tests)) == 3
+    for name in splits.names(("holdout",), settings):
+        split = splits.get(table, name)
+        (train, tune), *more = split.inner
+        assert not more
+        assert (
+            len(set(train) | set(tune) | set(split.test)) == 100 == len(train) + len(tune) + len(split.test)
+        )
+
+
+def test_order_of_the_file_does_not_matter():
+    y = outcome(40, 60)
+    shuffled = y.sample(frac=1, random_state=1)
+    both = [splits.table(v, protocols=("holdout", "nested"), settings=Settings()) for v in (y, shuffled)]
+    pd.testing.assert_frame_equal(*both)
+
+
+def test_too_few_of_an_outcome_is_told():
+    with pytest.raises(ValueError, match=r"has 5 patients; nested .* at least 20"):
+        splits.table(outcome(5, 60), protocols=("nested",), settings=Settings())
+
+
+def test_unknown_split_is_told():
+    table = splits.table(outcome(40, 60), protocols=("holdout",), settings=Settings())
+    with pytest.raises(KeyError, match="No split 'outer-1'; there are holdout-1"):
+        splits.get(table, "outer-1")

@@ -1,0 +1,97 @@
+"""kill -9 in the middle of a run: the resumed run ends with the same tables, byte by byte."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline_project import copy_project, run
+
+pytestmark = pytest.mark.crash
+
+
+def tables(project: Path) -> dict[str, bytes]:
+    folder = project / "reports" / "smoke" / "tables"
+    return {p.name: p.read_bytes() for p in sorted(folder.glob("*.csv"))}
+
+
+# Enough for a search to be met in its middle.
+TRIALS = 40
+
+
+def project_in(folder: Path) -> Path:
+    project = copy_project(folder / "project")
+    params = project / "params" / "smoke.yaml"
+    written = params.read_text()
+    assert "04_stacking:\n  trials: 3" in written
+    params.write_text(written.replace("04_stacking:\n  trials: 3", f"04_stacking:\n  trials: {TRIALS}"))
+    return project
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> dict[str, bytes]:
+    project = project_in(tmp_path_factory.mktemp("whole"))
+    done = run(project, "smoke")
+    assert done.returncode == 0, done.stderr
+    return tables(project)
+
+
+def start(project: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "postarrest.pipeline", "report", "smoke"],
+        cwd=project,
+        env=os.environ | {"PYTHONPATH": str(project / "lib")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def kill(process: subprocess.Popen) -> None:
+    """End all of a run, with no chance to tidy up: kernels have sessions of their own."""
+    run = psutil.Process(process.pid)
+    for one in [run, *run.children(recursive=True)]:
+        one.kill()
+
+
+def finished(journal: Path) -> int:
+    """Trials that an Optuna journal holds as finished: state 1 (complete) or 2 (pruned)."""
+    return len(re.findall(rb'"state": ?[12]\b', journal.read_bytes()))
+
+
+def resumed_tables(project: Path) -> dict[str, bytes]:
+    done = run(project, "smoke")
+    assert done.returncode == 0, done.stderr
+    return tables(project)
+
+
+@pytest.mark.parametrize(
+    ("line", "after_s"),
+    [("simulate the patients", 3), ("(03_cnn)", 12), ("(04_stacking)", 10), ("(05_evaluation)", 8)],
+)
+def test_resumed_run_ends_with_the_same_tables(undisturbed, tmp_path, line, after_s):
+    project = project_in(tmp_path)
+    with start(project) as process:
+        if not any(line in told for told in process.stderr):
+            pytest.fail(f"the run ended before '{line}'")
+        time.sleep(after_s)
+        kill(process)
+    assert resumed_tables(project) == undisturbed
+
+
+def test_run_killed_in_the_middle_of_a_search_goes_on_with_it(undisturbed, tmp_path):
+    project = project_in(tmp_path)
+    found = []
+    with start(project) as process:
+        while not any(finished(journal) >= 5 for journal in found):
+            assert process.poll() is None, "the run ended before a search was met"
+            time.sleep(0.05)
+            found = list((project / "build" / "smoke" / "optuna").glob("*-ensemble-*.journal"))
+        kill(process)
+    assert any(5 <= finished(journal) < TRIALS for journal in found)
+    assert resumed_tables(project) == undisturbed
+    assert all(finished(journal) == TRIALS for journal in found)

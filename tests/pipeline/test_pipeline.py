@@ -1,0 +1,274 @@
+"""The smoke study, both protocols in miniature, run by the pipeline in a copy of the project."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from pipeline_project import copy_project, run, steps
+from postarrest.pipeline import stale
+from postarrest.places import ROOT
+from postarrest.study import load, schema
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory) -> Path:
+    project = copy_project(tmp_path_factory.mktemp("smoke") / "another name")
+    done = run(project, "smoke")
+    assert done.returncode == 0, done.stderr
+    # One line a step, each with how many are left, down to none.
+    left = [int(n) for n in re.findall(r"step \d+ of \d+, (\d+) left", done.stderr)]
+    assert left == list(range(len(left)))[::-1]
+    return project
+
+
+def table(project: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(project / "reports" / "smoke" / "tables" / f"{name}.csv")
+
+
+def test_every_table_of_the_design_is_there(smoke):
+    expected = {
+        "flow": ["step", "reason", "n"],
+        "table1": ["variable", "level", "overall", "good", "poor", "missing", "test", "p"],
+        "gwr_values": ["measure", "overall", "good", "poor", "p", "n_below_cutoff"],
+        "gwr_reliability": [
+            *("measure", "n", "spearman", "icc_a1", "icc_lower", "icc_upper"),
+            *("bias", "loa_lower", "loa_upper"),
+        ],
+        "performance": [
+            *("model", "metric", "positive_class", "estimate", "lower", "upper"),
+            *("ci_method", "n", "n_good"),
+        ],
+        "comparisons": ["model_a", "model_b", "metric", "difference", "lower", "upper", "p", "method"],
+        "thresholds": [
+            *("model", "rule", "chosen_on", "threshold", "tp", "fp", "fn", "tn"),
+            *("sensitivity", "specificity", "ppv", "npv", "fnr", "fnr_upper"),
+        ],
+        "threshold_sweep": ["model", "threshold", "fnr"],
+        "thresholds_fnr5": ["model", "threshold", "fnr"],
+        "calibration": ["model", "stage", "intercept", "slope", "ici", "brier", "brier_skill"],
+        "hyperparameters": ["fold", "model", "parameter", "value", "search_space"],
+        "leakage": ["fold", "stage", "n_fitted_on", "n_scored", "n_in_both"],
+        "truth": ["model", "planted", "recovered", "lower", "upper"],
+        "published": ["paper", "item", "published", "here", "source"],
+    }
+    for name, columns in expected.items():
+        assert set(columns) <= set(table(smoke, name).columns), name
+
+
+def test_every_notebook_ran_to_its_end(smoke):
+    executed = sorted(p.stem for p in (smoke / "reports" / "smoke").glob("*.ipynb"))
+    assert executed == [
+        "01_cohort",
+        "02_gwr",
+        *(
+            f"03_cnn_{s}"
+            for s in ("holdout-1-revised", "holdout-1-standard", "outer-1-revised", "outer-2-revised")
+        ),
+        *(f"04_stacking_outer-{k}" for k in (1, 2)),
+        "05_evaluation",
+        "A1_simulation",
+    ]
+    for name in executed:
+        notebook = nbformat.read(smoke / "reports" / "smoke" / f"{name}.ipynb", as_version=4)
+        assert notebook.metadata.papermill.exception is None
+        assert (smoke / "reports" / "smoke" / f"{name}.html").is_file()
+
+
+def test_leakage_is_absent_in_every_stage(smoke):
+    leaks = table(smoke, "leakage")
+    assert (leaks["n_in_both"] == 0).all()
+    assert (leaks.loc[leaks["scored"] == "test", "n_indirect"] == 0).all()
+    assert {"thresholds", "outer-1", "holdout-1-revised"} <= set(leaks["run"])
+    # Every model of every fold has its thresholds chosen apart from the patients whom they judge.
+    assert leaks["stage"].str.contains("thresholds").sum() >= 10
+    assert leaks["n_scored"].min() > 0
+
+
+def test_every_model_of_both_papers_is_evaluated(smoke):
+    models = set(table(smoke, "performance")["model"])
+    assert {"gwr_bg", "gwr_ce", "gwr_av", "cnn", "ohca_score", "ohca", "pupil", "ct", "ensemble"} <= models
+
+
+def test_options_for_snakemake_are_passed_on_with_their_values():
+    """As for a cluster: argparse must not take an option's value for a study."""
+    shown = subprocess.run(
+        ["make", "--dry-run", "report", "STUDY=smoke", "SNAKEMAKE=--executor slurm --jobs 7"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    command = next(line for line in shown.splitlines() if "postarrest.pipeline report" in line)
+    assert re.search(r"report smoke --cores \d+ --executor slurm --jobs 7$", command)
+
+
+def test_an_executor_can_be_named(smoke):
+    done = run(smoke, "smoke", "--cores", "2", "--executor", "dryrun", "--forceall")
+    assert done.returncode == 0, done.stderr
+    assert len(steps(done)) > 10
+
+
+def test_second_run_does_nothing(smoke):
+    done = run(smoke, "smoke")
+    assert done.returncode == 0, done.stderr
+    assert steps(done) == []
+
+
+def edited(smoke: Path, tmp_path: Path, file: str, old: str, new: str) -> list[str]:
+    """What a dry run would do after an edit, which is then taken back."""
+    path = smoke / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    kept = path.stat()
+    try:
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        done = run(smoke, "smoke", "--dry-run")
+    finally:
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    assert done.returncode == 0, done.stderr
+    return steps(done)
+
+
+def notebooks_in(done: list[str]) -> set[str]:
+    return {m for step in done for m in re.findall(r"\((\w\d_\w+)\)", step)}
+
+
+def test_parameter_of_one_notebook_reruns_it_and_what_follows(smoke, tmp_path):
+    done = edited(smoke, tmp_path, "params/smoke.yaml", "n_resamples: 200", "n_resamples: 201")
+    assert notebooks_in(done) == {"05_evaluation"}
+    done = edited(
+        smoke, tmp_path, "params/smoke.yaml", "04_stacking:\n  trials: 3", "04_stacking:\n  trials: 4"
+    )
+    assert notebooks_in(done) == {"04_stacking", "05_evaluation"}
+
+
+def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
+    done = edited(smoke, tmp_path, "lib/postarrest/evaluation/calibration.py", '"""', '"""Changed. ')
+    assert notebooks_in(done) == {"05_evaluation"}
+    done = edited(smoke, tmp_path, "lib/postarrest/models/gwr.py", '"""', '"""Changed. ')
+    assert "02_gwr" in notebooks_in(done)
+    assert "03_cnn" not in notebooks_in(done)
+
+
+def test_changed_simulation_reruns_all(smoke, tmp_path):
+    done = edited(smoke, tmp_path, "params/smoke.yaml", "  gwr: true\n  seed: 7", "  gwr: true\n  seed: 8")
+    assert notebooks_in(done) == set(load.NOTEBOOKS)
+
+
+def test_failing_notebook_is_named_with_cell_and_error(smoke, tmp_path):
+    project = tmp_path / "failing"
+    shutil.copytree(smoke, project)
+    notebook = project / "notebooks" / "05_evaluation.py"
+    notebook.write_text(notebook.read_text() + '\n# %%\nraise ValueError("planted failure")\n')
+    done = run(project, "smoke")
+    assert done.returncode != 0
+    assert "notebooks/05_evaluation.py stopped in cell" in done.stderr
+    assert "ValueError: planted failure" in done.stderr
+    assert "FAILED: smoke: performance, thresholds and calibration (05_evaluation)" in done.stderr
+    kept = nbformat.read(project / "build" / "smoke" / "failed" / "05_evaluation.ipynb", as_version=4)
+    assert any(out.output_type == "error" for cell in kept.cells for out in cell.get("outputs", []))
+    # The report that stood before is not replaced by half a one.
+    assert (project / "build" / "smoke" / "logs" / "05_evaluation.log").read_text()
+
+
+def test_fault_in_a_study_file_is_told_before_any_step(smoke, tmp_path):
+    path = smoke / "params" / "smoke_wrong.yaml"
+    path.write_text((smoke / "params" / "smoke.yaml").read_text().replace("n_resamples", "n_resampels"))
+    done = run(smoke, "smoke_wrong")
+    path.unlink()
+    assert done.returncode == 1
+    assert steps(done) == []
+    assert "'n_resampels' is unknown. Did you mean 'n_resamples'?" in done.stderr
+
+
+def test_fine_tuning_runs_side_by_side_from_activations_made_once(smoke):
+    """Two labels at a time, as outer folds would be: neither notebook may find half a file of the other's."""
+    written = (smoke / "params" / "smoke.yaml").read_text()
+    written = written.replace("protocols: [holdout, nested]", "protocols: [holdout]")
+    written = written.replace("patience: 2", "patience: 2\n  depth: last_block\n  shown_patients: 2")
+    (smoke / "params" / "deep.yaml").write_text(written)
+    runs = [f"holdout-1-{label}" for label in ("revised", "standard")]
+    targets = [part for r in runs for part in ("--target", f"build/deep/scores_cnn_{r}.csv")]
+    done = run(smoke, "deep", "--cores", "2", *targets)
+    (smoke / "params" / "deep.yaml").unlink()
+    assert done.returncode == 0, done.stderr
+    kept = list((smoke / "build" / "deep" / "features").glob("*-last_block.npy"))
+    assert len(kept) == 1
+    for r in runs:
+        executed = nbformat.read(smoke / "reports" / "deep" / f"03_cnn_{r}.ipynb", as_version=4)
+        started = executed.metadata.papermill.start_time
+        assert kept[0].stat().st_mtime < datetime.fromisoformat(started).timestamp()
+        assert "the head and the last block" in str(executed.cells)
+
+
+def test_no_identifier_reaches_the_report(smoke):
+    patients = pd.read_csv(smoke / "build" / "smoke" / "data" / "patients.csv", dtype=str)["patient_id"]
+    told = []
+    for path in (smoke / "reports").rglob("*"):
+        if path.suffix in {".html", ".ipynb", ".csv", ".json", ".svg"}:
+            text = path.read_text(encoding="utf-8")
+            told += [f"{path.name}: {p}" for p in patients if p in text]
+    assert told == []
+
+
+def test_no_path_of_the_machine_reaches_the_report(smoke):
+    places = {str(smoke), str(Path.home()), sys.prefix}
+    for path in (smoke / "reports").rglob("*"):
+        if path.suffix in {".html", ".csv", ".json", ".svg"}:
+            text = path.read_text(encoding="utf-8")
+            assert not [p for p in places if p in text], path.name
+
+
+def test_numbers_are_kept_by_name(smoke):
+    numbers = json.loads((smoke / "reports" / "smoke" / "numbers.json").read_text())
+    assert len(numbers) > 20
+
+
+def test_notebooks_are_narrative_and_calls():
+    import ast
+
+    import jupytext
+
+    for name in load.NOTEBOOKS:
+        for cell in jupytext.read(ROOT / "notebooks" / f"{name}.py").cells:
+            if cell.cell_type != "code":
+                continue
+            tree = ast.parse(cell.source)
+            kinds = [type(node).__name__ for node in ast.walk(tree)]
+            assert not {"FunctionDef", "ClassDef", "Try", "While"} & set(kinds), name
+            loops = [n for n in ast.walk(tree) if isinstance(n, ast.For)]
+            assert not [m for n in loops for m in ast.walk(n) if isinstance(m, ast.For) and m is not n], name
+            assert not re.search(r"import warnings|filterwarnings|simplefilter", cell.source), name
+
+
+def test_papermill_by_hand_explains_the_parameters(tmp_path):
+    import jupytext
+
+    place = tmp_path / "05_evaluation.ipynb"
+    jupytext.write(jupytext.read(ROOT / "notebooks" / "05_evaluation.py"), place)
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", "--help-notebook", str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for parameter in schema.declared_parameters("05_evaluation").values():
+        assert parameter.name in done.stdout
+        assert parameter.help in " ".join(done.stdout.split())
+
+
+def test_a_module_is_followed_to_what_it_needs():
+    needed = {p.name for p in stale.modules_of(ROOT / "notebooks" / "02_gwr.py")}
+    assert {"gwr.py", "page.py", "places.py", "estimate.py"} <= needed
+    assert not {"fit.py", "stacking.py", "tabular.py"} & needed

@@ -1,0 +1,209 @@
+"""A report set against its manifest and against the kept numbers."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from postarrest.pipeline import compare, verify
+from postarrest.report import environment, manifest, site
+from postarrest.study import load
+from report_project import make, run_all
+
+
+@pytest.fixture(scope="module")
+def written_once(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    root = make(tmp_path_factory.mktemp("verify") / "project", protocols="holdout", modalities="")
+    run_all(root, patch)
+    patch.undo()
+    data = root / "build/tiny/data"
+    (data / "ct").mkdir(parents=True)
+    (data / "patients.csv").write_text("patient_id\nP1\n")
+    (data / "ct" / "P1.png").write_bytes(b"png")
+    (root / "build/tiny/scores.csv").write_text("patient_id,score\nP1,0.5\n")
+    site.write_study("tiny", root=root)
+    return root
+
+
+@pytest.fixture
+def report(written_once, tmp_path):
+    shutil.copytree(written_once, tmp_path / "project")
+    return tmp_path / "project"
+
+
+def differing(root):
+    found = manifest.check(load.load("tiny", root=root), root=root)
+    return [(d.kind, d.file, d.what) for d in found]
+
+
+def test_an_undisturbed_report_is_as_its_manifest_says(report):
+    assert differing(report) == []
+
+
+def test_the_manifest_names_no_patient(report):
+    recorded = json.loads((report / "reports/tiny/manifest.json").read_text())
+    assert set(recorded["data"]) == {"patients.csv", "ct"}
+    assert "P1" not in (report / "reports/tiny/manifest.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "named"),
+    [
+        ("requirements.lock", "lock", "requirements.lock"),
+        ("notebooks/01_cohort.py", "code", "notebooks/01_cohort.py"),
+        ("build/tiny/data/ct/P1.png", "data", "ct"),
+        ("build/tiny/scores.csv", "scores", "build/tiny/scores.csv"),
+        ("reports/tiny/tables/performance.csv", "outputs", "tables/performance.csv"),
+        ("reports/tiny/index.html", "outputs", "index.html"),
+    ],
+)
+def test_a_changed_file_is_named(report, file, kind, named):
+    path = report / file
+    path.write_bytes(path.read_bytes() + b" ")
+    assert differing(report) == [(kind, named, "changed")]
+
+
+def test_causes_come_before_consequences(report):
+    (report / "reports/tiny/tables/performance.csv").unlink()
+    (report / "reports/tiny/tables/new.csv").write_text("a\n1\n")
+    (report / "build/tiny/scores.csv").write_text("other")
+    assert differing(report) == [
+        ("scores", "build/tiny/scores.csv", "changed"),
+        ("outputs", "tables/new.csv", "new"),
+        ("outputs", "tables/performance.csv", "missing"),
+    ]
+
+
+def test_a_reviewer_without_the_data_checks_the_rest(report):
+    shutil.rmtree(report / "build/tiny/data")
+    (report / "build/tiny/scores.csv").unlink()
+    assert differing(report) == []
+
+
+def snapshot(root):
+    return verify.snapshot(root / "reports/tiny", environment.describe(root=root))
+
+
+def elsewhere(kept):
+    return kept | {"environment": kept["environment"] | {"processor": "another"}}
+
+
+def tamper(root, column, position, value, table="performance"):
+    path = root / f"reports/tiny/tables/{table}.csv"
+    cells = pd.read_csv(path, dtype=str, keep_default_na=False)
+    cells.loc[position, column] = value
+    cells.to_csv(path, index=False)
+
+
+def test_the_same_report_passes(report):
+    kept = snapshot(report)
+    same = compare.compare(kept, snapshot(report))
+    assert same.passed and same.same_machine and same.compared > 20 and not same.not_identical
+
+
+def test_on_the_same_machine_a_last_digit_is_told(report):
+    kept = snapshot(report)
+    tamper(report, "estimate", 0, "0.7000000001")
+    comparison = compare.compare(kept, snapshot(report))
+    assert not comparison.passed and comparison.not_identical == ["performance"]
+    assert compare.compare(elsewhere(kept), snapshot(report)).passed
+
+
+def test_a_trained_models_number_beyond_its_tolerance_is_told(report):
+    kept = elsewhere(snapshot(report))
+    tamper(report, "estimate", 1, "0.85")
+    told = compare.compare(kept, snapshot(report)).deviations
+    assert [str(d) for d in told] == [
+        "tables/performance.csv, row 2, estimate: kept 0.82, here 0.85 (trained)"
+    ]
+
+
+def test_a_markers_number_must_be_exact_but_for_the_last_digits(report):
+    kept = elsewhere(snapshot(report))
+    tamper(report, "estimate", 0, "0.70001")  # gwr_av
+    assert [d.tolerance for d in compare.compare(kept, snapshot(report)).deviations] == ["computed"]
+
+
+def test_whoever_was_counted_must_be_the_same(report):
+    kept = elsewhere(snapshot(report))
+    tamper(report, "n", 1, "91")
+    tamper(report, "n", 2, "89", table="flow")
+    assert [d.place for d in compare.compare(kept, snapshot(report)).deviations] == [
+        "tables/flow.csv, row 3, n",
+        "tables/performance.csv, row 2, n",
+    ]
+
+
+def test_words_must_be_the_same(report):
+    kept = elsewhere(snapshot(report))
+    tamper(report, "model", 1, "ensemble")
+    assert [d.here for d in compare.compare(kept, snapshot(report)).deviations] == ["ensemble"]
+
+
+def test_numbers_within_words_are_compared_as_numbers(report):
+    tamper(report, "note", 0, "0.82 (95 % CI 0.74 to 0.88)", table="thresholds")
+    kept = elsewhere(snapshot(report))
+    tamper(report, "note", 0, "0.83 (95 % CI 0.74 to 0.88)", table="thresholds")
+    assert compare.compare(kept, snapshot(report)).passed
+    tamper(report, "note", 0, "0.86 (95 % CI 0.74 to 0.88)", table="thresholds")
+    assert not compare.compare(kept, snapshot(report)).passed
+
+
+def test_a_number_of_the_text_is_compared(report):
+    kept = elsewhere(snapshot(report))
+    place = report / "reports/tiny/numbers.json"
+    numbers = json.loads(place.read_text())
+    numbers["index.auc"]["value"] = 0.9
+    del numbers["05_evaluation.n"]
+    numbers["05_evaluation.made_up"] = numbers["05_evaluation.auc"]
+    place.write_text(json.dumps(numbers))
+    told = {d.place: d.here for d in compare.compare(kept, snapshot(report)).deviations}
+    assert told == {
+        "index.auc (value)": "0.9",
+        "05_evaluation.n": "nothing",
+        "05_evaluation.made_up": "a number",
+    }
+
+
+def test_missing_tables_rows_and_columns_are_told(report):
+    kept = elsewhere(snapshot(report))
+    folder = report / "reports/tiny/tables"
+    (folder / "comparisons.csv").unlink()
+    pd.read_csv(folder / "performance.csv").iloc[:2].to_csv(folder / "performance.csv", index=False)
+    pd.read_csv(folder / "flow.csv").drop(columns="reason").to_csv(folder / "flow.csv", index=False)
+    told = {d.place: d.here for d in compare.compare(kept, snapshot(report)).deviations}
+    assert told == {
+        "tables/comparisons.csv": "nothing",
+        "tables/flow.csv, columns": "step, n",
+        "tables/performance.csv": "2 rows",
+    }
+
+
+def test_the_evaluation_alone_is_compared_alone(report):
+    kept = elsewhere(snapshot(report))
+    (report / "reports/tiny/tables/flow.csv").unlink()
+    here = snapshot(report)
+    here["numbers"] = {n: e for n, e in here["numbers"].items() if n.startswith("05_")}
+    assert compare.compare(kept, here, only="05_evaluation").passed
+
+
+def test_kept_numbers_are_read_back(report):
+    place = verify.keep("tiny", root=report)
+    assert place == report / "reports/expected/tiny.json"
+    assert compare.compare(json.loads(place.read_text()), snapshot(report)).passed
+
+
+def test_what_a_search_chose_is_told_and_no_fault(report):
+    folder = report / "reports/tiny/tables"
+    (folder / "base_search.csv").write_text("trial,value\n1,0.7\n")
+    kept = elsewhere(snapshot(report))
+    (folder / "base_search.csv").write_text("trial,value\n1,0.9\n2,0.8\n")
+    comparison = compare.compare(kept, snapshot(report))
+    assert comparison.passed and comparison.not_compared == ["base_search"]
+
+
+def test_the_command_tells_of_a_study_that_is_not_there(capsys):
+    assert verify.main(["--study", "no-such-study"]) == 1
+    assert "No study 'no-such-study'" in capsys.readouterr().err

@@ -1,0 +1,137 @@
+"""Files for a manuscript, opened as its authors would."""
+
+import io
+import re
+
+import docx
+import openpyxl
+import pandas as pd
+import pytest
+
+from postarrest import places
+from postarrest.report import environment, methods, office, site
+from postarrest.report.office import Table
+from postarrest.study import load
+from report_project import make, run_all
+
+DESCRIBED = {
+    "python": "3.11.9",
+    "system": "Linux x86_64",
+    "processor": "a processor",
+    "threads": 1,
+    "versions": {"numpy": "2.4.6", "keras": "3.15.1"},
+    "commit": "abc123",
+    "changed": False,
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    root = make(tmp_path_factory.mktemp("manuscript") / "project")
+    run_all(root, patch)
+    patch.undo()
+    site.write_study("tiny", root=root)
+    return root / "reports/tiny"
+
+
+def simulated():
+    return load.load("holdout", environment={})
+
+
+def test_word_has_the_tables_as_the_report_shows_them(written):
+    document = docx.Document(written / "manuscript/tables.docx")
+    captions = [p.text for p in document.paragraphs if re.match(r"Table \d", p.text)]
+    assert captions[0] == "Table 1.1. Flow & all."
+    flow = document.tables[0]
+    assert [c.text for c in flow.rows[0].cells] == ["step", "reason", "n"]
+    assert [c.text for c in flow.rows[1].cells] == ["screened", "", "110"]
+    assert "SIMULATED PATIENTS" in document.sections[0].header.paragraphs[0].text
+
+
+def test_a_long_table_is_left_to_the_spreadsheet(written):
+    document = docx.Document(written / "manuscript/tables.docx")
+    assert "131 rows: see sheet threshold_sweep of the spreadsheet." in [p.text for p in document.paragraphs]
+    book = openpyxl.load_workbook(written / "manuscript/tables.xlsx")
+    assert book["threshold_sweep"].max_row == 134
+
+
+def test_excel_has_every_table_with_its_numbers_whole(written):
+    book = openpyxl.load_workbook(written / "manuscript/tables.xlsx")
+    names = {p.stem for p in (written / "tables").glob("*.csv")}
+    assert set(book.sheetnames) == names | {"contents"}
+    sheet = book["comparisons"]
+    rows = list(sheet.iter_rows(min_row=3, values_only=True))
+    found = pd.DataFrame(rows[1:], columns=rows[0])
+    pd.testing.assert_frame_equal(found, pd.read_csv(written / "tables/comparisons.csv"), check_dtype=False)
+    listed = [row[1] for row in book["contents"].iter_rows(min_row=5, values_only=True)]
+    assert set(listed) == names
+
+
+def test_the_supplement_has_s1_to_s7_in_one_file(written):
+    book = openpyxl.load_workbook(written / "manuscript/supplement.xlsx")
+    assert book.sheetnames == ["contents", "S1", "S2", "S3", "S4", "S5", "S6", "S7"]
+    predictors = {row[2]: row for row in book["S1"].iter_rows(min_row=4, values_only=True)}
+    assert predictors["no_flow_min"][0] == "ohca" and predictors["no_flow_min"][4] in (12, "12")
+    assert {row[2] for row in book["S3"].iter_rows(min_row=4, values_only=True)} == {"pupil"}
+    assert {row[2] for row in book["S2"].iter_rows(min_row=4, values_only=True)} == {"ohca"}
+    assert book["S6"].max_row == 104  # the ensemble's alone
+    document = docx.Document(written / "manuscript/supplement.docx")
+    captions = [p.text[:8] for p in document.paragraphs if p.text.startswith("Table S")]
+    assert captions == [f"Table S{i}" for i in range(1, 8)]
+
+
+def test_the_same_report_gives_the_same_files(written):
+    held = simulated()
+    tables = [Table("Table 1", "One.", pd.DataFrame({"a": [0.5, 1.25], "b": ["x", "y"]}), "one")]
+    assert office.word(held, tables) == office.word(held, tables)
+    first = office.excel(held, tables)
+    assert first == office.excel(held, tables)
+    assert openpyxl.load_workbook(io.BytesIO(first)).properties.created.year == 1980
+
+
+def test_a_text_that_looks_like_a_formula_stays_a_text():
+    tables = [Table("Table 1", "One.", pd.DataFrame({"a": ["=1+1", "-0.5", "<0.001"]}), "one")]
+    sheet = openpyxl.load_workbook(io.BytesIO(office.excel(simulated(), tables)))["one"]
+    assert [sheet.cell(row, 1).value for row in (4, 5, 6)] == ["'=1+1", "-0.5", "<0.001"]
+
+
+def test_word_escapes_what_xml_would_take_for_its_own():
+    tables = [Table("Table 1", "a < b & c", pd.DataFrame({"p": ["<0.001 & more"]}), "one")]
+    document = docx.Document(io.BytesIO(office.word(simulated(), tables)))
+    assert document.tables[0].rows[1].cells[0].text == "<0.001 & more"
+
+
+def test_methods_are_those_of_the_parameters():
+    held = load.load("holdout", environment={})
+    text = dict(methods.methods(held, DESCRIBED, weights="ImageNet", root=places.ROOT))
+    assert set(text) == {
+        "Patients and outcome",
+        "Division of the patients",
+        "Gray-to-white-matter ratio",
+        "Network on head CT",
+        "Statistical analysis",
+        "Software",
+    }
+    assert f"seed {held.sections['splits']['seed']}" in text["Division of the patients"]
+    assert "training (64 %), tuning (16 %) and hold-out patients (20 %" in text["Division of the patients"]
+    assert "VGG19 (weights: ImageNet;" in text["Network on head CT"]
+    assert "Python 3.11.9 with numpy 2.4.6 and keras 3.15.1" in text["Software"]
+    assert "commit abc123." in text["Software"]
+
+
+def test_methods_follow_a_changed_parameter():
+    held = load.load("ensemble", environment={})
+    held.sections["04_stacking"]["trials"] = 77
+    held.sections["splits"]["outer_folds"] = 9
+    text = dict(methods.methods(held, DESCRIBED, weights="none", root=places.ROOT))
+    assert "in 77 trials" in text["Base models and ensemble"]
+    assert "9 outer and" in text["Nested cross-validation"]
+    assert "no-flow time, low-flow time, creatinine and lactate" in text["Base models and ensemble"]
+
+
+def test_methods_of_a_study_without_images_have_no_network(tmp_path):
+    root = make(tmp_path / "project", protocols="nested", modalities="")
+    held = load.load("tiny", root=root)
+    text = dict(methods.methods(held, environment.describe(root=root), weights="", root=root))
+    assert "Network on head CT" not in text and "Gray-to-white-matter ratio" not in text

@@ -1,0 +1,136 @@
+"""What a notebook shows and keeps."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+
+from postarrest.estimate import Estimate
+from postarrest.places import ROOT, Here
+from postarrest.report import environment
+from postarrest.report import page as page_room
+from report_project import figure
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    collected = []
+    monkeypatch.setattr(page_room, "display", collected.append)
+    return collected
+
+
+@pytest.fixture
+def here(tmp_path):
+    # The lock is read where the project is; results go elsewhere.
+    (tmp_path / "requirements.lock").write_text((ROOT / "requirements.lock").read_text())
+    return Here("tiny", save_to="report", root=tmp_path)
+
+
+def test_a_table_is_shown_rounded_and_kept_whole(shown, here):
+    data = pd.DataFrame(
+        {"model": ["cnn", "a<b"], "n_good": [13, 14], "estimate": [1 / 3, np.nan], "p": [0.0002, 0.04]}
+    )
+    page_room.Page(here, notebook="05_evaluation").table(data, name="performance", caption="All & sundry.")
+    pd.testing.assert_frame_equal(pd.read_csv(here.table("performance")), data)
+    table = BeautifulSoup(shown[0].data, "html.parser").find("figure", id="tab-performance")
+    assert [h.text for h in table.find_all("th", scope="col")] == ["model", "n good", "estimate", "p"]
+    assert [c.text for c in table.find_all("td")] == ["13", "0.33", "<0.001", "14", "", "0.040"]
+    assert [h.text for h in table.find_all("th", scope="row")] == ["cnn", "a<b"]
+    assert table.find("figcaption").text == "All & sundry."
+
+
+def test_small_numbers_are_not_shown_as_zero_and_counts_not_as_fractions():
+    cells = page_room.shown_cells(pd.DataFrame({"rate": [0.0003, 0.5], "n": [3.0, np.nan]}))
+    assert cells.to_numpy().tolist() == [["0.0003", "3"], ["0.50", ""]]
+
+
+def test_a_part_of_a_table_waits_to_be_joined(shown, here):
+    page = page_room.Page(here, notebook="04_stacking", part="outer-2")
+    page.table(pd.DataFrame({"fold": [2]}), name="leakage", caption="None.")
+    assert not here.table("leakage").exists()
+    assert here.part("leakage", "outer-2").read_text() == "fold\n2\n"
+
+
+def test_a_figure_is_kept_in_three_forms_with_the_same_bytes_each_time(shown, here):
+    page = page_room.Page(here, notebook="05_evaluation")
+    kept = []
+    for _ in range(2):
+        page.figure(figure(), name="roc", caption="ROC.", alt='Above "chance".')
+        kept.append({e: here.figure(f"roc.{e}").read_bytes() for e in ("svg", "pdf", "png")})
+    assert kept[0] == kept[1]
+    assert kept[0]["pdf"].startswith(b"%PDF") and kept[0]["png"].startswith(b"\x89PNG")
+    image = BeautifulSoup(shown[0].data, "html.parser").find("img")
+    assert image["alt"] == 'Above "chance".' and image["src"].startswith("data:image/svg+xml")
+
+
+def test_png_has_300_dpi(shown, here):
+    from PIL import Image
+
+    page_room.Page(here, notebook="05_evaluation").figure(figure(), name="roc", caption="ROC.", alt="Above.")
+    with Image.open(here.figure("roc.png")) as image:
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        assert image.width == 1050
+
+
+def test_a_heavy_drawing_is_shown_as_a_picture_of_points(shown, here):
+    import matplotlib.pyplot as plt
+
+    fig, ax = plt.subplots()
+    rng = np.random.default_rng(0)
+    ax.scatter(*rng.random((2, 4000)))
+    page_room.Page(here, notebook="02_gwr").figure(fig, name="cloud", caption="Cloud.", alt="A cloud.")
+    assert BeautifulSoup(shown[0].data, "html.parser").find("img")["src"].startswith("data:image/png")
+    assert len(shown[0].data) < 300_000 < here.figure("cloud.svg").stat().st_size
+
+
+def test_numbers_of_a_sentence_are_kept_with_unit_and_table(shown, here):
+    page = page_room.Page(here, notebook="05_evaluation", part="")
+    page.text(
+        "AUC {auc} ([](#tab-performance)), bias {bias} HU, {share} % of {n} in {where}.",
+        auc=Estimate(0.8211, 0.7, 0.9),
+        bias=np.float32(0.25),
+        share=20.9,
+        n=np.int64(321),
+        where="all",
+    )
+    assert shown[0].data == (
+        "AUC 0.82 (95 % CI 0.70 to 0.90) ([](#tab-performance)), bias 0.25 HU, 20.90 % of 321 in all."
+    )
+    kept = json.loads(here.numbers("05_evaluation").read_text())
+    assert set(kept) == {f"05_evaluation.{n}" for n in ("auc", "bias", "share", "n")}
+    assert kept["05_evaluation.auc"] == {
+        "value": 0.8211,
+        "lower": 0.7,
+        "upper": 0.9,
+        "unit": "",
+        "table": "performance",
+    }
+    assert kept["05_evaluation.bias"]["unit"] == "HU" and kept["05_evaluation.share"]["unit"] == "%"
+    assert kept["05_evaluation.n"]["value"] == 321 and isinstance(kept["05_evaluation.n"]["value"], int)
+
+
+def test_a_sentence_without_its_number_is_refused(shown, here):
+    with pytest.raises(KeyError, match="auc"):
+        page_room.Page(here, notebook="05_evaluation").text("AUC {auc}.")
+
+
+def test_what_is_not_defined_is_null(shown, here):
+    page_room.Page(here, notebook="05_evaluation").number("slope", float("nan"), table="calibration")
+    kept = json.loads(here.numbers("05_evaluation").read_text())
+    assert kept["05_evaluation.slope"]["value"] is None
+
+
+def test_a_page_notes_what_it_is_computed_with(here):
+    page_room.Page(here, notebook="03_cnn", part="outer-1-standard")
+    noted = json.loads(here.build("environment/03_cnn-outer-1-standard.json").read_text())
+    assert noted["versions"]["numpy"] == np.__version__
+    assert noted["commit"] == "" and noted["changed"] is False  # the folder is not under version control
+
+
+def test_versions_that_the_lock_does_not_have_are_named():
+    lock = environment.read_lock(ROOT / "requirements.lock")
+    assert len(lock) > 100
+    installed = {"pandas": "1.0", "numpy": lock["numpy"][0], "elsewhere": "9"}
+    assert environment.differences(installed, lock) == [f"pandas 1.0, lock says {lock['pandas'][0]}"]

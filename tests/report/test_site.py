@@ -1,0 +1,420 @@
+"""The HTML report, read as its reader would."""
+
+import json
+import re
+import shutil
+
+import nbformat
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from nbformat import v4
+
+from postarrest import places
+from postarrest.report import body as body_room
+from postarrest.report import cards, runs, site, summary
+from postarrest.report.body import PageError
+from postarrest.study import load
+from report_project import make, run_all
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A study of both protocols with its pages written."""
+    patch = pytest.MonkeyPatch()
+    root = make(tmp_path_factory.mktemp("project"))
+    run_all(root, patch)
+    patch.undo()
+    site.write_study("tiny", root=root)
+    site.write_home(root=root)
+    return root
+
+
+def soup(root, name):
+    return BeautifulSoup((root / "reports" / "tiny" / name).read_text(), "html.parser")
+
+
+def test_runs_in_reading_order(built):
+    held = load.load("tiny", root=built)
+    assert [r.name for r in runs.runs(held)] == [
+        "01_cohort",
+        "02_gwr",
+        "03_cnn_holdout-1-revised",
+        "03_cnn_holdout-1-standard",
+        "03_cnn_outer-1-revised",
+        "03_cnn_outer-2-revised",
+        "04_stacking_outer-1",
+        "04_stacking_outer-2",
+        "05_evaluation",
+        "A1_simulation",
+    ]
+
+
+def test_every_page_stands_alone(built):
+    for path in sorted(built.glob("reports/**/*.html")):
+        page = BeautifulSoup(path.read_text(), "html.parser")
+        assert not page.find_all(["script", "link", "iframe", "object"]), path.name
+        for tag in page.find_all(src=True):
+            assert tag["src"].startswith("data:")
+        assert "url(" not in page.find("style").text and "@import" not in page.find("style").text
+        assert "http" not in re.sub(r"data:image/[^\"]+", "", str(page)).replace("http-equiv", "")
+
+
+def test_every_link_leads_somewhere(built):
+    for path in sorted(built.glob("reports/**/*.html")):
+        page = BeautifulSoup(path.read_text(), "html.parser")
+        for link in page.find_all("a", href=True):
+            file, _, anchor = link["href"].partition("#")
+            target = (path.parent / file).resolve() if file else path
+            assert target.is_file(), f"{path.name} links to {link['href']}"
+            if anchor:
+                there = BeautifulSoup(target.read_text(), "html.parser")
+                assert there.find(id=anchor), f"{path.name} links to {link['href']}"
+
+
+def test_ids_are_unique_and_pages_have_their_landmarks(built):
+    for path in sorted(built.glob("reports/**/*.html")):
+        page = BeautifulSoup(path.read_text(), "html.parser")
+        ids = [tag["id"] for tag in page.find_all(id=True)]
+        assert len(ids) == len(set(ids)), path.name
+        assert len(page.find_all("h1")) == 1 and page.find("main") and page.html["lang"] == "en"
+
+
+def test_figures_and_tables_are_numbered_and_referred_to(built):
+    page = soup(built, "05_evaluation.html")
+    captions = [c.get_text(" ", strip=True) for c in page.find_all("figcaption")]
+    assert captions == [
+        "Table 5.1. Performance.",
+        "Table 5.2. Pairs of models.",
+        "Table 5.3. Thresholds.",
+        "Table 5.4. A table.",
+        "Table 5.5. A table.",
+        "Figure 5.1. ROC curves.",
+    ]
+    assert page.find("a", href="#tab-performance").text == "Table 5.1"
+    fold = soup(built, "04_stacking_outer-2.html")
+    assert fold.find("a", href="#tab-hyperparameters-outer-2").text == "Table 4.1"
+    assert fold.find("a", href="01_cohort.html#tab-flow").text == "Table 1.1"
+    assert "not of a part that this study does not have" in fold.find("main").get_text()
+
+
+def test_code_is_folded_and_there(built):
+    code = soup(built, "05_evaluation.html").find("details", class_="code")
+    assert not code.has_attr("open") and "page.show()" in code.text
+
+
+def test_the_head_says_what_was_computed_with_what(built):
+    page = soup(built, "03_cnn_holdout-1-revised.html")
+    assert page.find(class_="simulated").find("strong").text == "SIMULATED"
+    head = dict(
+        zip(
+            [t.text for t in page.find(class_="box").find_all("dt")],
+            [t.text for t in page.find(class_="box").find_all("dd")],
+            strict=True,
+        )
+    )
+    assert head["Part"] == "hold-out split 1, revised outcome"
+    assert "5 (simulation)" in head["Seed"] and "Python 3." in head["Versions"]
+    assert head["Run"] == "2026-01-31 12:34, 12 s"
+    parameters = {row.find("th").text for row in page.find(class_="box").find("tbody").find_all("tr")}
+    assert {"split", "precision", "weights", "seed"} <= parameters
+
+
+def test_the_index_gives_the_main_result_from_the_tables(built):
+    page = soup(built, "index.html")
+    told = page.find(class_="result").text
+    assert told.startswith(
+        "The ensemble told good from poor outcome with an AUC of 0.82 (95 % CI 0.74 to 0.88)"
+    )
+    assert "the model of the OHCA score's variables reached 0.70" in told
+    assert "the difference was 0.12 (95 % CI 0.02 to 0.22), p = 0.015." in told
+    assert "0 of 36 patients who recovered" in told and "20 of 54 poor outcomes" in told
+    numbers = json.loads((built / "reports/tiny/numbers.json").read_text())
+    assert numbers["index.auc"]["value"] == 0.82 and numbers["index.auc_difference"]["lower"] == 0.02
+    assert numbers["05_evaluation.n"]["value"] == 90
+    assert page.find("figure", id="fig-roc").find("img")["alt"] == "Curves above chance."
+    assert "110 were screened and 90 included, 36 of them with a good outcome." in page.text
+
+
+def test_every_number_of_the_main_result_is_kept(built):
+    told = soup(built, "index.html").find(class_="result").text
+    # The level of an interval, and what the guideline limits, are no results.
+    text = told.replace("95 % CI", "").replace("upper 95 % bound", "")
+    stated = {float(n) for n in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text)}
+    numbers = json.loads((built / "reports/tiny/numbers.json").read_text())
+    kept = {
+        round(abs(entry[part]), digits)
+        for name, entry in numbers.items()
+        if name.startswith("index.")
+        for part in ("value", "lower", "upper")
+        if entry[part] is not None
+        for digits in (0, 1, 2, 3)
+    }
+    assert stated and stated <= kept
+
+
+def test_folds_parts_are_joined_with_their_run(built):
+    joined = pd.read_csv(built / "reports/tiny/tables/hyperparameters.csv")
+    assert joined["run"].drop_duplicates().tolist() == [
+        "holdout-1-revised",
+        "holdout-1-standard",
+        "outer-1-revised",
+        "outer-2-revised",
+        "outer-1",
+        "outer-2",
+    ]
+
+
+def test_the_home_page_lists_the_studies(built):
+    home = BeautifulSoup((built / "reports/index.html").read_text(), "html.parser")
+    assert home.find("a", href="tiny/index.html").text == "A small study"
+    assert "SIMULATED" in home.text
+
+
+def test_a_study_without_ct_says_so(tmp_path, monkeypatch):
+    root = make(tmp_path, protocols="nested", modalities="")
+    run_all(root, monkeypatch)
+    site.write_study("tiny", root=root)
+    text = soup(root, "index.html").find("main").text
+    assert "the study has no head CT" in text and "no readings of gray and white matter" in text
+    assert not (root / "reports/tiny/03_cnn.html").exists()
+
+
+def test_a_scores_table_from_elsewhere_has_a_report_too(tmp_path, monkeypatch):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "their_scores.csv").write_text("patient_id\n")
+    scores = str(tmp_path / "export" / "their_scores.csv")
+    root = make(tmp_path / "project", protocols="", modalities="", scores=scores)
+    run_all(root, monkeypatch)
+    written = {p.name for p in site.write_study("tiny", root=root)}
+    assert written == {"index.html", "05_evaluation.html", "manuscript.html"}
+    text = soup(root, "index.html").text
+    assert "SIMULATED" not in text and "the scores table 'their_scores.csv'" in text
+    assert "which is of a scores table made elsewhere" in text
+
+
+def test_a_fold_that_the_study_no_longer_has_leaves_the_report(tmp_path, monkeypatch):
+    root = make(tmp_path, protocols="nested", modalities="", folds=3)
+    run_all(root, monkeypatch)
+    site.write_study("tiny", root=root)
+    file = root / "params/tiny.yaml"
+    file.write_text(file.read_text().replace("outer_folds: 3", "outer_folds: 2"))
+    site.write_study("tiny", root=root)
+    assert not (root / "reports/tiny/04_stacking_outer-3.html").exists()
+    joined = pd.read_csv(root / "reports/tiny/tables/hyperparameters.csv")
+    assert joined["run"].unique().tolist() == ["outer-1", "outer-2"]
+
+
+def test_the_leakage_page_counts(built):
+    text = soup(built, "leakage.html").find("main").get_text(" ", strip=True)
+    assert (
+        "None. In 6 runs of a notebook (1 kinds of stages) and the choice of thresholds, 180 scores, choices"
+        in text
+    )
+
+
+def test_nothing_is_vouched_for_that_was_fitted_elsewhere(built, tmp_path):
+    """A scores table alone has thresholds chosen here, and models made by somebody else."""
+    shutil.copytree(built, tmp_path / "project")
+    here = places.Here("tiny", save_to="report", root=tmp_path / "project")
+    pd.read_csv(here.table("leakage")).assign(run="thresholds").to_csv(here.table("leakage"), index=False)
+    assert cards.leakage(here) is None
+
+
+def test_leakage_would_be_shouted(built, tmp_path):
+    shutil.copytree(built, tmp_path / "project")
+    here = places.Here("tiny", save_to="report", root=tmp_path / "project")
+    counted = pd.read_csv(here.table("leakage"))
+    counted.loc[2, "n_in_both"] = 4
+    # Of a base model behind the stack's inputs, in test patients
+    counted.loc[3, "n_indirect"] = 2
+    counted.to_csv(here.table("leakage"), index=False)
+    assert "LEAKAGE: 6 times" in cards.leakage(here).soup.get_text()
+
+
+def test_tripod_has_all_items_and_marks_what_is_open(built):
+    page = soup(built, "tripod-ai.html")
+    rows = [row for table in page.find_all("table") for row in table.find("tbody").find_all("tr")]
+    numbers = [row.find("th").text for row in rows]
+    assert {int(n.rstrip("abcdefg")) for n in numbers} == set(range(1, 28))
+    assert len(numbers) == len(set(numbers)) == 52
+    for row in rows:
+        met, left = row.find_all("td")[1:]
+        assert met.get_text(strip=True) or left.find(class_="open"), row.find("th").text
+    funding = next(row for row in rows if row.find("th").text == "18a")
+    assert funding.find(class_="open").text == "Funding."
+
+
+def test_the_model_card_has_the_main_models_numbers(built):
+    page = soup(built, "model-card.html")
+    assert page.find("h1").text == "Model card: the ensemble"
+    cells = [c.text for c in page.find("main").find("table").find("tbody").find("tr").find_all("td")]
+    assert cells == ["ROC-AUC", "0.82 (0.74 to 0.88)", "90", "36"]
+    assert "Not for the care of patients" in page.text and "must not be used on anybody" in page.text
+
+
+def test_the_index_says_why_simulated_numbers_replicate_nothing(built, tmp_path):
+    shutil.copytree(built, tmp_path / "project")
+    (tmp_path / "project/reports/tiny/tables/published.csv").write_text("paper,item\nA,AUC\n")
+    site.write_study("tiny", root=tmp_path / "project")
+    text = soup(tmp_path / "project", "index.html").text
+    assert "It can't show that the papers' findings are true, and it is no replication." in text
+
+
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    root = make(tmp_path_factory.mktemp("once") / "project", protocols="holdout", modalities="")
+    made = run_all(root, patch)
+    patch.undo()
+    return root, made
+
+
+@pytest.fixture
+def small(tmp_path, run_once):
+    """A study without CT and GWR whose notebooks have run, and the notebooks to meddle with."""
+    root, made = run_once
+    shutil.copytree(root, tmp_path / "project")
+    return tmp_path / "project", {name: n.copied(tmp_path / "project") for name, n in made.items()}
+
+
+def refusal(root):
+    with pytest.raises(PageError) as refused:
+        site.write_study("tiny", root=root)
+    assert not (root / "reports/tiny/index.html").exists()
+    return str(refused.value)
+
+
+def test_a_killed_notebook_is_refused(small):
+    root, made = small
+    made["01_cohort"].save(ended=False)
+    assert "01_cohort.ipynb did not run to its end" in refusal(root)
+
+
+def test_all_reasons_are_told_at_once(small):
+    root, made = small
+    notebook = nbformat.read(made["05_evaluation"].path, as_version=4)
+    notebook.cells[-1].outputs = [v4.new_output("error", ename="ValueError", evalue="no scores")]
+    nbformat.write(notebook, made["05_evaluation"].path)
+    made["01_cohort"].path.unlink()
+    told = refusal(root)
+    assert "01_cohort.ipynb is missing" in told and "ValueError: no scores" in told
+
+
+def test_a_picture_without_words_is_refused(small):
+    root, made = small
+    plot = v4.new_output("display_data", data={"image/png": "iVBORw0KGgo="})
+    cell = v4.new_code_cell("fig", outputs=[plot])
+    made["01_cohort"].cells.append(cell)
+    made["01_cohort"].save()
+    assert "a picture has no text that stands for it" in refusal(root)
+
+
+def test_a_path_of_the_machine_is_refused(small):
+    root, made = small
+    made["01_cohort"].markdown(f"The data lie in `{root}/secret`.")
+    made["01_cohort"].save()
+    assert f"01_cohort.html shows the path {root}" in refusal(root)
+
+
+def test_a_parameter_that_is_a_path_is_shown_by_name(small):
+    root, made = small
+    notebook = made["05_evaluation"]
+    notebook.given["scores_file"] = "/mnt/ward/exports/scores.csv"
+    notebook.markdown("Read from /mnt/ward/exports/scores.csv.")
+    notebook.save()
+    site.write_study("tiny", root=root)
+    text = (root / "reports/tiny/05_evaluation.html").read_text()
+    assert "/mnt/ward" not in text and "scores.csv" in text
+
+
+def test_an_identifier_is_refused(small):
+    root, made = small
+    here = places.Here("tiny", save_to="report", root=root)
+    ids = pd.Index(["NARA-0007", "12", "1234567"], name="patient_id")
+    pd.DataFrame({"y_good": [0, 1, 1]}, index=ids).to_parquet(here.out("cohort.parquet"))
+    site.write_study("tiny", root=root)  # "12" may be any number
+    (root / "reports/tiny/index.html").unlink()
+    made["01_cohort"].markdown("Look at NARA-0007 and at 1234567.")
+    made["01_cohort"].save()
+    assert "shows the identifiers of 2 patients" in refusal(root)
+
+
+def test_a_row_for_each_patient_is_refused(small, monkeypatch):
+    root, made = small
+    rows = pd.DataFrame({"patient_id": ["a"], "age_years": [70]})
+    made["01_cohort"].show(monkeypatch, made["01_cohort"].page.table, rows, name="raw", caption="Raw.")
+    made["01_cohort"].save()
+    assert "tables/raw.csv has a row for each patient" in refusal(root)
+
+
+def test_a_page_that_is_too_large_is_refused(small):
+    root, made = small
+    cell = v4.new_output("display_data", data={"text/html": f"<p>{'x' * 3_100_000}</p>"})
+    made["01_cohort"].cells.append(v4.new_code_cell("", outputs=[cell]))
+    made["01_cohort"].save()
+    assert "01_cohort.html has 3.1 MB" in refusal(root)
+
+
+def test_parts_of_no_run_are_told(small):
+    root, _ = small
+    place = places.Here("tiny", save_to="report", root=root).part("leakage", "fold-9")
+    place.write_text("fold\n9\n")
+    with pytest.raises(PageError, match="'leakage' are of no run"):
+        site.write_study("tiny", root=root)
+
+
+def test_what_is_printed_is_escaped_and_folded():
+    cell = v4.new_code_cell("print(1)", outputs=[v4.new_output("stream", name="stdout", text="<b>1</b>")])
+    body = body_room.body(v4.new_notebook(cells=[v4.new_markdown_cell("# Why?"), cell]), name="01_cohort")
+    printed = body.soup.find("details", class_="printed")
+    assert printed.find("pre").text.strip() == "<b>1</b>" and not printed.has_attr("open")
+
+
+def test_equal_headings_get_their_own_anchors():
+    body = body_room.from_html("<h1>A</h1><h2>Who?</h2><h2>Who?</h2>", name="01_cohort")
+    assert [h[1] for h in body.headings] == ["who", "who-2"]
+
+
+def test_without_a_comparison_or_threshold_the_result_is_shorter(small):
+    root, _ = small
+    folder = root / "reports/tiny/tables"
+    for name in ("comparisons", "thresholds"):
+        (folder / f"{name}.csv").unlink()
+    told = summary.of(load.load("tiny", root=root), folder)
+    assert len(told.sentences) == 2
+    assert told.sentences[1].endswith("(GWR-AV) reached 0.70 (95 % CI 0.61 to 0.78).")
+
+
+def test_no_threshold_within_the_guideline_is_said_with_its_reason(small):
+    root, _ = small
+    file = root / "reports/tiny/tables/thresholds.csv"
+    judged = pd.read_csv(file).assign(tp=float("nan"), note="None: with 36 good outcomes it is 9.7 %.")
+    judged.to_csv(file, index=False)
+    told = summary.of(load.load("tiny", root=root), file.parent)
+    assert told.sentences[2].startswith("No threshold could be chosen")
+    assert told.sentences[2].endswith("as the guideline asks: with 36 good outcomes it is 9.7 %.")
+
+
+def test_a_study_that_was_not_evaluated_has_no_result(small):
+    root, _ = small
+    (root / "reports/tiny/tables/performance.csv").unlink()
+    with pytest.raises(FileNotFoundError):
+        summary.of(load.load("tiny", root=root), root / "reports/tiny/tables")
+
+
+def test_the_command_tells_what_is_wrong_and_fails(capsys):
+    assert site.main(["--study", "no-such-study"]) == 1
+    assert "No study 'no-such-study'" in capsys.readouterr().err
+
+
+def test_no_home_without_a_report(tmp_path):
+    with pytest.raises(PageError, match="No study has a report yet"):
+        site.write_home(root=tmp_path)
+
+
+def test_a_notebook_is_as_it_was(small):
+    root, made = small
+    before = made["01_cohort"].path.read_bytes()
+    site.write_study("tiny", root=root)
+    assert made["01_cohort"].path.read_bytes() == before

@@ -1,0 +1,437 @@
+"""The simulated study as files, and its clinical table."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.special import expit, logit
+from scipy.stats import norm, rankdata
+
+from postarrest.data import cohort as cohort_room
+from postarrest.data import export
+from postarrest.data.ct import slices
+from postarrest.simulate import Settings, cohort, truth, write_study
+from postarrest.simulate.targets import compared
+
+SMALL = Settings(n_included=24, n_good=9, n_relabelled=2, n_screened=32, seed=5, n_truth=1000)
+
+
+def auc(score, good):
+    """Area under the ROC curve by ranks."""
+    ranks = rankdata(score)
+    return (ranks[good].mean() - (good.sum() + 1) / 2) / (~good).sum()
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("simulated") / "study"
+    write_study(SMALL, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small_data(small):
+    """The study as the pipeline reads it."""
+    return export.read(small, modalities=["gwr", "ct"])
+
+
+# ------------------------------------------------------------------------------------------------ settings
+
+
+@pytest.mark.parametrize(
+    ("given_values", "message"),
+    [
+        ({"n_good": 0}, "n_good is 0"),
+        ({"n_good": 321}, "n_good is 321"),
+        ({"n_relabelled": 68}, "n_relabelled is 68"),
+        ({"n_screened": 320}, "n_screened is 320"),
+        ({"seed": -1}, "seed is -1"),
+        ({"ct": "nifti"}, "expected dicom, png or none"),
+        ({"ct_effect": -0.1}, "ct_effect is -0.1"),
+        ({"modality_correlation": 1.0}, "modality_correlation is 1.0"),
+        ({"lab_missing": 1.5}, "lab_missing is 1.5"),
+        ({"noise_sd_hu": float("nan")}, "noise_sd_hu is nan"),
+        ({"n_included": 321.0}, "expected int"),
+        ({"n_included": True}, "expected int"),
+        ({"gwr": 1}, "expected bool"),
+    ],
+)
+def test_impossible_settings_are_refused(given_values, message):
+    with pytest.raises(ValueError, match=message):
+        Settings(**given_values)
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(ValueError, match="seed is -1") as error:
+        Settings(seed=-1, ct="x", ct_effect=99, n_truth=1)
+    assert len(str(error.value).splitlines()) == 4
+
+
+def test_whole_numbers_serve_as_effect_sizes():
+    assert Settings(ct_effect=0).ct_effect == 0
+
+
+# ------------------------------------------------------------------------------------------------ the table
+
+
+@given(
+    n_good=st.integers(1, 30),
+    n_poor=st.integers(1, 60),
+    n_excluded=st.integers(0, 40),
+    relabelled=st.floats(0, 1),
+    seed=st.integers(0, 2**32),
+)
+def test_counts_are_exact_whatever_the_seed(n_good, n_poor, n_excluded, relabelled, seed):
+    n = n_good + n_poor
+    n_relabelled = int(relabelled * n_good)
+    patients = cohort.draw(
+        Settings(n_included=n, n_good=n_good, n_relabelled=n_relabelled, n_screened=n + n_excluded, seed=seed)
+    ).patients
+    included = patients[patients["exclusion"] == ""]
+    labels = cohort_room.labels(included.set_index("patient_id"))
+    assert len(patients) == n + n_excluded
+    assert len(included) == n
+    assert labels["y_good_revised"].sum() == n_good
+    assert labels["y_good_standard"].sum() == n_good - n_relabelled
+    assert patients["patient_id"].is_unique
+
+
+@pytest.fixture(scope="module")
+def large() -> pd.DataFrame:
+    settings = Settings(n_included=40_000, n_good=8_000, n_relabelled=0, n_screened=50_000, seed=2)
+    return cohort.draw(settings).patients
+
+
+def test_the_table_is_drawn_fast():
+    settings = Settings(n_included=100_000, n_good=15_000, n_relabelled=0, n_screened=100_000)
+    start = time.process_time()
+    assert len(cohort.draw(settings).patients) == 100_000
+    assert time.process_time() - start < 60
+
+
+def test_what_belongs_together_agrees(large):
+    unwitnessed = large["witnessed"] == 0
+    assert large.loc[unwitnessed, "no_flow_min"].isna().all()
+    assert large.loc[~unwitnessed, "no_flow_min"].notna().all()
+    # Arrests that emergency staff saw: no bystander, no time without compressions.
+    assert (large["no_flow_min"] == 0).sum() > 2000
+    shockable = large["initial_rhythm"] == "vf_vt"
+    assert large.loc[shockable, "defibrillated"].mean() > 0.9
+    for factor in (large["witnessed"] == 1, large["cause"] == "cardiac"):
+        assert shockable[factor].mean() > shockable[~factor].mean() + 0.1
+    assert large["epinephrine_mg"].corr(large["low_flow_min"], method="spearman") > 0.4
+    assert large["pupil_left_mm"].corr(large["pupil_right_mm"]) > 0.85
+    assert (large["pupil_left_mm"].dropna() % 0.5 == 0).all()
+    dead = large["cpc"] == 5
+    assert large.loc[dead, "death_cause_intracranial"].notna().all()
+    assert large.loc[~dead, "death_cause_intracranial"].isna().all()
+    # The CPC is of 30 days.
+    assert large.loc[dead, "arrest_to_death_days"].between(0, 30).all()
+    assert large.loc[~dead, "arrest_to_death_days"].isna().all()
+
+
+def test_laboratory_values_are_missing_more_often_after_long_resuscitation(large):
+    missing = large["lactate_mmol_l"].isna()
+    assert 0.03 < missing.mean() < 0.15
+    assert 0.03 < large["creatinine_umol_l"].isna().mean() < 0.15
+    assert large.loc[missing, "low_flow_min"].median() > large.loc[~missing, "low_flow_min"].median() + 2
+
+
+def test_shares_missing_can_be_set():
+    settings = Settings(n_truth=1000, lab_missing=0, no_flow_missing=0, pupil_missing=0)
+    table = cohort.draw(settings).patients
+    clinical = table.drop(columns=["death_cause_intracranial", "arrest_to_death_days", "rosc_to_ct_min"])
+    assert not clinical.isna().any().any()
+    everything = dataclasses.replace(settings, lab_missing=1.0, pupil_missing=1.0)
+    assert cohort.draw(everything).patients["lactate_mmol_l"].isna().all()
+    assert cohort.draw(everything).patients["pupil_left_mm"].isna().all()
+
+
+def test_excluded_patients_have_a_reason_and_what_goes_with_it(large):
+    excluded = large[large["exclusion"] != ""]
+    assert len(excluded) == 10_000
+    assert set(excluded["exclusion"]) == set(cohort.EXCLUSION_SHARES)
+    late = excluded[excluded["exclusion"] == "no CT within 3 h"]["rosc_to_ct_min"]
+    assert late.isna().any()
+    assert (late.dropna() > 180).all()
+    included = large[large["exclusion"] == ""]
+    assert included["rosc_to_ct_min"].between(0, 180).all()
+    assert (large["age_years"] >= 18).all()
+    in_surgery = excluded[excluded["exclusion"] == "death during surgery for aortic rupture"]
+    assert (in_surgery["cpc"] == 5).all()
+
+
+def test_a_null_cohort_has_no_signal_anywhere():
+    null = Settings(ct_effect=0, ohca_effect=0, pupil_effect=0)
+    good = np.arange(40_000) % 4 == 0
+    drawn = cohort.variables(good, settings=null, rng=np.random.default_rng(8))
+    after = ["cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days"]
+    table = drawn.patients.drop(columns=after).join(drawn.latents[["severity", "atrophy"]])
+    numbers = table.select_dtypes("number")
+    coded = pd.get_dummies(table.select_dtypes(exclude="number")).astype(float)
+    everything = numbers.join(coded).join(table.isna().astype(float).add_suffix("_missing"))
+    varying = everything.loc[:, everything.nunique() > 1]
+    for name, column in varying.items():
+        known = column.notna().to_numpy()
+        # The standard error of an AUC of .5 is .0033 at 10,000 and 30,000; some 40 columns are looked at.
+        assert abs(auc(column[known], good[known]) - 0.5) < 4.2 * 0.0034, name
+
+
+@pytest.mark.parametrize(
+    ("effect", "column"),
+    [("ohca_effect", "low_flow_min"), ("pupil_effect", "pupil_left_mm"), ("ct_effect", "severity")],
+)
+def test_an_effect_moves_its_own_modality_and_no_other(effect, column):
+    good = np.arange(40_000) % 4 == 0
+    columns = ["low_flow_min", "pupil_left_mm", "severity"]
+
+    def separation(size):
+        settings = dataclasses.replace(Settings(pupil_missing=0), **{effect: size})
+        drawn = cohort.variables(good, settings=settings, rng=np.random.default_rng(9))
+        table = drawn.patients.join(drawn.latents)
+        return {name: auc(-table[name], good) for name in columns}
+
+    weak, calibrated, strong = separation(0.0), separation(1.0), separation(2.0)
+    assert weak[column] + 0.05 < calibrated[column]
+    assert calibrated[column] + 0.03 < strong[column]
+    for other in set(columns) - {column}:
+        assert weak[other] == pytest.approx(strong[other], abs=0.01)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.4])
+def test_modalities_correlate_given_the_outcome_as_set(rho):
+    good = np.ones(40_000, dtype=bool)
+    settings = Settings(modality_correlation=rho, pupil_missing=0)
+    drawn = cohort.variables(good, settings=settings, rng=np.random.default_rng(10))
+    pupils = drawn.patients[["pupil_left_mm", "pupil_right_mm"]].mean(axis=1)
+    # Rounding to half millimetres and the two sides' differences cost a little.
+    assert pupils.corr(drawn.latents["severity"]) == pytest.approx(rho, abs=0.035)
+
+
+# ------------------------------------------------------------------------------------------------ the truth
+
+
+def test_planted_auc_of_ct_is_that_of_two_normal_distributions():
+    for effect in (0.0, 0.5, 1.0):
+        found = truth.planted(Settings(n_truth=40_000, ct_effect=effect))["ct"]
+        expected = norm.cdf(effect * cohort.SEVERITY_DIFFERENCE / np.sqrt(2))
+        assert abs(found["auc"] - expected) < 4 * found["mc_error"]
+
+
+@pytest.mark.parametrize(("effect", "n_good"), [(0.5, 67), (1.0, 67), (1.0, 200)])
+def test_planted_brier_of_ct_is_that_of_bayes(effect, n_good):
+    """The mean squared error of the true probability, integrated over both normal distributions."""
+    share, shift = n_good / 321, effect * cohort.SEVERITY_DIFFERENCE
+
+    def squared(x, good):
+        # A good outcome's severity has the mean 0, a poor one's the mean `shift`.
+        probability = expit(logit(share) - shift * x + shift**2 / 2)
+        return norm.pdf(x, 0 if good else shift) * (probability - good) ** 2
+
+    expected = share * quad(squared, -9, 12, args=(1,))[0] + (1 - share) * quad(squared, -9, 12, args=(0,))[0]
+    found = truth.planted(Settings(n_truth=60_000, ct_effect=effect, n_good=n_good))["ct"]
+    assert abs(found["brier"] - expected) < 4 * found["brier_mc_error"]
+
+
+def test_a_null_cohort_plants_nothing():
+    null = Settings(n_truth=20_000, ct_effect=0, ohca_effect=0, pupil_effect=0)
+    for name, found in truth.planted(null).items():
+        assert abs(found["auc"] - 0.5) < 4 * found["mc_error"], name
+        if "brier" in found:
+            # No better than quoting the share of good outcomes, but for what 10,000 patients teach wrongly
+            assert found["brier"] == pytest.approx(67 / 321 * (1 - 67 / 321), abs=0.001), name
+
+
+def test_the_ensemble_knows_more_than_its_best_part_and_less_than_certainty():
+    found = {name: value["auc"] for name, value in truth.planted(Settings(n_truth=20_000)).items()}
+    assert max(found["ohca"], found["pupil"], found["ct"]) < found["ensemble"] < 1
+    assert found["gwr_av"] < found["ct"]
+
+
+def test_planted_discrimination_is_near_the_published_one():
+    """Pupils and OHCA come out of a few hundred patients a little below what is planted."""
+    found = truth.planted(Settings(n_truth=40_000))
+    assert 0.76 < found["ohca"]["auc"] < 0.83
+    assert 0.64 < found["pupil"]["auc"] < 0.69
+
+
+# ------------------------------------------------------------------------------------------------ the files
+
+
+def test_the_pipeline_reads_what_was_written(small, small_data):
+    included, flow = cohort_room.select(
+        small_data.patients, criteria={"min_age_years": 18, "exclusions": "all", "max_rosc_to_ct_min": 180}
+    )
+    assert len(included) == SMALL.n_included
+    assert flow["n"].iloc[0] == SMALL.n_screened
+    assert sorted(small_data.ct.index) == sorted(included.index)
+    assert sorted(small_data.gwr["patient_id"].unique()) == sorted(included.index)
+    images = slices.read_all(small_data.ct, slice_index=small_data.patients["ct_slice"])
+    assert images.shape == (SMALL.n_included, 256, 256)
+
+
+def test_each_patient_has_all_readings(small):
+    readings = pd.read_csv(small / "gwr.csv")
+    assert len(readings) == SMALL.n_included * 2 * 8 * 2
+    assert not readings.duplicated(["patient_id", "reading", "region", "side"]).any()
+    assert readings["area_mm2"].between(10, 15).all()
+    assert readings["mean_hu"].between(15, 50).all()
+
+
+def test_tissue_maps_lie_on_the_slices_grid(small, small_data):
+    from PIL import Image
+
+    for patient, path in list(small_data.ct.items())[:3]:
+        tissue = np.asarray(Image.open(small / "tissue" / f"{patient}.png"))
+        hu = slices.read_slice(path, slice_index=0).hu
+        assert tissue.dtype == np.uint8
+        assert set(np.unique(tissue)) == {0, 1, 2, 3, 4}
+        middle = {code: np.median(hu[tissue == code]) for code in (1, 2, 3, 4)}
+        assert middle[4] < middle[1] < min(middle[2], middle[3])
+        # Brain fills a third of the field of view, bone lies outside it.
+        assert 0.2 < (tissue > 0).mean() < 0.5
+        # A pixel half of bone has some 700 HU.
+        assert (tissue[hu > 1000] == 0).mean() > 0.99
+
+
+def test_dicom_is_valid_and_names_nobody(small):
+    paths = sorted((small / "ct").glob("*/*.dcm"))
+    assert len(paths) == 3 * SMALL.n_included
+    uids = set()
+    with pydicom.config.strict_reading():
+        for path in paths:
+            image = pydicom.dcmread(path)
+            for element in image.iterall():
+                # A value of the wrong form raises here.
+                str(element.value)
+            assert image.PatientID == path.parent.name
+            assert str(image.PatientName) == "SIMULATED^PATIENT"
+            for keyword in ("PatientBirthDate", "StudyDate", "StudyTime", "ReferringPhysicianName"):
+                assert str(image[keyword].value) == ""
+            assert "InstitutionName" not in image
+            for uid in (image.SOPInstanceUID, image.SeriesInstanceUID, image.StudyInstanceUID):
+                assert uid.is_valid
+            uids.add(image.SOPInstanceUID)
+            assert image.file_meta.MediaStorageSOPInstanceUID == image.SOPInstanceUID
+            assert image.pixel_array.shape == (256, 256)
+    assert len(uids) == len(paths)
+
+
+def test_the_same_seed_gives_the_same_bytes_on_any_number_of_cores(small, tmp_path, monkeypatch):
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("this system does not tell how many cores a process may use")
+    # The fixture ran on as many as there are; one core works without further processes.
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    write_study(SMALL, tmp_path / "again")
+    first, second = files(small), files(tmp_path / "again")
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_another_seed_gives_other_patients(small, tmp_path):
+    settings = dataclasses.replace(SMALL, seed=6, ct="none", gwr=False)
+    write_study(settings, tmp_path / "other")
+    assert (small / "patients.csv").read_text() != (tmp_path / "other" / "patients.csv").read_text()
+
+
+def test_png_study(tmp_path):
+    settings = dataclasses.replace(
+        SMALL, n_included=3, n_good=1, n_relabelled=0, n_screened=3, ct="png", gwr=False
+    )
+    write_study(settings, tmp_path / "study")
+    read = export.read(tmp_path / "study", modalities=["ct"])
+    assert {path.suffix for path in read.ct} == {".png"}
+    images = slices.read_all(read.ct)
+    brain = images[(images > 40) & (images < 200)]
+    assert 60 < brain.mean() < 150
+    assert not (tmp_path / "study" / "gwr.csv").exists()
+    assert "ct_slice" not in read.patients
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "patients.csv").write_text("a hospital's own")
+    with pytest.raises(FileExistsError, match="left as it is"):
+        write_study(SMALL, tmp_path)
+    assert (tmp_path / "patients.csv").read_text() == "a hospital's own"
+
+
+def test_an_earlier_simulation_is_replaced_whole(tmp_path):
+    table = dataclasses.replace(SMALL, ct="none", gwr=False)
+    write_study(table, tmp_path / "study")
+    (tmp_path / "study" / "left over").write_text("")
+    # A workflow may have removed what it means to make anew.
+    (tmp_path / "study" / "truth.json").unlink()
+    (tmp_path / ".study.part").mkdir()
+    write_study(dataclasses.replace(table, seed=9), tmp_path / "study")
+    assert [p.name for p in tmp_path.iterdir()] == ["study"]
+    assert sorted(p.name for p in (tmp_path / "study").iterdir()) == [
+        "SIMULATED.txt",
+        "patients.csv",
+        "truth.json",
+    ]
+
+
+def test_a_failure_leaves_the_earlier_study(tmp_path, monkeypatch):
+    table = dataclasses.replace(SMALL, ct="none", gwr=False)
+    write_study(table, tmp_path / "study")
+    before = files(tmp_path / "study")
+
+    def fail(_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(truth, "document", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_study(dataclasses.replace(table, seed=9), tmp_path / "study")
+    assert files(tmp_path / "study") == before
+    assert [p.name for p in tmp_path.iterdir()] == ["study"]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "postarrest.simulate", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_command(tmp_path):
+    given_settings = {"n_included": 12, "n_good": 4, "n_relabelled": 1, "n_screened": 15}
+    given_settings |= {"ct": "none", "gwr": False, "n_truth": 1000}
+    (tmp_path / "settings.json").write_text(json.dumps(given_settings))
+    done = run("--settings", str(tmp_path / "settings.json"), "--out", str(tmp_path / "study"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    document = json.loads((tmp_path / "study" / "truth.json").read_text())
+    assert document["simulated"] is True
+    assert document["settings"]["n_included"] == 12
+    assert set(document["models"]) == {"ohca", "pupil", "ct", "cnn", "gwr_av", "ensemble"}
+
+
+def test_command_names_what_is_wrong(tmp_path):
+    out = str(tmp_path / "study")
+    unknown = run("--settings", '{"n_god": 4}', "--out", out)
+    assert unknown.returncode == 2
+    assert "n_god" in unknown.stderr
+    assert "n_good" in unknown.stderr
+    assert not Path(out).exists()
+
+
+def test_published_figures_stand_beside_the_simulated_ones(small):
+    table = compared(small)
+    assert set(table["use"]) <= {"set to", "direction", "bound"}
+    assert table["simulated"].notna().all()
+    # Counts of 321 patients mean nothing in a study of 24.
+    assert "patients" not in set(table["unit"])
+    readings = table[table["figure"] == "GWR-AV, mean"].set_index("group")["simulated"]
+    assert readings["good"] > readings["poor"]

@@ -1,0 +1,183 @@
+import re
+import shutil
+
+import pytest
+import yaml
+
+from postarrest.pipeline import steps
+from postarrest.places import ROOT
+from postarrest.study import load, schema
+from postarrest.study.schema import StudyError
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with the real notebooks and a study file to write."""
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns("*.ipynb"))
+    (tmp_path / "params").mkdir()
+
+    def write(text: str):
+        (tmp_path / "params" / "mine.yaml").write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+HEAD = "study: {title: t, question: q, protocols: [nested], modalities: []}\n"
+
+
+@pytest.mark.parametrize("name", [n for n in load.names() if n not in ("arrest1000", "evaluate")])
+def test_every_study_file_loads_and_reaches_its_notebooks(name):
+    loaded = load.load(name, environment={})
+    for notebook in loaded.notebooks:
+        declared = schema.declared_parameters(notebook)
+        given = loaded.parameters(notebook)
+        assert set(given) <= set(declared)
+        assert given["save_to"] == "report"
+
+
+def test_real_study_asks_for_its_data(tmp_path):
+    with pytest.raises(StudyError, match="DATA=path"):
+        load.load("arrest1000", environment={})
+    (tmp_path / "patients.csv").touch()
+    loaded = load.load("arrest1000", environment={"POSTARREST_DATA": str(tmp_path / "patients.csv")})
+    assert not loaded.simulated
+    assert loaded.notebooks == ("01_cohort", "04_stacking", "05_evaluation")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("04_stacking: {trails: 5}", "section '04_stacking': 'trails' is unknown. Did you mean 'trials'?"),
+        ("04_stackin: {trials: 5}", "section '04_stackin' is unknown. Did you mean '04_stacking'?"),
+        ("04_stacking: {trials: many}", "'trials' is 'many' (text), expected a whole number."),
+        ("04_stacking: {trials: 5.5}", "'trials' is 5.5 (a number), expected a whole number."),
+        ("04_stacking: {trials: true}", "'trials' is True (true or false), expected a whole number."),
+        ("04_stacking: {ohca_floor_min: 1e-1}", "In YAML, write 1.0e-3, not 1e-3."),
+        ("04_stacking: {models: [ohca]}", "expected keys with values"),
+        ("common: {sede: 5}", "section 'common': 'sede' is unknown. Did you mean 'seed'?"),
+        ("simulate: {n_includd: 5}", "Did you mean 'n_included'?"),
+        ("splits: {outer_folds: five}", "'outer_folds' is 'five' (text), expected a whole number."),
+        ("04_stacking: 5", "section '04_stacking': found 5 (a whole number), expected keys with values."),
+        ("04_stacking: {save_to: here}", "'save_to' is unknown"),
+    ],
+)
+def test_faults_are_told_before_anything_runs(project, text, told):
+    with pytest.raises(StudyError) as error:
+        load.load("mine", root=project(HEAD + text), environment={})
+    assert told in str(error.value)
+
+
+def test_all_faults_are_told_at_once(project):
+    root = project(HEAD + "04_stacking: {trails: 5, seed: x}\nsplits: {outer: 1}\nnonsense: {}")
+    with pytest.raises(StudyError) as error:
+        load.load("mine", root=root, environment={})
+    assert len(str(error.value).splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("study: {title: t}", "'question' is missing"),
+        (
+            "study: {title: t, question: q, protocols: [bootstrap]}",
+            "'protocols' holds 'bootstrap' (text), expected some of",
+        ),
+        ("study: {title: t, question: q, protocols: [nested], data: ask}", "say where they are"),
+        ("study: {title: t, question: q, protocols: [nested], data: not/there}", "The data are not there"),
+        ("a: 1\na: 2", "the key 'a' stands twice"),
+        ("a: &x {b: 1}\nc: *x", "anchors and aliases"),
+        ("a: !!python/object/apply:os.getcwd []", "can't be read"),
+        ("a: [1", "can't be read"),
+        ("just text", "expected sections with keys"),
+    ],
+)
+def test_files_that_are_no_study_are_told(project, text, told):
+    with pytest.raises(StudyError) as error:
+        load.load("mine", root=project(text), environment={})
+    assert told in str(error.value)
+
+
+def test_unknown_study_names_the_nearest():
+    with pytest.raises(StudyError, match=r"No study 'ensembel'\. Did you mean 'ensemble'"):
+        load.load("ensembel", environment={})
+
+
+def test_environment_pins_agree():
+    """pyproject.toml, the lock and environment.yml state the same environment."""
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    locked = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if line[:1].isalnum():
+            name, version = line.split(";")[0].rstrip(" \\").split("==")
+            locked.setdefault(name.split("[")[0].lower().replace("_", "-"), []).append(version.strip())
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    for requirement in map(Requirement, wanted):
+        versions = locked[requirement.name.lower().replace("_", "-")]
+        assert all(requirement.specifier.contains(v) for v in versions), requirement
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    assert {"pip": ["-r requirements.lock"]} in conda
+    assert f"python {project['requires-python']}" in conda
+
+
+def test_pip_section_of_the_conda_file_installs(tmp_path):
+    """Pip accepts the section as conda hands it over, and finds each of its versions in this environment."""
+    import subprocess
+    import sys
+
+    sections = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    lines = next(s["pip"] for s in sections if isinstance(s, dict))
+    # conda writes the section into a file beside environment.yml
+    file = tmp_path / "conda.requirements.txt"
+    shutil.copy(ROOT / "requirements.lock", tmp_path)
+    file.write_text("\n".join(lines))
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        "--report",
+        "-",
+        "-r",
+        str(file),
+    ]
+    done = subprocess.run([*command, "--no-index"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    import json
+
+    assert json.loads(done.stdout)["install"] == []
+
+
+def test_lock_holds_hashes_and_no_address():
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    assert lock.count("--hash=sha256:") > 500
+
+
+@pytest.mark.parametrize(
+    ("text", "changed", "told"),
+    [
+        ("architecture: ResNet50", "architecture: resnet", "expected VGG19 or ResNet50"),
+        ("rotation_deg: 10", "twist_deg: 10", "augmentation 'twist_deg' is unknown"),
+        ("copies: 4", "copies: 4\n  depth: deep", "expected one of head, last_block, all"),
+        ("low: 0.0001", "low: 1e-4", "write 1.0e-3, not 1e-3"),
+        ("trials: 50", "trials: 50\n  spaces: {tree: {C: {choices: [1]}}}", "spaces holds 'tree'"),
+        (
+            "logistic, predictors: [pupil_left_mm, pupil_right_mm]",
+            "logistic",
+            "every other algorithm has some",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_run_is_told_before_any_step(project, text, changed, told):
+    ensemble = (ROOT / "params" / "ensemble.yaml").read_text(encoding="utf-8")
+    assert ensemble.count(text) == 1
+    root = project(ensemble.replace(text, changed))
+    with pytest.raises(StudyError, match=re.escape(told)):
+        steps.check_models(load.load("mine", root=root, environment={}))
