@@ -45,8 +45,8 @@ def cnn_runs(name):
     held = STUDIES[name]
     if "03_cnn" not in held.notebooks:
         return []
-    holdout = [f"{s}-{label}" for s in split_names(name, "holdout") for label in held.labels]
-    return holdout + [f"{s}-{held.labels[0]}" for s in split_names(name, "nested")]
+    holdout = [f"{s}-{label}" for s in split_names(name, "holdout") for label in held.outcome_labels]
+    return holdout + [f"{s}-{held.outcome_labels[0]}" for s in split_names(name, "nested")]
 
 
 def score_files(name):

@@ -45,7 +45,7 @@ def main() -> None:
         train, _ = honest.inner[0]
         leaking = replace(honest, inner=((train, honest.test),))
         row = {"split": name}
-        for way, split in (("tune", honest), ("hold-out", leaking)):
+        for way, split in (("tune", honest), ("holdout", leaking)):
             with tempfile.TemporaryDirectory() as folder:
                 result = fit.fit_holdout(
                     found,
@@ -69,12 +69,12 @@ def main() -> None:
 
 
 def page(each: pd.DataFrame) -> str:
-    """What was found, in words and as a table: ``split, auc_stopped_on_tune, auc_stopped_on_hold-out``."""
-    gained = each["auc_stopped_on_hold-out"] - each["auc_stopped_on_tune"]
+    """What was found, in words and as a table: ``split, auc_stopped_on_tune, auc_stopped_on_holdout``."""
+    gained = each["auc_stopped_on_holdout"] - each["auc_stopped_on_tune"]
     half = stats.t.ppf(0.975, len(gained) - 1) * gained.std(ddof=1) / np.sqrt(len(gained))
     rows = [
         f"| {r.split} | {r.auc_stopped_on_tune:.3f} | {stopped:.3f} |"
-        for r, stopped in zip(each.itertuples(), each["auc_stopped_on_hold-out"], strict=True)
+        for r, stopped in zip(each.itertuples(), each["auc_stopped_on_holdout"], strict=True)
     ]
     return "\n".join(
         [
@@ -86,7 +86,7 @@ def page(each: pd.DataFrame) -> str:
             "their place. Made by `make ablation`, after `make report STUDY=holdout20`.",
             "",
             f"Mean ROC area in the hold-out: {each['auc_stopped_on_tune'].mean():.3f} chosen on tune, "
-            f"{each['auc_stopped_on_hold-out'].mean():.3f} chosen on the hold-out;",
+            f"{each['auc_stopped_on_holdout'].mean():.3f} chosen on the hold-out;",
             f"optimism {gained.mean():.3f} (95 % CI {gained.mean() - half:.3f} to "
             f"{gained.mean() + half:.3f}; {len(gained)} splits, which share patients).",
             "",

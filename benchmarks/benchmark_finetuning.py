@@ -79,7 +79,7 @@ def main() -> None:
                     {
                         **{"patient_id": split.test, "y_good": y.loc[split.test].to_numpy(), "model": depth},
                         **{"kind": "probability", "role": "test", "fold": split.fold, "score": score},
-                        **{"outcome": label},
+                        **{"outcome_label": label},
                     }
                 )
             )

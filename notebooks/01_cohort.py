@@ -33,7 +33,7 @@ codes: dict = {}  # contract name: {the export's value: the contract's value}
 units: dict = {}  # contract name: the export's unit, such as {creatinine_umol_l: mg/dL}
 table_format: dict = {}  # encoding, delimiter, decimal, sheet, where the files don't tell
 outcome: dict = {}  # blank: CPC 1 or 2 is good; or {column: name, good: [values], poor: [values], meaning: text}
-labels: list = ["revised", "standard"]  # outcome labels in use, the main one first
+outcome_labels: list = ["revised", "standard"]  # outcome labels in use, the main one first
 predictors: list = []  # further columns of the export that models use
 criteria: dict = {"exclusions": "all"}  # who is included, applied in this order; see cohort.select
 table1_variables: list = []  # columns of Table 1, also as eeg24h_*; blank: the data contract's that are there
@@ -67,12 +67,12 @@ read = export.read(
     outcome=outcome,
     predictors=predictors,
     criteria=criteria,
-    labels=labels,
+    outcome_labels=outcome_labels,
     table_format=table_format,
 )
 included, selected = cohort_room.select(read.patients, criteria=criteria)
 labelled = cohort_room.labels(included)
-y_good = labelled[f"y_good_{labels[0]}"]
+y_good = labelled[f"y_good_{outcome_labels[0]}"]
 good_means = outcome.get("meaning", "CPC 1 or 2")
 
 # %% [markdown]
@@ -84,7 +84,7 @@ page.text(
     "the *{label}* one.",
     n_screened=len(read.patients),
     good_means=good_means,
-    label=labels[0],
+    label=outcome_labels[0],
 )
 parts = {
     "gwr": "**No readings of gray and white matter.** The gray-to-white-matter ratio, its reliability and its "
@@ -147,12 +147,12 @@ page.text(
 
 # %%
 variables = table1_variables or [name for name in contract.NAMES if name in included]
-for label in labels:
+for label in outcome_labels:
     page.table(
         cohort_tables.table1(
             included, labelled[f"y_good_{label}"], variables=variables, mask_below=mask_below
         ),
-        name="table1" if label == labels[0] else f"table1_{label}",
+        name="table1" if label == outcome_labels[0] else f"table1_{label}",
         caption=f"Characteristics of the {len(included)} patients by outcome (good: {good_means}, {label} label).",
         note="Median (lower to upper quartile), or n (% of the patients in whom it is known). Missing: patients. "
         "shapiro_p: the smaller of both outcomes' Shapiro-Wilk p-values.",

@@ -25,7 +25,7 @@
 # %% tags=["parameters"]
 study_name: str = "holdout"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
-labels: list = ["revised", "standard"]  # outcome labels in use, the main one first
+outcome_labels: list = ["revised", "standard"]  # outcome labels in use, the main one first
 cut_off: float = 1.2  # a ratio below it predicts a poor outcome
 mask_below: int = 0  # counts from 1 to below this are not shown; 0 shows all
 
@@ -76,12 +76,12 @@ page.text(
 # %%
 by_label = {
     label: cohort_tables.gwr_values(values, cohort[f"y_good_{label}"], cut_off=cut_off, mask_below=mask_below)
-    for label in labels
+    for label in outcome_labels
 }
 for label, by_outcome in by_label.items():
     page.table(
         by_outcome,
-        name="gwr_values" if label == labels[0] else f"gwr_values_{label}",
+        name="gwr_values" if label == outcome_labels[0] else f"gwr_values_{label}",
         caption=f"Density of the regions and gray-to-white-matter ratios by outcome ({label} label).",
         note=f"Median (lower to upper quartile) of the mean of the readings; n_below_cutoff: patients below "
         f"{cut_off:g}. shapiro_p: the smaller of both outcomes' Shapiro-Wilk p-values.",
@@ -89,11 +89,11 @@ for label, by_outcome in by_label.items():
     )
 
 # %%
-for label in labels:
+for label in outcome_labels:
     y_good = cohort[f"y_good_{label}"]
     page.figure(
         draw.by_outcome(values, y_good, cut_off=cut_off, mask_below=mask_below),
-        name="gwr_by_outcome" if label == labels[0] else f"gwr_by_outcome_{label}",
+        name="gwr_by_outcome" if label == outcome_labels[0] else f"gwr_by_outcome_{label}",
         caption=f"Gray-to-white-matter ratios by outcome ({label} label; {int((1 - y_good).sum())} poor, "
         f"{int(y_good.sum())} good). Points: patients; boxes: median and quartiles, whiskers to the furthest point "
         f"within 1.5 interquartile ranges; dotted: cut-off {cut_off:g}.",
@@ -102,7 +102,7 @@ for label in labels:
     )
 
 # %%
-below = by_label[labels[0]].set_index("measure")["n_below_cutoff"]
+below = by_label[outcome_labels[0]].set_index("measure")["n_below_cutoff"]
 below = {name: int(n) if n.isdigit() else n for name, n in below.items()}
 page.text(
     "Below {cut_off} lie {n_below_bg} patients by GWR-BG, {n_below_ce} by GWR-CE and {n_below_av} by GWR-AV ([](#tab-gwr-values)). A ratio "
@@ -184,8 +184,8 @@ else:
 # %%
 marked = pd.concat(
     [
-        gwr.marker_scores(values, y_good=cohort[f"y_good_{label}"], splits=splits, outcome=label)
-        for label in labels
+        gwr.marker_scores(values, y_good=cohort[f"y_good_{label}"], splits=splits, outcome_label=label)
+        for label in outcome_labels
     ],
     ignore_index=True,
 )

@@ -27,7 +27,7 @@
 study_name: str = "ensemble"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
 split: str = "outer-1"  # outer fold
-label: str = "standard"  # outcome label to learn: revised or standard
+outcome_label: str = "standard"  # outcome label to learn: revised or standard
 # fmt: off
 models: dict = {"ohca": {"algorithm": "lightgbm", "predictors": ["initial_rhythm", "no_flow_min", "low_flow_min", "creatinine_umol_l", "lactate_mmol_l"]}, "pupil": {"algorithm": "logistic", "predictors": ["pupil_left_mm", "pupil_right_mm"]}, "ct": {"algorithm": "cnn"}}  # base models: algorithm and predictors of each
 # fmt: on
@@ -50,7 +50,7 @@ from postarrest.report import page as page_room
 here = places.open(study_name, save_to=save_to)
 page = page_room.Page(here, notebook="04_stacking", part=split)
 cohort = pd.read_parquet(here.build("cohort.parquet"))
-y = cohort[f"y_good_{label}"]
+y = cohort[f"y_good_{outcome_label}"]
 divided = pd.read_parquet(here.build("splits.parquet"))
 this = splits.get(divided, split)
 declared = tabular.declared(models)
@@ -94,8 +94,8 @@ fitted = stacking.fit_bases(
     seed=seed,
     spaces=searched,
     keep=here.build("optuna"),
-    cnn_scores=here.build(f"scores_cnn_{split}-{label}.csv"),
-    cnn_lineage=here.build(f"seen_cnn_{split}-{label}.json"),
+    cnn_scores=here.build(f"scores_cnn_{split}-{outcome_label}.csv"),
+    cnn_lineage=here.build(f"seen_cnn_{split}-{outcome_label}.json"),
     ledger=ledger,
 )
 page.table(
@@ -194,7 +194,7 @@ page.table(
     "were fitted on others of the training side.",
 )
 scores.write(
-    stacking.score_rows(fitted, stack, standing, y, this, outcome=label),
+    stacking.score_rows(fitted, stack, standing, y, this, outcome_label=outcome_label),
     here.out(f"scores_stacking_{split}.csv"),
 )
 

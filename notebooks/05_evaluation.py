@@ -63,7 +63,7 @@ every_stage = scores.sets(table)
 final = every_stage[every_stage["stage"] == "final"]
 groups = [
     (f"{outcome}_{name}".replace("-", "_"), rows)
-    for (outcome, name), rows in final.groupby(["outcome", "set"], sort=False)
+    for (outcome, name), rows in final.groupby(["outcome_label", "set"], sort=False)
 ]
 main = groups[0][1]
 resampling = {"n_resamples": n_resamples, "seed": seed}
@@ -90,7 +90,7 @@ page.table(
 resampled = discrimination.resample(final, **resampling)
 performed = discrimination.table(resampled)
 best = performed[performed["recommended"] & (performed["metric"] == "roc_auc")].merge(
-    main[["outcome", "set"]].drop_duplicates()
+    main[["outcome_label", "set"]].drop_duplicates()
 )
 focus = focus or best.loc[best["estimate"].idxmax(), "model"]
 page.table(
@@ -136,7 +136,7 @@ for name, rows in groups:
             **resampling,
         ),
         name="roc" if rows is main else f"roc_{name}",
-        caption=f"ROC and precision-recall curves, outcome label {rows['outcome'].iloc[0]}, set {rows['set'].iloc[0]} "
+        caption=f"ROC and precision-recall curves, outcome label {rows['outcome_label'].iloc[0]}, set {rows['set'].iloc[0]} "
         f"({rows['patient_id'].nunique()} patients). Bands: pointwise 95 % bootstrap intervals of the thick curve; "
         "points: what its thresholds chosen on the training side (each fold its own) gave in the test patients.",
         alt="ROC curves on the left and precision-recall curves on the right, one line a model; the areas are in the table of performance.",
@@ -190,7 +190,7 @@ page.table(
     note="No rows: the split was not repeated. The splits share patients, so their spread is no confidence interval.",
     digits=3,
 )
-for outcome, rows in spread.groupby("outcome", sort=False):
+for outcome, rows in spread.groupby("outcome_label", sort=False):
     page.figure(
         forest.split_spread(rows),
         name=f"split_spread_{outcome}",
@@ -262,7 +262,7 @@ for name, rows in groups:
         thresholds_room.thresholds(rows, judged),
         name="thresholds" if rows is main else f"thresholds_{name}",
         caption=f"Sensitivity, specificity and FNR (false pessimism) against the threshold, outcome label "
-        f"{rows['outcome'].iloc[0]}, set {rows['set'].iloc[0]}; the line at 5 % is what guideline and paper B tolerate.",
+        f"{rows['outcome_label'].iloc[0]}, set {rows['set'].iloc[0]}; the line at 5 % is what guideline and paper B tolerate.",
         alt="One panel a model: specificity rises and sensitivity falls with the threshold; the dotted upper limit of the FNR meets 5 % only at low thresholds, if at all.",
     )
 
@@ -339,7 +339,7 @@ page.table(
 
 # %%
 probabilities = every_stage[every_stage["kind"] == "probability"]
-for (outcome, name), rows in probabilities.groupby(["outcome", "set"], sort=False):
+for (outcome, name), rows in probabilities.groupby(["outcome_label", "set"], sort=False):
     page.figure(
         calibration_room.calibration(rows, calibrated, calibration_curves),
         name=f"calibration_{outcome}_{name}".replace("-", "_"),
@@ -367,7 +367,7 @@ for name, rows in [(name, rows) for name, rows in groups if "probability" in set
     page.figure(
         thresholds_room.decision_curves(rows, decided, focus=focus),
         name="decision_curve" if rows is main else f"decision_curve_{name}",
-        caption=f"Decision curves, outcome label {rows['outcome'].iloc[0]}, set {rows['set'].iloc[0]}; band: "
+        caption=f"Decision curves, outcome label {rows['outcome_label'].iloc[0]}, set {rows['set'].iloc[0]}; band: "
         "pointwise 95 % bootstrap interval of the thick or last model.",
         alt="Net benefit of each model against threshold probability, with the lines of predicting all or nobody good.",
     )

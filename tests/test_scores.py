@@ -6,7 +6,7 @@ import pytest
 
 from evaluation_data import holdout_scores, nested_scores
 from postarrest import scores
-from postarrest.data.errors import DataFaults
+from postarrest.data.errors import DataErrors
 
 HEADER = "patient_id,y_good,model,kind,role,fold,score"
 GOOD = ["a,0,ct,probability,test,1,0.2", "b,1,ct,probability,test,1,0.7", "c,0,ct,probability,test,1,0.4"]
@@ -87,7 +87,7 @@ def test_broken_tables_are_refused_with_their_places(tmp_path, name):
     text, expected = BROKEN[name]
     path = tmp_path / "scores.csv"
     path.write_text(text + "\n" if text else "")
-    with pytest.raises(DataFaults) as refused:
+    with pytest.raises(DataErrors) as refused:
         scores.read(path)
     for words in expected:
         assert words in str(refused.value), str(refused.value)
@@ -96,7 +96,7 @@ def test_broken_tables_are_refused_with_their_places(tmp_path, name):
 def test_not_utf8(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_bytes(("\n".join([HEADER, *GOOD])).replace("a,0", "é,0").encode("latin-1"))
-    with pytest.raises(DataFaults, match="not UTF-8"):
+    with pytest.raises(DataErrors, match="not UTF-8"):
         scores.read(path)
 
 
@@ -110,7 +110,7 @@ def test_no_identifier_is_in_a_message(tmp_path):
     ]
     path = tmp_path / "scores.csv"
     path.write_text("\n".join([HEADER, *broken]))
-    with pytest.raises(DataFaults) as refused:
+    with pytest.raises(DataErrors) as refused:
         scores.read(path)
     assert len(refused.value.faults) == 4
     assert "MRN" not in str(refused.value)
@@ -119,7 +119,7 @@ def test_no_identifier_is_in_a_message(tmp_path):
 def test_all_faults_of_several_files_are_told_together(tmp_path):
     for name, lines in (("one.csv", GOOD), ("two.csv", GOOD[:2])):
         (tmp_path / name).write_text("\n".join([HEADER, *lines]))
-    with pytest.raises(DataFaults) as refused:
+    with pytest.raises(DataErrors) as refused:
         scores.combine([tmp_path / "one.csv", tmp_path / "two.csv"])
     faults = refused.value.faults
     assert list(faults["file"]) == ["two.csv", "two.csv"]
@@ -131,7 +131,7 @@ def test_what_was_written_is_read_back(tmp_path):
     scores.write(table, tmp_path / "new" / "scores.csv")
     again = scores.read(tmp_path / "new" / "scores.csv")
     pd.testing.assert_frame_equal(again, table)
-    with pytest.raises(DataFaults):
+    with pytest.raises(DataErrors):
         scores.write(table.assign(score=np.nan), tmp_path / "new" / "scores.csv")
     pd.testing.assert_frame_equal(scores.read(tmp_path / "new" / "scores.csv"), table)
 
@@ -142,7 +142,7 @@ def test_optional_columns_are_filled_and_others_left_out(tmp_path):
     path.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
     table = scores.read(path)
     assert tuple(table.columns) == scores.COLUMNS
-    assert set(table["outcome"]) == {"standard"}
+    assert set(table["outcome_label"]) == {"standard"}
     assert set(table["stage"]) == {"final"}
 
 
@@ -166,8 +166,8 @@ def test_sets_of_a_holdout_and_of_repeated_splits():
     thrice = scores.sets(scores.check(holdout_scores(splits=3)))
     # Of repeated splits the first is the main result.
     pd.testing.assert_frame_equal(once, thrice)
-    census = scores.census(once).set_index(["outcome", "set", "model"])["n"]
-    assert census["revised", "hold-out", "cnn"] == 64
+    census = scores.census(once).set_index(["outcome_label", "set", "model"])["n"]
+    assert census["revised", "holdout", "cnn"] == 64
     assert census["revised", "all", "gwr_av"] == 321
     assert ("revised", "all", "cnn") not in census.index
     assert scores.splits(scores.check(holdout_scores())).empty
@@ -177,7 +177,7 @@ def test_sets_of_a_holdout_and_of_repeated_splits():
 def test_models_of_the_same_patients_go_together():
     table = scores.check(holdout_scores())
     rows = scores.sets(table)
-    rows = rows[(rows["outcome"] == "revised") & (rows["set"] == "hold-out")]
+    rows = rows[(rows["outcome_label"] == "revised") & (rows["set"] == "holdout")]
     assert [list(dict.fromkeys(g["model"])) for g in scores.groups(rows)] == [["gwr_av", "cnn"]]
     fewer = rows.drop(index=rows.index[rows["model"] == "cnn"][:1])
     assert [list(dict.fromkeys(g["model"])) for g in scores.groups(fewer)] == [["gwr_av"], ["cnn"]]

@@ -2,7 +2,7 @@
 
 Columns: ``patient_id, y_good`` (0 or 1), ``model, kind`` (``probability`` or ``marker``), ``role``
 (``train_oof`` or ``test``), ``fold`` (1, 2, ...), ``score``; a higher score always means a better expected
-outcome. Two more may stand in it: ``outcome`` (which label ``y_good`` is; ``standard`` where the column is
+outcome. Two more may stand in it: ``outcome_label`` (which label ``y_good`` is; ``standard`` where the column is
 absent) and ``stage`` (``before_platt`` or ``final``; ``final`` where absent).
 
 ``test`` rows are scores of patients whom no part of the model has seen. ``train_oof`` rows are scores of the
@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from postarrest.data.errors import DataFaults, Fault
+from postarrest.data.errors import DataErrors, Finding
 from postarrest.files import write_text
 
 REQUIRED = ("patient_id", "y_good", "model", "kind", "role", "fold", "score")
-OPTIONAL = {"outcome": "standard", "stage": "final"}
+OPTIONAL = {"outcome_label": "standard", "stage": "final"}
 COLUMNS = (*REQUIRED, *OPTIONAL)
 ALLOWED = {
     "y_good": ("0", "1"),
@@ -49,7 +49,7 @@ def read(path: Path) -> pd.DataFrame:
 
     Raises
     ------
-    postarrest.data.errors.DataFaults
+    postarrest.data.errors.DataErrors
         With every fault and its place.
     FileNotFoundError
         If there is no such file.
@@ -62,7 +62,7 @@ def combine(paths: Iterable[Path]) -> pd.DataFrame:
 
     Raises
     ------
-    postarrest.data.errors.DataFaults
+    postarrest.data.errors.DataErrors
         With every fault and its place, also those between the files (a patient's row in two of them).
     """
     return _checked(pd.concat([_load(Path(path)) for path in paths], ignore_index=True))
@@ -80,7 +80,7 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
 
     Raises
     ------
-    postarrest.data.errors.DataFaults
+    postarrest.data.errors.DataErrors
         With every fault and its place.
 
     Examples
@@ -90,7 +90,7 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
     >>> check(rows)
     Traceback (most recent call last):
         ...
-    postarrest.data.errors.DataFaults: 1 fault in the data:
+    postarrest.data.errors.DataErrors: 1 fault in the data:
       scores, row 3, score: found 1.7, expected a probability from 0 to 1
     """
     raw = table.reset_index(drop=True)
@@ -103,7 +103,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
     Raises
     ------
-    postarrest.data.errors.DataFaults
+    postarrest.data.errors.DataErrors
         With every fault and its place.
     """
     checked = check(table, name=Path(path).name)
@@ -132,14 +132,14 @@ def sets(table: pd.DataFrame) -> pd.DataFrame:
     ...     "model": "gwr_av", "kind": "marker", "role": ["train_oof", "train_oof", "test", "test"],
     ...     "fold": 1, "score": [1.2, 1.3, 1.1, 1.4]}))
     >>> sets(rows).groupby("set").size().to_dict()
-    {'all': 4, 'hold-out': 2}
+    {'all': 4, 'holdout': 2}
     """
     parts = []
-    for _, rows in table.groupby(["outcome", "stage", "model"], sort=False):
+    for _, rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
         test = rows[rows["role"] == "test"]
         first = rows[rows["fold"] == test["fold"].min()]
         if test["patient_id"].duplicated().any() or test["fold"].nunique() == 1:
-            main = test[test["fold"] == test["fold"].min()].assign(set="hold-out")
+            main = test[test["fold"] == test["fold"].min()].assign(set="holdout")
         else:
             main = test.assign(set="pooled")
         parts.append(main)
@@ -147,16 +147,16 @@ def sets(table: pd.DataFrame) -> pd.DataFrame:
             parts.append(first.assign(set="all"))
     laid_out = pd.concat(parts, ignore_index=True)
     # Set by set, so that models stand beside each other in every table.
-    order = {name: i for i, name in enumerate(("hold-out", "pooled", "all"))}
+    order = {name: i for i, name in enumerate(("holdout", "pooled", "all"))}
     return laid_out.sort_values("set", key=lambda s: s.map(order), kind="stable", ignore_index=True)
 
 
 def splits(table: pd.DataFrame) -> pd.DataFrame:
     """Return the test rows of repeated hold-out splits, all of them; empty where no split was repeated."""
     test = table[(table["role"] == "test") & (table["stage"] == "final")]
-    again = test.duplicated(["outcome", "model", "patient_id"])
-    repeated = test.loc[again, ["outcome", "model"]].drop_duplicates()
-    return test.merge(repeated, on=["outcome", "model"])
+    again = test.duplicated(["outcome_label", "model", "patient_id"])
+    repeated = test.loc[again, ["outcome_label", "model"]].drop_duplicates()
+    return test.merge(repeated, on=["outcome_label", "model"])
 
 
 def census(rows: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +167,7 @@ def census(rows: pd.DataFrame) -> pd.DataFrame:
     rows : pandas.DataFrame
         Rows of :func:`sets`.
     """
-    by = rows.groupby(["outcome", "set", "model", "kind"], sort=False)
+    by = rows.groupby(["outcome_label", "set", "model", "kind"], sort=False)
     counted = by.agg(n=("y_good", "size"), n_good=("y_good", "sum"), folds=("fold", "nunique"))
     counted["n_poor"] = counted["n"] - counted["n_good"]
     counted["prevalence"] = counted["n_good"] / counted["n"]
@@ -220,13 +220,13 @@ def _load(path: Path) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
     except pd.errors.EmptyDataError:
-        raise DataFaults([Fault(name, "file", "an empty file", "a header and rows")]) from None
+        raise DataErrors([Finding(name, "file", "an empty file", "a header and rows")]) from None
     except UnicodeDecodeError:
-        raise DataFaults([Fault(name, "file", "bytes that are not UTF-8", "a CSV file in UTF-8")]) from None
+        raise DataErrors([Finding(name, "file", "bytes that are not UTF-8", "a CSV file in UTF-8")]) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         # pandas says which line and how many cells, and nothing of what stands in them.
-        fault = Fault(name, "file", str(error).strip(), "as many cells in every row as in the header")
-        raise DataFaults([fault]) from None
+        fault = Finding(name, "file", str(error).strip(), "as many cells in every row as in the header")
+        raise DataErrors([fault]) from None
     return _placed(raw, name)
 
 
@@ -235,9 +235,9 @@ def _placed(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     missing = [column for column in REQUIRED if column not in raw]
     if missing:
         found = f"no such column among {len(raw.columns)}"
-        raise DataFaults([Fault(name, "columns", found, "this column", column=c) for c in missing])
+        raise DataErrors([Finding(name, "columns", found, "this column", column=c) for c in missing])
     if raw.empty:
-        raise DataFaults([Fault(name, "rows", "no rows", "a row for each patient and model")])
+        raise DataErrors([Finding(name, "rows", "no rows", "a row for each patient and model")])
     for column, default in OPTIONAL.items():
         if column not in raw:
             raw[column] = default
@@ -250,13 +250,13 @@ class _Faults:
 
     def __init__(self, table: pd.DataFrame):
         self.table = table
-        self.items: list[Fault] = []
+        self.items: list[Finding] = []
 
     def tell(self, where: pd.Series, column: str, expected: str, rule: str, found: pd.Series | None = None):
         """Note rows; where nothing is said of what was found, it is the cell itself."""
         said = self.table[column] if found is None else found
         self.items += [
-            Fault(file, rule, str(cell), expected, row=int(row), column=column, verbatim=found is None)
+            Finding(file, rule, str(cell), expected, row=int(row), column=column, verbatim=found is None)
             for file, row, cell in zip(
                 self.table.loc[where, "_file"], self.table.loc[where, "_row"], said[where], strict=True
             )
@@ -264,7 +264,7 @@ class _Faults:
 
     def stop(self) -> None:
         if self.items:
-            raise DataFaults(self.items)
+            raise DataErrors(self.items)
 
 
 def _checked(raw: pd.DataFrame) -> pd.DataFrame:
@@ -274,7 +274,7 @@ def _checked(raw: pd.DataFrame) -> pd.DataFrame:
     score = pd.to_numeric(raw["score"], errors="coerce").astype(float)
     fold = pd.to_numeric(raw["fold"], errors="coerce")
     finite = pd.Series(np.isfinite(score), index=raw.index)
-    for column in ("patient_id", "model", "outcome"):
+    for column in ("patient_id", "model", "outcome_label"):
         faults.tell(raw[column] == "", column, "a name", "blank")
     for column, allowed in ALLOWED.items():
         found = y_good if column == "y_good" else raw[column]
@@ -293,7 +293,7 @@ def _checked(raw: pd.DataFrame) -> pd.DataFrame:
 
 def _check_between_rows(table: pd.DataFrame) -> None:
     faults = _Faults(table)
-    key = ["outcome", "stage", "model", "fold", "patient_id"]
+    key = ["outcome_label", "stage", "model", "fold", "patient_id"]
     first = table.groupby([*key, "role"], sort=False)["_row"].transform("first")
     faults.tell(
         table.duplicated([*key, "role"]),
@@ -311,7 +311,7 @@ def _check_between_rows(table: pd.DataFrame) -> None:
         pd.Series("a test patient who is in train_oof of the same fold", index=table.index),
     )
     for column, by, rule in (
-        ("y_good", ["outcome", "patient_id"], "one outcome a patient"),
+        ("y_good", ["outcome_label", "patient_id"], "one outcome a patient"),
         ("kind", ["model"], "one kind a model"),
     ):
         groups = table.groupby(by, sort=False)
@@ -323,7 +323,7 @@ def _check_between_rows(table: pd.DataFrame) -> None:
             "consistent",
             table[column].astype(str) + " after another value in row " + first_row.astype(str),
         )
-    for (outcome, stage, model), rows in table.groupby(["outcome", "stage", "model"], sort=False):
+    for (outcome, stage, model), rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
         test = rows[rows["role"] == "test"]
         place = pd.Series(table.index == rows.index[0], index=table.index)
         name = f"model {model} (outcome {outcome}, stage {stage})"

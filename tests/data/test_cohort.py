@@ -236,7 +236,7 @@ def test_an_export_is_mapped_onto_the_contract(tmp_path: Path):
 def test_a_fault_names_the_exports_own_column_and_its_row(tmp_path: Path):
     table = good().rename(columns={"age_years": "AGE"})
     table.loc[2, "AGE"] = "200"
-    with pytest.raises(errors.DataFaults) as caught:
+    with pytest.raises(errors.DataErrors) as caught:
         export_room.read(as_csv(table, tmp_path / "p.csv"), columns={"age_years": "AGE"})
     fault = caught.value.faults.iloc[0]
     assert (fault["row"], fault["column"], fault["found"]) == (4, "age_years (export: AGE)", "200")
@@ -422,7 +422,7 @@ def test_outcome_and_ct_are_asked_of_patients_who_meet_the_criteria_alone(tmp_pa
     found = export_room.read(tmp_path, modalities=["ct"], criteria={"min_age_years": 18})
     assert len(found.patients) == 6
     assert len(found.ct) == 5
-    with pytest.raises(errors.DataFaults) as caught:
+    with pytest.raises(errors.DataErrors) as caught:
         export_room.read(tmp_path, modalities=["ct"])
     assert caught.value.faults["rule"].tolist() == ["outcome", "missing"]
 
@@ -431,12 +431,12 @@ def test_the_revised_label_asks_for_its_columns(tmp_path: Path):
     patients().drop(columns=["awake_after_ct"], errors="ignore").to_csv(
         tmp_path / "patients.csv", index=False
     )
-    assert len(export_room.read(tmp_path, labels=["standard"]).patients) == 6
-    with pytest.raises(errors.DataFaults, match="awake_after_ct"):
-        export_room.read(tmp_path, labels=["revised", "standard"])
+    assert len(export_room.read(tmp_path, outcome_labels=["standard"]).patients) == 6
+    with pytest.raises(errors.DataErrors, match="awake_after_ct"):
+        export_room.read(tmp_path, outcome_labels=["revised", "standard"])
     own = {"column": "cpc", "good": [1], "poor": [2, 3, 4, 5], "meaning": "CPC 1"}
-    with pytest.raises(errors.DataFaults, match="revised"):
-        export_room.read(tmp_path, outcome=own, labels=["revised"])
+    with pytest.raises(errors.DataErrors, match="revised"):
+        export_room.read(tmp_path, outcome=own, outcome_labels=["revised"])
 
 
 # ---------------------------------------------------------------------- readings and images
@@ -547,5 +547,5 @@ def test_a_thousand_real_patients(shared: Path):
 
 def test_a_date_in_a_parquet_table_is_told_as_one(tmp_path: Path):
     good().assign(low_flow_min=datetime.date(2021, 3, 4)).to_parquet(tmp_path / "p.parquet")
-    with pytest.raises(errors.DataFaults, match="found a date, expected a number, not a date"):
+    with pytest.raises(errors.DataErrors, match="found a date, expected a number, not a date"):
         export_room.read(tmp_path / "p.parquet")

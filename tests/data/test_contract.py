@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postarrest.data import contract, dictionary, errors
-from postarrest.data.errors import Fault
+from postarrest.data.errors import Finding
 from postarrest.describe import masking
 from postarrest.places import ROOT
 
@@ -46,10 +46,10 @@ def test_units_convert_as_chemistry_says():
 
 def test_equal_faults_share_a_line_and_each_has_a_row_of_the_table():
     faults = [
-        Fault("p.csv", "range", "300", "0 to 125 years", row=r, column="age_years") for r in range(2, 9)
+        Finding("p.csv", "range", "300", "0 to 125 years", row=r, column="age_years") for r in range(2, 9)
     ]
-    error = errors.DataFaults(
-        [*faults, Fault("gwr.csv", "column", "no such column", "a column", column="side")]
+    error = errors.DataErrors(
+        [*faults, Finding("gwr.csv", "column", "no such column", "a column", column="side")]
     )
     assert len(error.faults) == 8
     assert str(error).splitlines() == [
@@ -78,7 +78,7 @@ def test_short_numbers_stand_as_they_are(cell: str):
 
 
 def test_a_million_equal_faults_are_told_by_a_thousand_and_a_count():
-    found = list(errors.many(range(10**6), lambda row: Fault("p.csv", "range", "1", "2", row=row)))
+    found = list(errors.many(range(10**6), lambda row: Finding("p.csv", "range", "1", "2", row=row)))
     assert len(found) == 1001
     assert found[-1].found == "999,000 more rows with such a fault"
     assert found[-1].row is None

@@ -373,13 +373,13 @@ def test_all_broken_images_are_told_by_row_and_not_by_name(tmp_path: Path):
     paths = pd.Series(
         {"Tanaka": tmp_path / "Tanaka.png", "ok": png(tmp_path / "ok.png"), "Suzuki": tmp_path / "Suzuki.dcm"}
     )
-    with pytest.raises(errors.DataFaults) as caught:
+    with pytest.raises(errors.DataErrors) as caught:
         slices.read_all(paths, rows=pd.Series({"Tanaka": 2, "ok": 3, "Suzuki": 9}))
     assert caught.value.faults["row"].tolist() == [2, 9]
     assert caught.value.faults["file"].tolist() == ["ct/Tanaka.png", "ct/Suzuki.dcm"]
     assert "Tanaka" not in str(caught.value)
     assert "CT, row 9: found a file that is not DICOM" in str(caught.value)
-    with pytest.raises(errors.DataFaults, match="CT number 3: found a file that is not DICOM"):
+    with pytest.raises(errors.DataErrors, match="CT number 3: found a file that is not DICOM"):
         slices.read_all(paths)
     assert caught.value.__cause__ is None
 

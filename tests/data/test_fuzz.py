@@ -64,7 +64,7 @@ def test_whatever_stands_in_cells_only_allowed_values_come_out(folder: Path, cha
     table.to_csv(path, index=False, encoding="utf-8")
     try:
         found = export.read(path, table_format={"encoding": "utf-8"}).patients
-    except errors.DataFaults as error:
+    except errors.DataErrors as error:
         assert len(error.faults)
         return
     assert found.index.is_unique

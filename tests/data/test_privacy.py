@@ -96,7 +96,7 @@ def test_faults_are_told_without_names_even_of_names(planted: Path):
     assert len(result.faults) > 5
     told = errors.listing(result.faults) + errors.listing(result.warnings) + result.summary
     assert not list(traces(told.encode(), where=""))
-    with pytest.raises(errors.DataFaults) as caught:
+    with pytest.raises(errors.DataErrors) as caught:
         export.read(planted, modalities=["gwr", "ct"])
     assert not list(traces(str(caught.value).encode(), where=""))
     assert caught.value.__cause__ is None

@@ -275,11 +275,11 @@ def test_table_of_a_holdout_shows_markers_on_all_patients_too():
     rows = scores.sets(scores.check(holdout_scores()))
     performed = discrimination.table(discrimination.resample(rows, n_resamples=50))
     areas = performed[(performed["metric"] == "roc_auc") & performed["recommended"]]
-    found = set(map(tuple, areas[["outcome", "set", "model", "n"]].to_numpy()))
+    found = set(map(tuple, areas[["outcome_label", "set", "model", "n"]].to_numpy()))
     assert found == {
         (outcome, name, model, n)
         for outcome in ("revised", "standard")
-        for name, model, n in (("hold-out", "gwr_av", 64), ("hold-out", "cnn", 64), ("all", "gwr_av", 321))
+        for name, model, n in (("holdout", "gwr_av", 64), ("holdout", "cnn", 64), ("all", "gwr_av", 321))
     }
     assert "brier" not in set(performed.loc[performed["model"] == "gwr_av", "metric"])
 
@@ -287,14 +287,14 @@ def test_table_of_a_holdout_shows_markers_on_all_patients_too():
 def test_each_pair_is_compared_in_the_patients_that_both_score():
     table = scores.check(holdout_scores())
     # The marker could not be read in three hold-out patients.
-    test = (table["role"] == "test") & (table["model"] == "gwr_av") & (table["outcome"] == "revised")
+    test = (table["role"] == "test") & (table["model"] == "gwr_av") & (table["outcome_label"] == "revised")
     rows = scores.sets(table.drop(index=table.index[test][:3]))
     compared = comparisons.comparisons(rows, n_resamples=200, seed=4)
-    revised = compared[(compared["outcome"] == "revised") & (compared["metric"] == "roc_auc")]
+    revised = compared[(compared["outcome_label"] == "revised") & (compared["metric"] == "roc_auc")]
     assert set(revised["n"]) == {61}
     assert set(revised["method"]) == {"DeLong", "paired bootstrap percentile, unstratified"}
-    assert set(compared["set"]) == {"hold-out"}
-    y, wide = scores.wide(rows[(rows["outcome"] == "revised") & (rows["set"] == "hold-out")])
+    assert set(compared["set"]) == {"holdout"}
+    y, wide = scores.wide(rows[(rows["outcome_label"] == "revised") & (rows["set"] == "holdout")])
     complete = wide.notna().all(axis=1).to_numpy()
     aucs = [metrics.roc_auc_score(y[complete], wide.loc[complete, m]) for m in wide]
     assert revised["difference"].iloc[0] == pytest.approx(aucs[0] - aucs[1])
@@ -302,7 +302,7 @@ def test_each_pair_is_compared_in_the_patients_that_both_score():
     # A third score, known in all, meets each of the two in as many patients as they share.
     whole = rows[rows["model"] == "cnn"].assign(model="other")
     third = comparisons.comparisons(pd.concat([rows, whole]), n_resamples=200, seed=4)
-    third = third[(third["outcome"] == "revised") & (third["metric"] == "roc_auc")]
+    third = third[(third["outcome_label"] == "revised") & (third["metric"] == "roc_auc")]
     n = third.groupby(["model_a", "model_b"])["n"].first().to_dict()
     assert n == {("gwr_av", "cnn"): 61, ("gwr_av", "other"): 61, ("cnn", "other"): 64}
     assert third["difference"].iloc[0] == revised["difference"].iloc[0]
@@ -322,8 +322,8 @@ def test_holm():
                     "kind": "probability",
                     "fold": 1,
                     "score": score,
-                    "outcome": "standard",
-                    "set": "hold-out",
+                    "outcome_label": "standard",
+                    "set": "holdout",
                 }
             )
         )
@@ -339,12 +339,12 @@ def test_decisions_have_both_classes():
     judged = thresholds.table(rows, table, fixed={"GWR 1.2": ["gwr_*", 1.2]})
     decisions = decision.at_thresholds(judged, n_resamples=200, seed=1)
     here = decisions[
-        (decisions["outcome"] == "revised")
+        (decisions["outcome_label"] == "revised")
         & (decisions["set"] == "all")
         & (decisions["model"] == "gwr_av")
         & (decisions["rule"] == "GWR 1.2")
     ].set_index(["metric", "positive_class"])["estimate"]
-    mine = rows[(rows["outcome"] == "revised") & (rows["set"] == "all") & (rows["model"] == "gwr_av")]
+    mine = rows[(rows["outcome_label"] == "revised") & (rows["set"] == "all") & (rows["model"] == "gwr_av")]
     y, predicted = mine["y_good"].to_numpy(), (mine["score"] >= 1.2).to_numpy().astype(int)
     for positive, label in ((1, "good"), (0, "poor")):
         truth, said = (y, predicted) if positive else (1 - y, 1 - predicted)
@@ -367,8 +367,8 @@ def test_decision_bootstrap_is_a_bootstrap_of_patients():
     rng = np.random.default_rng(0)
     judged = pd.DataFrame(
         {
-            "outcome": "standard",
-            "set": "hold-out",
+            "outcome_label": "standard",
+            "set": "holdout",
             "model": "m",
             "rule": "0.5",
             "chosen_on": "fixed",
@@ -432,7 +432,9 @@ def test_spread_of_repeated_splits():
     first = scores.sets(table)
     performed = discrimination.table(discrimination.resample(first, n_resamples=20))
     for row in summary.itertuples():
-        quoted = discrimination.quoted(performed, row.model, "roc_auc", outcome=row.outcome, set="hold-out")
+        quoted = discrimination.quoted(
+            performed, row.model, "roc_auc", outcome_label=row.outcome_label, set="holdout"
+        )
         assert row.first == pytest.approx(quoted.value)
         assert row.lowest <= row.median <= row.highest
     assert discrimination.spread(scores.splits(scores.check(holdout_scores()))).empty
@@ -450,7 +452,7 @@ def test_truth_and_published_stand_beside_what_was_found():
             "gwr_av": {"auc": 0.8, "mc_error": 0.002},
             "ct": {"auc": 0.7},
         },
-        outcomes=sorted(set(performed["outcome"])),
+        outcomes=sorted(set(performed["outcome_label"])),
     )
     assert published_room.against_truth(performed, {"cnn": {"auc": 0.62}}, outcomes=["another"]).empty
     assert set(truth["model"]) == {"cnn", "gwr_av"}
@@ -467,8 +469,8 @@ def test_truth_and_published_stand_beside_what_was_found():
             "table": "performance",
             "model": "cnn",
             "metric": "roc_auc",
-            "outcome": "standard",
-            "set": "hold-out",
+            "outcome_label": "standard",
+            "set": "holdout",
             "source": "text",
         },
         {
@@ -496,15 +498,15 @@ def test_truth_and_published_stand_beside_what_was_found():
     ]
     published = published_room.against_published(papers, performed, decisions).set_index("item")
     assert list(published.index) == ["area", "sensitivity without false pessimism", "accuracy"]
-    area = discrimination.quoted(performed, "cnn", "roc_auc", outcome="standard", set="hold-out")
+    area = discrimination.quoted(performed, "cnn", "roc_auc", outcome_label="standard", set="holdout")
     assert published.loc["area", "here"] == area.value
-    mine = rows[(rows["model"] == "cnn") & (rows["outcome"] == "revised")]
+    mine = rows[(rows["model"] == "cnn") & (rows["outcome_label"] == "revised")]
     lowest_good = mine.loc[mine["y_good"] == 1, "score"].min()
     found = (mine.loc[mine["y_good"] == 0, "score"] < lowest_good).mean()
     assert published.loc["sensitivity without false pessimism", "here"] == pytest.approx(found)
     assert np.isnan(published.loc["accuracy", "here"])
     forest = published_room.beside_published(performed, papers)
-    assert forest.loc[forest["label"] == "cnn (standard, hold-out)", "published"].item() == 0.84
+    assert forest.loc[forest["label"] == "cnn (standard, holdout)", "published"].item() == 0.84
     assert forest["published"].isna().sum() == len(forest) - 1
 
 
@@ -538,14 +540,14 @@ class TestBetweenLabels:
                     performed,
                     row["model"],
                     row["metric"],
-                    outcome=label,
+                    outcome_label=label,
                     set=row["set"],
                     positive_class=row["positive_class"],
                 )
                 found = [row[label], row[f"{label}_lower"], row[f"{label}_upper"]]
                 np.testing.assert_allclose(found, [quoted.value, quoted.lower, quoted.upper], rtol=1e-12)
             assert row["difference"] == pytest.approx(row["revised"] - row["standard"], abs=1e-15)
-        assert set(beside["set"]) == {"hold-out", "all"}
+        assert set(beside["set"]) == {"holdout", "all"}
         assert {"roc_auc", "pr_auc", "brier"} <= set(beside["metric"])
 
     def test_the_interval_is_that_of_a_loop_over_scikit_learn(self):
@@ -553,8 +555,8 @@ class TestBetweenLabels:
         rows = self.rows()
         beside = labels.between_labels(rows, n_resamples=200, seed=5)
         of_model = rows[(rows["model"] == "gwr_av") & (rows["set"] == "all")].sort_values("patient_id")
-        y = {label: part["y_good"].to_numpy() for label, part in of_model.groupby("outcome")}
-        score = of_model[of_model["outcome"] == "revised"]["score"].to_numpy()
+        y = {label: part["y_good"].to_numpy() for label, part in of_model.groupby("outcome_label")}
+        score = of_model[of_model["outcome_label"] == "revised"]["score"].to_numpy()
         differences = []
         drawn = np.random.default_rng(np.random.SeedSequence(5).spawn(2)[0]).integers(0, 321, (200, 321))
         for who in drawn:
@@ -567,13 +569,13 @@ class TestBetweenLabels:
     def test_only_patients_with_scores_under_both_labels_count(self):
         rows = self.rows()
         gone = rows["patient_id"].isin(rows.loc[rows["set"] == "all", "patient_id"].unique()[:20])
-        fewer = rows[~(gone & (rows["outcome"] == "standard"))]
+        fewer = rows[~(gone & (rows["outcome_label"] == "standard"))]
         beside = labels.between_labels(fewer, n_resamples=20)
         assert beside.set_index(["model", "set"]).loc[("gwr_av", "all"), "n"].eq(301).all()
 
     def test_one_label_has_no_rows(self):
         rows = self.rows()
-        one = rows[rows["outcome"] == "revised"]
+        one = rows[rows["outcome_label"] == "revised"]
         assert labels.between_labels(one, n_resamples=20).empty
         judged = thresholds.table(one, holdout_scores())
         assert labels.labels_at_thresholds(decision.at_thresholds(judged, n_resamples=20)).empty
@@ -588,5 +590,5 @@ class TestBetweenLabels:
         row = beside.loc[(beside[list(where)] == pd.Series(where)).all(axis=1)].iloc[0]
         for label in ("revised", "standard"):
             of_label = decisions[(decisions[list(where)] == pd.Series(where)).all(axis=1)]
-            estimate = of_label[of_label["outcome"] == label].iloc[0]
+            estimate = of_label[of_label["outcome_label"] == label].iloc[0]
             assert row[label].startswith(f"{estimate['estimate']:.2f} ({estimate['lower']:.2f} to")

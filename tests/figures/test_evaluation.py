@@ -33,7 +33,7 @@ class _Study:
         self.judged = thresholds.table(final, self.table, fixed={"0.5": ["probability", 0.5]})
         self.calibrated, self.curves = calibration.table(every, n_resamples=50)
         self.decided = decision.table(final, n_resamples=50)
-        self.every = every[(every["outcome"] == outcome) & (every["set"] == which)]
+        self.every = every[(every["outcome_label"] == outcome) & (every["set"] == which)]
         self.rows = self.every[self.every["stage"] == "final"]
 
 
@@ -44,7 +44,7 @@ def nested() -> _Study:
 
 @pytest.fixture(scope="module")
 def holdout() -> _Study:
-    return _Study(holdout_scores(splits=3), outcome="revised", which="hold-out")
+    return _Study(holdout_scores(splits=3), outcome="revised", which="holdout")
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +143,8 @@ def test_forest_and_spread(holdout):
             "table": "performance",
             "metric": "roc_auc",
             "model": "cnn",
-            "outcome": "revised",
-            "set": "hold-out",
+            "outcome_label": "revised",
+            "set": "holdout",
             "value": 0.84,
         }
     ]
@@ -153,7 +153,7 @@ def test_forest_and_spread(holdout):
     assert _texts(fig).count("published 0.84") == 1
     assert len(fig.axes[0].get_yticks()) == len(lines)
     spread = discrimination.spread(scores.splits(holdout.table))
-    fig = forest.split_spread(spread[spread["outcome"] == "revised"])
+    fig = forest.split_spread(spread[spread["outcome_label"] == "revised"])
     assert _texts(fig).count("median") == 2
 
 
@@ -178,7 +178,7 @@ def test_extreme_scores_can_be_drawn(kind):
             "score": score[kind],
         }
     )
-    study = _Study(table, which="hold-out")
+    study = _Study(table, which="holdout")
     assert np.isnan(study.calibrated["slope"].iloc[0]) == (kind != "two values")
     figures = [
         curves.curves(study.rows, study.performed, study.judged, focus="m", n_resamples=20),

@@ -448,7 +448,7 @@ def _(folder):
     patients().assign(awake_after_ct=["1", "1", "1", "0", "0", "0"], death_cause_intracranial="").to_csv(
         folder / "patients.csv", index=False
     )
-    return {"labels": ["revised"]}
+    return {"outcome_labels": ["revised"]}
 
 
 @case("died, not known whether awake before")
@@ -458,7 +458,7 @@ def _(folder):
     known["awake_after_ct"] = "0"
     known.loc[died, "awake_after_ct"] = ""
     known.to_csv(folder / "patients.csv", index=False)
-    return {"labels": ["revised"]}
+    return {"outcome_labels": ["revised"]}
 
 
 @case("an outcome that is neither good nor poor")

@@ -76,7 +76,7 @@ def _rows(ids, y, score, here, model, kind, role, fold, *, outcome="standard", s
             "role": role,
             "fold": fold,
             "score": score[here],
-            "outcome": outcome,
+            "outcome_label": outcome,
             "stage": stage,
         }
     )

@@ -146,7 +146,7 @@ def read(name: str, data: bytes, folder: Path) -> str:
             assert image.image.dtype == np.uint8
             assert image.hu is None or np.isfinite(image.hu).all()
             told = ""
-    except errors.DataFaults as error:
+    except errors.DataErrors as error:
         told = str(error)
     assert sorted(p.name for p in folder.iterdir()) == before, "a reader left a file behind"
     assert "MemoryError" not in told, told

@@ -19,15 +19,17 @@ study:
   question: Who recovers?
   protocols: [{protocols}]
   modalities: [{modalities}]
-  labels: [revised, standard]
+  outcome_labels: [revised, standard]
   scores: "{scores}"
 simulate: {{seed: 5}}
 splits: {{outer_folds: {folds}, inner_folds: 3, repeats: 1}}
 """
 
-PERFORMANCE = "outcome set model metric positive_class estimate lower upper ci_method recommended n n_good"
-COMPARISONS = "outcome set model_a model_b metric positive_class difference lower upper p method"
-THRESHOLDS = "outcome stage set model rule chosen_on threshold tp fp fn tn fnr fnr_upper note"
+PERFORMANCE = (
+    "outcome_label set model metric positive_class estimate lower upper ci_method recommended n n_good"
+)
+COMPARISONS = "outcome_label set model_a model_b metric positive_class difference lower upper p method"
+THRESHOLDS = "outcome_label stage set model rule chosen_on threshold tp fp fn tn fnr fnr_upper note"
 
 
 def make(
@@ -148,7 +150,7 @@ def _table(
 
 def _evaluation(notebook: Notebook, monkeypatch) -> None:
     nested = "nested" in (notebook.here.root / "params" / "tiny.yaml").read_text()
-    where = ("revised", "pooled") if nested else ("revised", "hold-out")
+    where = ("revised", "pooled") if nested else ("revised", "holdout")
     main, other = ("ensemble", "ohca") if nested else ("cnn", "gwr_av")
     rows = [
         [*where, other, "roc_auc", "good", 0.70, 0.61, 0.78, "DeLong logit", True, 90, 36],
@@ -186,7 +188,7 @@ def _evaluation(notebook: Notebook, monkeypatch) -> None:
     ]
     judged = pd.DataFrame([limit], columns=THRESHOLDS.split())
     _table(notebook, monkeypatch, "thresholds", judged, caption="Thresholds.")
-    every = {"outcome": where[0], "set": where[1], "model": main, "fnr": 0.01}
+    every = {"outcome_label": where[0], "set": where[1], "model": main, "fnr": 0.01}
     sweep = pd.DataFrame(every | {"threshold": [i / 100 for i in range(101)]})
     sweep = pd.concat([sweep, sweep.head(30).assign(model=other)])
     _table(notebook, monkeypatch, "threshold_sweep", sweep)

@@ -261,9 +261,9 @@ class TestMarkerScores:
         values = gwr.ratios(cohort_readings(n=10))
         y = pd.Series([0, 1] * 5, index=values.index)
         splits = split_table(values.index, {"holdout-1": 2, "holdout-2": 3})
-        scores = gwr.marker_scores(values, y_good=y, splits=splits, outcome="revised")
+        scores = gwr.marker_scores(values, y_good=y, splits=splits, outcome_label="revised")
         assert list(scores.columns) == [
-            *("patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome")
+            *("patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome_label")
         ]
         assert len(scores) == 2 * 10 * 3
         assert not scores.duplicated(["patient_id", "model", "fold"]).any()
@@ -273,13 +273,13 @@ class TestMarkerScores:
         pd.testing.assert_series_equal(row["score"], values["GWR-AV", "mean"], check_names=False)
         assert (scores["y_good"] == scores["patient_id"].map(y)).all()
         assert set(scores["kind"]) == {"marker"}
-        assert set(scores["outcome"]) == {"revised"}
+        assert set(scores["outcome_label"]) == {"revised"}
 
     def test_the_number_of_the_split_is_the_fold_also_beyond_nine(self):
         values = gwr.ratios(cohort_readings(n=10))
         splits = split_table(values.index, {f"holdout-{i}": 2 for i in (1, 10, 2)})
         scores = gwr.marker_scores(
-            values, y_good=pd.Series(1, index=values.index), splits=splits, outcome="standard"
+            values, y_good=pd.Series(1, index=values.index), splits=splits, outcome_label="standard"
         )
         assert sorted(scores["fold"].unique()) == [1, 2, 10]
 
@@ -288,8 +288,11 @@ class TestMarkerScores:
         y = pd.Series([0, 1] * 5, index=values.index)
         both = split_table(values.index, {"holdout-1": 2, "outer-1": 5, "outer-2": 5})
         outer = both[both["split"] != "holdout-1"]
-        assert set(gwr.marker_scores(values, y_good=y, splits=both, outcome="standard")["fold"]) == {1}
-        assert set(gwr.marker_scores(values, y_good=y, splits=outer, outcome="standard")["fold"]) == {1, 2}
+        assert set(gwr.marker_scores(values, y_good=y, splits=both, outcome_label="standard")["fold"]) == {1}
+        assert set(gwr.marker_scores(values, y_good=y, splits=outer, outcome_label="standard")["fold"]) == {
+            1,
+            2,
+        }
 
     def test_a_missing_ratio_has_no_row(self):
         table = cohort_readings(n=10)
@@ -297,7 +300,7 @@ class TestMarkerScores:
         values = gwr.ratios(table[~lost])
         splits = split_table(values.index, {"holdout-1": 2})
         scores = gwr.marker_scores(
-            values, y_good=pd.Series(0, index=values.index), splits=splits, outcome="standard"
+            values, y_good=pd.Series(0, index=values.index), splits=splits, outcome_label="standard"
         )
         assert scores["score"].notna().all()
         assert scores.groupby("model")["patient_id"].nunique().to_dict() == {

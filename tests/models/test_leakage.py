@@ -50,7 +50,7 @@ def ensemble_scores(patients, y, keep, *, models=MODELS, trials=4):
         )
         ledger.check()
         standing = pd.DataFrame(index=y.index)
-        scores.append(stacking.score_rows(bases, stack, standing, y, split, outcome="standard"))
+        scores.append(stacking.score_rows(bases, stack, standing, y, split, outcome_label="standard"))
         leaks.append(ledger.table())
     return pd.concat(scores), pd.concat(leaks)
 
@@ -124,7 +124,9 @@ def network_scores(patients, y, keep):
         )
         ledger.check()
         ledger.write(keep / f"seen_{name}.json")
-        scores_room.write(fit.score_rows(result, y, split, outcome="standard"), keep / f"scores_{name}.csv")
+        scores_room.write(
+            fit.score_rows(result, y, split, outcome_label="standard"), keep / f"scores_{name}.csv"
+        )
 
 
 def test_permuted_labels_score_one_half(patients, tmp_path):
@@ -316,7 +318,7 @@ def test_thresholds_chosen_on_whom_they_judge_are_counted():
             "patient_id": ["a", "b", "c", "b", "d"],
             "role": ["train_oof"] * 3 + ["test"] * 2,
             "model": "m",
-            "outcome": "standard",
+            "outcome_label": "standard",
             "stage": "final",
             "fold": 2,
         }

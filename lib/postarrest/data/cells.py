@@ -9,7 +9,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from postarrest.data import checks, contract, errors
-from postarrest.data.errors import Fault
+from postarrest.data.errors import Finding
 from postarrest.data.mapping import ALL_COLUMNS, ColumnMapping, Findings, as_cell, as_code
 
 _YES = ("yes", "y", "true", "1")
@@ -65,7 +65,7 @@ class Where:
         """Tell of some cells, all of which break one rule."""
         self.found.faults += errors.many(
             cells.index,
-            lambda row: Fault(
+            lambda row: Finding(
                 self.file,
                 rule,
                 cells[row],
@@ -138,7 +138,7 @@ def _predictor(column: pd.Series, where: Where) -> pd.Series:
     are_numbers = text.str.fullmatch(errors.NUMBER_PATTERN).astype(bool)
     if given.empty:
         where.found.faults.append(
-            Fault(where.file, "empty", "no value in any row", "values of a predictor", column=where.column)
+            Finding(where.file, "empty", "no value in any row", "values of a predictor", column=where.column)
         )
         return column.astype(float)
     if are_numbers.mean() >= _NUMBERS_FROM:
@@ -146,7 +146,7 @@ def _predictor(column: pd.Series, where: Where) -> pd.Series:
     if given.nunique() > max(_MOST_LEVELS, 0.5 * len(given)):
         found = f"{given.nunique()} different texts in {len(given)} rows"
         expected = "a predictor: numbers, or a few categories"
-        where.found.faults.append(Fault(where.file, "categories", found, expected, column=where.column))
+        where.found.faults.append(Finding(where.file, "categories", found, expected, column=where.column))
     odd = given[given.str.startswith("=") | given.str.startswith("#")]
     where.faults("formula", odd, "a value, not a formula or a spreadsheet's error")
     return column
@@ -154,25 +154,25 @@ def _predictor(column: pd.Series, where: Where) -> pd.Series:
 
 def _odd_columns(
     table: pd.DataFrame, cells: pd.DataFrame, file: str, shown: Mapping[str, str]
-) -> Iterator[Fault]:
+) -> Iterator[Finding]:
     """Warn of what no single cell shows."""
     for name in table:
         if name != "exclusion" and cells[name].isna().all():
-            yield Fault(file, "empty", "no value in any row", "some values", column=shown[name])
+            yield Finding(file, "empty", "no value in any row", "some values", column=shown[name])
     if {"pupil_left_mm", "pupil_right_mm"} <= set(table):
         apart = (table["pupil_left_mm"] - table["pupil_right_mm"]).abs()
         for row in apart.index[apart > _ANISOCORIA_MM]:
             found = f"pupils {apart[row]:g} mm apart"
             expected = f"at most {_ANISOCORIA_MM} mm as a rule"
-            yield Fault(file, "anisocoria", found, expected, int(row), "pupil_left_mm, pupil_right_mm")
+            yield Finding(file, "anisocoria", found, expected, int(row), "pupil_left_mm, pupil_right_mm")
     if "exclusion" in table:
         reasons = table["exclusion"].dropna()
         for row in reasons.index[reasons.str.casefold().isin(_NOT_A_REASON)]:
             expected = "a reason, or a blank cell for an included patient"
-            yield Fault(
+            yield Finding(
                 file, "exclusion", reasons[row], expected, int(row), shown["exclusion"], verbatim=False
             )
     for name in ("exclusion", "cause", "death_cause"):
         if name in table and table[name].nunique() > _MOST_LEVELS:
             found = f"{table[name].nunique()} different texts"
-            yield Fault(file, "categories", found, f"at most {_MOST_LEVELS} as a rule", column=shown[name])
+            yield Finding(file, "categories", found, f"at most {_MOST_LEVELS} as a rule", column=shown[name])

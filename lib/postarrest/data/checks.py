@@ -7,12 +7,12 @@ import pandas as pd
 import pandera.pandas as pa
 
 from postarrest.data.contract import ID_EXPECTED
-from postarrest.data.errors import Fault, is_number, many
+from postarrest.data.errors import Finding, is_number, many
 
 
 def check(
     table: pd.DataFrame, schema: pa.DataFrameSchema, *, cells: pd.DataFrame, file: str, names: dict[str, str]
-) -> list[Fault]:
+) -> list[Finding]:
     """Return every place where a table breaks a schema's rules.
 
     Parameters
@@ -37,7 +37,7 @@ def check(
         failures = error.failure_cases
     else:
         return []
-    found: list[Fault] = []
+    found: list[Finding] = []
     for (context, column, rule), cases in failures.groupby(["schema_context", "column", "check"], sort=False):
         if context != "Column" and column != schema.unique[0]:
             continue  # rows that repeat several columns are told once, not for each of these columns
@@ -49,7 +49,7 @@ def check(
         elif column == "patient_id":
             found += many(
                 rows,
-                lambda row, place=place: Fault(
+                lambda row, place=place: Finding(
                     rule="id",
                     found=_what_is_wrong_with_id(table.loc[row, "patient_id"]),
                     expected=ID_EXPECTED,
@@ -64,13 +64,13 @@ def check(
     return found
 
 
-def _duplicates(table: pd.DataFrame, key: list[str], rows: Sequence[int], place: dict) -> Iterator[Fault]:
+def _duplicates(table: pd.DataFrame, key: list[str], rows: Sequence[int], place: dict) -> Iterator[Finding]:
     what = "patient" if key == ["patient_id"] else "combination of " + ", ".join(key)
     keys = table[key].apply(tuple, axis=1)
     first = {value: row for row, value in reversed(list(keys.items()))}
     return many(
         rows,
-        lambda row: Fault(
+        lambda row: Finding(
             rule="duplicate",
             found=f"the same {what} as in row {first[keys[row]]}",
             expected=f"each {what} once",
@@ -95,12 +95,12 @@ def _what_is_wrong_with_id(value: str) -> str:
 
 def _out_of_bounds(
     values: pd.Series, cells: pd.Series, column: pa.Column, expected: str, place: dict
-) -> Callable[[int], Fault]:
+) -> Callable[[int], Finding]:
     """Return what makes the fault of one row."""
     about = column.metadata
     rule = "range" if expected == about.get("range") else "codes" if "codes" in about else "whole"
 
-    def fault(row: int) -> Fault:
+    def fault(row: int) -> Finding:
         value, cell = values[row], str(cells[row])
         wanted = expected
         if rule == "range":
@@ -110,14 +110,14 @@ def _out_of_bounds(
                 wanted += f"; converted it is {value:.4g}: is this cell in another unit than the column"
             elif hint:
                 wanted += f" ({hint})"
-        return Fault(rule=rule, found=cell, expected=wanted, row=row, verbatim=True, **place)
+        return Finding(rule=rule, found=cell, expected=wanted, row=row, verbatim=True, **place)
 
     return fault
 
 
 def implausible(
     table: pd.DataFrame, schema: pa.DataFrameSchema, *, cells: pd.DataFrame, file: str, names: dict[str, str]
-) -> list[Fault]:
+) -> list[Finding]:
     """Return values that are possible but so rare that a person should look: warnings, not faults.
 
     The parameters are those of `check`.
@@ -134,7 +134,7 @@ def implausible(
         place = {"file": file, "column": names.get(name, name)}
         found += many(
             odd.index,
-            lambda row, name=name, usual=usual, place=place: Fault(
+            lambda row, name=name, usual=usual, place=place: Finding(
                 rule="plausible",
                 found=str(cells.loc[row, name]),
                 expected=usual,

@@ -18,7 +18,7 @@ _MOST_ALIKE = 1000
 
 
 @dataclass(frozen=True)
-class Fault:
+class Finding:
     """One thing that is wrong with the data, or worth a look.
 
     Parameters
@@ -49,7 +49,7 @@ class Fault:
     alias: str = ""
 
 
-def fault_table(faults: Iterable[Fault]) -> pd.DataFrame:
+def fault_table(faults: Iterable[Finding]) -> pd.DataFrame:
     """Return faults as a table: file, row, column, found, expected, rule.
 
     The table tells what stands in the data, file names with ids included: it is for the screen of the person
@@ -57,7 +57,7 @@ def fault_table(faults: Iterable[Fault]) -> pd.DataFrame:
 
     Examples
     --------
-    >>> fault_table([Fault("patients.csv", "range", "200", "0 to 125 years", row=7, column="age_years")])
+    >>> fault_table([Finding("patients.csv", "range", "200", "0 to 125 years", row=7, column="age_years")])
                file  row     column found        expected   rule
     0  patients.csv    7  age_years   200  0 to 125 years  range
     """
@@ -67,7 +67,7 @@ def fault_table(faults: Iterable[Fault]) -> pd.DataFrame:
     return table.astype({"row": "Int64"})
 
 
-class DataFaults(ValueError):
+class DataErrors(ValueError):
     """Everything that is wrong with a study's data, found in one pass.
 
     The text of the error lists every fault. A log or an executed notebook may keep that text, so a value
@@ -76,36 +76,36 @@ class DataFaults(ValueError):
 
     Parameters
     ----------
-    items : sequence of Fault
+    items : sequence of Finding
         At least one.
 
     Attributes
     ----------
-    items : tuple of Fault
+    items : tuple of Finding
     faults : pandas.DataFrame
         file, row, column, found, expected, rule.
 
     Examples
     --------
-    >>> fault = Fault("patients.csv", "range", "200", "0 to 125 years", row=7, column="age_years")
-    >>> print(DataFaults([fault]))
+    >>> fault = Finding("patients.csv", "range", "200", "0 to 125 years", row=7, column="age_years")
+    >>> print(DataErrors([fault]))
     1 fault in the data:
       patients.csv, row 7, age_years: found 200, expected 0 to 125 years
     """
 
-    def __init__(self, items: Sequence[Fault]):
+    def __init__(self, items: Sequence[Finding]):
         self.items = tuple(items)
         self.faults = fault_table(self.items)
         count = len(self.items)
         super().__init__(f"{count} fault{'s' if count != 1 else ''} in the data:\n" + listing(self.items))
 
 
-def many(rows: Sequence[int], make: Callable[[int], Fault]) -> Iterator[Fault]:
+def many(rows: Sequence[int], make: Callable[[int], Finding]) -> Iterator[Finding]:
     """Yield a fault for each of some rows, and beyond the first thousand one that counts the others.
 
     Examples
     --------
-    >>> found = list(many(range(2, 5000), lambda row: Fault("gwr.csv", "range", "900", "HU", row=row)))
+    >>> found = list(many(range(2, 5000), lambda row: Finding("gwr.csv", "range", "900", "HU", row=row)))
     >>> len(found), found[-1].found
     (1001, '3,998 more rows with such a fault')
     """
@@ -116,12 +116,12 @@ def many(rows: Sequence[int], make: Callable[[int], Fault]) -> Iterator[Fault]:
         yield replace(make(int(rows[0])), row=None, found=rest, verbatim=False)
 
 
-def listing(faults: Sequence[Fault]) -> str:
+def listing(faults: Sequence[Finding]) -> str:
     """Return faults as lines of text without identifiers; the same fault in many rows is one line.
 
     Examples
     --------
-    >>> print(listing([Fault("patients.csv", "number", "Jane Doe", "a number", row=r, column="no_flow_min",
+    >>> print(listing([Finding("patients.csv", "number", "Jane Doe", "a number", row=r, column="no_flow_min",
     ...                      verbatim=True) for r in range(2, 12)]))
       patients.csv, rows 2, 3, 4, 5, 6 and 5 more, no_flow_min: found text of 8 characters, expected a number
     """
@@ -275,5 +275,5 @@ def safe_csv(table: pd.DataFrame, path: Path, *, index: bool = False) -> None:
 pass
 
 
-def refusal(label: str, rule: str, found: str, expected: str, **where: Any) -> DataFaults:
-    return DataFaults([Fault(label, rule, found, expected, **where)])
+def refusal(label: str, rule: str, found: str, expected: str, **where: Any) -> DataErrors:
+    return DataErrors([Finding(label, rule, found, expected, **where)])

@@ -12,7 +12,7 @@ from postarrest.data import contract, errors, tablefile
 from postarrest.data.cells import typed_columns
 from postarrest.data.cohort import CRITERION_COLUMNS, REVISED, select
 from postarrest.data.ct.finding import find_ct
-from postarrest.data.errors import DataFaults, Fault
+from postarrest.data.errors import DataErrors, Finding
 from postarrest.data.mapping import ROW_NUMBERS, ColumnMapping, Findings, faults_of_mapping
 from postarrest.data.outcome import check_outcome, named_outcome
 
@@ -33,9 +33,9 @@ class StudyData:
         ``patient_id`` -> path of the CT file or folder, for the patients who have one.
     rows : pandas.Series
         ``patient_id`` -> row of the patient table, by which a person can look a patient up without an id.
-    faults : tuple of Fault
+    faults : tuple of Finding
         What is wrong; empty in what `read` returns.
-    warnings : tuple of Fault
+    warnings : tuple of Finding
         What is possible but worth a look.
     notes : tuple of str
         How the files were read.
@@ -45,8 +45,8 @@ class StudyData:
     gwr: pd.DataFrame | None
     ct: pd.Series | None
     rows: pd.Series = field(repr=False)
-    faults: tuple[Fault, ...] = field(repr=False)
-    warnings: tuple[Fault, ...] = field(repr=False)
+    faults: tuple[Finding, ...] = field(repr=False)
+    warnings: tuple[Finding, ...] = field(repr=False)
     notes: tuple[str, ...]
 
 
@@ -60,7 +60,7 @@ def read(
     outcome: Mapping[str, Any] | None = None,
     predictors: Sequence[str] = (),
     criteria: Mapping[str, Any] | None = None,
-    labels: Sequence[str] = (),
+    outcome_labels: Sequence[str] = (),
     table_format: Mapping[str, str] | None = None,
 ) -> StudyData:
     """Read and check a study's data; everything wrong is told at once.
@@ -85,7 +85,7 @@ def read(
         Further columns that models use: numbers, or categories; also patterns such as ``"eeg24h_*"``.
     criteria : mapping
         As for `select`: outcome and CT must be there for the patients who meet them.
-    labels : sequence of str
+    outcome_labels : sequence of str
         Outcome labels in use: ``"standard"``, ``"revised"``. The revised one needs columns of its own.
     table_format : mapping
         ``encoding``, ``delimiter``, ``decimal`` (``","``) and ``sheet`` of the tables, where the files don't
@@ -93,7 +93,7 @@ def read(
 
     Raises
     ------
-    postarrest.data.errors.DataFaults
+    postarrest.data.errors.DataErrors
         Listing every fault by file, row, column, found and expected.
     """
     study = examine(
@@ -105,11 +105,11 @@ def read(
         outcome=outcome,
         predictors=predictors,
         criteria=criteria,
-        labels=labels,
+        outcome_labels=outcome_labels,
         table_format=table_format,
     )
     if study.faults:
-        raise DataFaults(study.faults)
+        raise DataErrors(study.faults)
     return study
 
 
@@ -123,7 +123,7 @@ def examine(
     outcome: Mapping[str, Any] | None = None,
     predictors: Sequence[str] = (),
     criteria: Mapping[str, Any] | None = None,
-    labels: Sequence[str] = (),
+    outcome_labels: Sequence[str] = (),
     table_format: Mapping[str, str] | None = None,
 ) -> StudyData:
     """Read a study's data as `read` does, but return faults instead of raising them.
@@ -139,7 +139,7 @@ def examine(
         outcome or {},
         predictors,
         table_format or {},
-        revised="revised" in labels,
+        revised="revised" in outcome_labels,
     )
     found = Findings()
     found.faults += faults_of_mapping(mapping, modalities, criteria or {}, single_table=data.is_file())
@@ -233,7 +233,7 @@ def _named_predictors(
         if "*" in name and mapping.outcome.get("column", mapping.export_name("cpc")) in matched:
             expected = "columns known before the outcome"
             found.faults.append(
-                Fault(file, "settings", "the outcome among the predictors", expected, column=name)
+                Finding(file, "settings", "the outcome among the predictors", expected, column=name)
             )
         if mapping.export_name(name) not in header and not matched:
             missing.append(mapping.export_name(name))
@@ -241,26 +241,28 @@ def _named_predictors(
     return names, missing
 
 
-def _missing_columns(missing: Sequence[str], header: Sequence[str], file: str) -> Iterator[Fault]:
+def _missing_columns(missing: Sequence[str], header: Sequence[str], file: str) -> Iterator[Finding]:
     for name in dict.fromkeys(missing):
         near = errors.nearest(name, header)
-        yield Fault(file, "column", "no such column", f"a column of this name{near}", row=1, column=name)
+        yield Finding(file, "column", "no such column", f"a column of this name{near}", row=1, column=name)
 
 
 def _table_of(data: Path, stem: str, found: Findings) -> Path | None:
     try:
         files = tablefile.find(data, stem)
     except OSError as error:
-        found.faults.append(Fault("data", "readable", error.strerror or "an error", "the study's folder"))
+        found.faults.append(Finding("data", "readable", error.strerror or "an error", "the study's folder"))
         return None
     if len(files) == 1 and errors.stays_inside(files[0], data):
         return files[0]
     if len(files) == 1:
-        found.faults.append(Fault(files[0].name, "link", "a link out of the study's folder", "a file in it"))
+        found.faults.append(
+            Finding(files[0].name, "link", "a link out of the study's folder", "a file in it")
+        )
     else:
         what = ", ".join(f.name for f in files) if files else "no such file"
         endings = ", ".join(tablefile.SUFFIXES)
-        found.faults.append(Fault(stem, "readable", what, f"one file named {stem} with one of {endings}"))
+        found.faults.append(Finding(stem, "readable", what, f"one file named {stem} with one of {endings}"))
     return None
 
 
@@ -268,7 +270,7 @@ def _raw(path: Path, wanted: set[str], mapping: ColumnMapping, found: Findings) 
     options = {k: v for k, v in mapping.table_format.items() if k != "decimal"}
     try:
         raw = tablefile.read(path, names=wanted, **options)
-    except DataFaults as error:
+    except DataErrors as error:
         found.faults += error.items
         return None
     found.notes.append(f"{path.name}: {len(raw.cells)} rows, {', '.join(raw.notes)}")
@@ -285,7 +287,7 @@ def _warn_of_unknown(
         near = errors.nearest(name, absent, cutoff=0.8)
         if name not in used and near:
             found.warnings.append(
-                Fault(file, "column", "a column that is not used", f"a name of the contract{near}", 1, name)
+                Finding(file, "column", "a column that is not used", f"a name of the contract{near}", 1, name)
             )
 
 
@@ -298,7 +300,7 @@ def _included(patients: pd.DataFrame, criteria: Mapping[str, Any], file: str, fo
         missing = [column for column in needed if column not in patients]
         for column in missing:
             expected = f"the column that criteria.{name} needs{errors.nearest(column, patients.columns)}"
-            found.faults.append(Fault(file, "column", "no such column", expected, 1, column))
+            found.faults.append(Finding(file, "column", "no such column", expected, 1, column))
         if not missing:
             possible[name] = value
     included, _ = select(patients, criteria=possible)
@@ -325,7 +327,7 @@ def _read_gwr(
     for name in set(cells) - {"patient_id", "area_mm2"}:
         found.faults += errors.many(
             cells.index[cells[name].isna()],
-            lambda row, name=name: Fault(
+            lambda row, name=name: Finding(
                 path.name, "blank", "a blank cell", "a value; no row where there is no reading", row, name
             ),
         )
@@ -334,7 +336,7 @@ def _read_gwr(
     unknown = gwr.index[~gwr["patient_id"].isin(patients["patient_id"]) & cells["patient_id"].notna()]
     found.faults += errors.many(
         unknown,
-        lambda row: Fault(
+        lambda row: Finding(
             path.name, "patient", "an id that no patient has", "an id of the patient table", row, "patient_id"
         ),
     )
@@ -344,7 +346,7 @@ def _read_gwr(
     return gwr.reset_index(drop=True)
 
 
-def _incomplete_readings(gwr: pd.DataFrame, included: pd.Series) -> Iterator[Fault]:
+def _incomplete_readings(gwr: pd.DataFrame, included: pd.Series) -> Iterator[Finding]:
     complete = 2 * len(contract.REGIONS) * 2
     counts = gwr.groupby("patient_id").size().reindex(included, fill_value=0)
     for what, number in (("no", (counts == 0).sum()), ("some", ((counts > 0) & (counts < complete)).sum())):
@@ -352,4 +354,4 @@ def _incomplete_readings(gwr: pd.DataFrame, included: pd.Series) -> Iterator[Fau
             expected = (
                 f"{complete} readings a patient (2 readings of {len(contract.REGIONS)} regions on 2 sides)"
             )
-            yield Fault("gwr", "complete", f"{number} included patients with {what} readings", expected)
+            yield Finding("gwr", "complete", f"{number} included patients with {what} readings", expected)

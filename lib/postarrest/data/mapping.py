@@ -8,7 +8,7 @@ import numpy as np
 
 from postarrest.data import contract, errors
 from postarrest.data.cohort import CRITERIA, wrong_criterion
-from postarrest.data.errors import Fault
+from postarrest.data.errors import Finding
 
 ROW_NUMBERS = "{row}"
 ALL_COLUMNS = "*"
@@ -40,20 +40,20 @@ class ColumnMapping:
 class Findings:
     """What a pass over the data brings to light."""
 
-    faults: list[Fault] = field(default_factory=list)
-    warnings: list[Fault] = field(default_factory=list)
+    faults: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     patients_file: str = ""
 
 
 def faults_of_mapping(
     mapping: ColumnMapping, modalities: Sequence[str], criteria: Mapping[str, Any], *, single_table: bool
-) -> Iterator[Fault]:
+) -> Iterator[Finding]:
     known = {*contract.PATIENTS.columns, *contract.GWR.columns}
     allowed = {*known, *mapping.predictors}
 
-    def fault(where: str, found: str, expected: str) -> Fault:
-        return Fault("study file", "settings", found, expected, column=where)
+    def fault(where: str, found: str, expected: str) -> Finding:
+        return Finding("study file", "settings", found, expected, column=where)
 
     for name in mapping.columns:
         if name not in allowed:
@@ -92,13 +92,15 @@ def faults_of_mapping(
         )
 
 
-def _faults_of_outcome(mapping: ColumnMapping, fault: Any) -> Iterator[Fault]:
+def _faults_of_outcome(mapping: ColumnMapping, fault: Any) -> Iterator[Finding]:
     outcome = mapping.outcome
     if not outcome:
         return
     if mapping.revised:
         yield fault(
-            "labels", "'revised' with an outcome of the study's own", "CPC, which the revised label changes"
+            "outcome_labels",
+            "'revised' with an outcome of the study's own",
+            "CPC, which the revised label changes",
         )
     missing = [key for key in ("column", "good", "poor", "meaning") if key not in outcome]
     if missing:

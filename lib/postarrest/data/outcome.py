@@ -5,7 +5,7 @@ import pandas as pd
 from postarrest.data import errors
 from postarrest.data.cells import Where
 from postarrest.data.cohort import REVISED
-from postarrest.data.errors import Fault
+from postarrest.data.errors import Finding
 from postarrest.data.mapping import ColumnMapping, Findings, as_code
 
 
@@ -32,7 +32,7 @@ def check_outcome(
     blank = [row for row in patients.index[included & patients[name].isna()] if row not in already]
     expected = "the outcome of every included patient; say why in exclusion otherwise"
     found.faults += errors.many(
-        blank, lambda row: Fault(file, "outcome", "a blank cell", expected, row, shown)
+        blank, lambda row: Finding(file, "outcome", "a blank cell", expected, row, shown)
     )
     if mapping.revised and {"cpc", *REVISED} <= set(patients):
         died = included & (patients["cpc"] == 5)
@@ -45,18 +45,18 @@ def check_outcome(
         }
         for column, (of_whom, expected) in asked.items():
             found.faults += [
-                Fault(file, "outcome", "a blank cell", expected, int(row), column)
+                Finding(file, "outcome", "a blank cell", expected, int(row), column)
                 for row in patients.index[of_whom & patients[column].isna()]
             ]
     good = patients.loc[included, name].dropna().isin([1] if mapping.outcome else [1, 2])
     if not included.any():
         found.faults.append(
-            Fault(file, "included", "no included patient", "some patients with a blank exclusion")
+            Finding(file, "included", "no included patient", "some patients with a blank exclusion")
         )
     elif len(good) and not already and good.nunique() < 2:
         side = "good" if good.iloc[0] else "poor"
         found.faults.append(
-            Fault(
+            Finding(
                 file, "outcome", f"a {side} outcome in every included patient", "both outcomes", column=shown
             )
         )

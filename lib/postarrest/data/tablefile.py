@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from postarrest.data.encoding import CHUNK, DELIMITERS, known_encoding, told_delimiter, told_encoding
-from postarrest.data.errors import DataFaults, Fault, nearest, refusal
+from postarrest.data.errors import DataErrors, Finding, nearest, refusal
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
 # A registry of a whole country has some 100,000 arrests a year. Reading stops beyond these, so that a wrong
@@ -94,7 +94,7 @@ def read(
 
     Raises
     ------
-    postarrest.data.errors.DataFaults
+    postarrest.data.errors.DataErrors
         If the file can't be read as a table, listing what is wrong with it.
 
     Examples
@@ -191,7 +191,7 @@ def _collect(rows: Iterator[list], names: set[str], label: str, *, ragged: bool)
     wanted = set(matching(header, names))
     places = {name: i for i, name in enumerate(header) if name in wanted}
     faults = [
-        Fault(label, "header", f"{header.count(name)} columns of this name", "one", row=1, column=name)
+        Finding(label, "header", f"{header.count(name)} columns of this name", "one", row=1, column=name)
         for name in places
         if header.count(name) > 1
     ]
@@ -206,7 +206,7 @@ def _collect(rows: Iterator[list], names: set[str], label: str, *, ragged: bool)
             raise refusal(label, "size", f"more than {MAX_ROWS:,} rows", f"at most {MAX_ROWS:,} rows")
         if ragged and len(row) != len(header):
             faults.append(
-                Fault(label, "cells", f"{len(row)} cells", f"{len(header)}, as in the header", row=number)
+                Finding(label, "cells", f"{len(row)} cells", f"{len(header)}, as in the header", row=number)
             )
             continue
         numbers.append(number)
@@ -215,7 +215,7 @@ def _collect(rows: Iterator[list], names: set[str], label: str, *, ragged: bool)
             text = "" if cell is None else cell.strip() if isinstance(cell, str) else _as_text(cell)
             columns[name].append(kept.setdefault(text, text) if text else None)
     if faults:
-        raise DataFaults(faults)
+        raise DataErrors(faults)
     if not numbers:
         raise refusal(label, "empty", "a header and no rows", "at least one row")
     index = pd.Index(numbers)
@@ -255,7 +255,7 @@ def _read_excel(path: Path, names: set[str], label: str, sheet: str) -> RawTable
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _read_sheet(content, names, label, sheet, stem=path.stem)
-    except DataFaults:
+    except DataErrors:
         raise
     except Exception as error:  # openpyxl lets whatever its XML and zip parsers raise come through
         raise refusal(
@@ -305,7 +305,7 @@ def _first_rows(sheet: Any) -> Iterator[tuple]:
 def _read_parquet(path: Path, names: set[str], label: str) -> RawTable:
     try:
         header, wanted, rows = _parquet_rows(path, names, label)
-    except DataFaults:
+    except DataErrors:
         raise
     except Exception:  # damaged bytes make pyarrow raise its own errors, and Python's on what it returns
         raise refusal(label, "format", "a damaged Parquet file", "a Parquet file") from None
@@ -329,8 +329,11 @@ def _parquet_rows(path: Path, names: set[str], label: str) -> tuple[tuple[str, .
         wanted = matching(header, names)
         nested = [n for n in wanted if pa.types.is_nested(file.schema_arrow.field(n).type)]
         if nested:
-            raise DataFaults(
-                [Fault(label, "format", "lists in cells", "one value a cell", column=name) for name in nested]
+            raise DataErrors(
+                [
+                    Finding(label, "format", "lists in cells", "one value a cell", column=name)
+                    for name in nested
+                ]
             )
         columns = [table_column.to_pylist() for table_column in file.read(columns=wanted).columns]
     # A float that is no number is how pandas writes a blank cell.

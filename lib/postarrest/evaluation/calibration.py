@@ -198,21 +198,21 @@ def table(
     Returns
     -------
     table : pandas.DataFrame
-        ``outcome, set, model, stage, n, n_good, intercept, intercept_lower, intercept_upper, slope, ..., ici,
+        ``outcome_label, set, model, stage, n, n_good, intercept, intercept_lower, intercept_upper, slope, ..., ici,
         ..., brier, brier_skill, n_bounded, note``; no rows where no model gives probabilities.
     curves : dict
         The smoothed curve of each (outcome, set, model, stage).
     """
     found, curves = [], {}
     probabilities = rows[rows["kind"] == "probability"]
-    for key, mine in probabilities.groupby(["outcome", "set", "model", "stage"], sort=False):
+    for key, mine in probabilities.groupby(["outcome_label", "set", "model", "stage"], sort=False):
         y_good, wide = scores.wide(mine)
         values = wide.iloc[:, 0].to_numpy()
         fitted = recalibrate(y_good, values)
         curves[key], ici = curve(y_good, values, n_resamples=n_resamples, seed=seed)
         brier = float(np.mean((values - y_good) ** 2))
         found.append(
-            dict(zip(["outcome", "set", "model", "stage"], key, strict=True))
+            dict(zip(["outcome_label", "set", "model", "stage"], key, strict=True))
             | {"n": len(y_good), "n_good": int(y_good.sum())}
             | _columns("intercept", fitted.intercept)
             | _columns("slope", fitted.slope)
@@ -220,7 +220,7 @@ def table(
             | {"brier": brier, "brier_skill": 1 - brier / float(y_good.mean() * (1 - y_good.mean()))}
             | {"n_bounded": fitted.n_bounded, "note": fitted.note}
         )
-    columns = ["outcome", "set", "model", "stage", "n", "n_good"]
+    columns = ["outcome_label", "set", "model", "stage", "n", "n_good"]
     return (pd.DataFrame(found) if found else pd.DataFrame(columns=columns)), curves
 
 

@@ -26,12 +26,12 @@ def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -
     Returns
     -------
     pandas.DataFrame
-        ``outcome, set, model_a, model_b, metric, positive_class, difference, lower, upper, p, p_holm, method,
+        ``outcome_label, set, model_a, model_b, metric, positive_class, difference, lower, upper, p, p_holm, method,
         n, n_good``: a - b, paired. The ROC area is compared by DeLong's test and by the bootstrap, the other
         measures by the bootstrap. ``p_holm`` is corrected for the pairs of one set, metric and method.
     """
     found = []
-    for (outcome, name), of_set in rows.groupby(["outcome", "set"], sort=False):
+    for (outcome, name), of_set in rows.groupby(["outcome_label", "set"], sort=False):
         scored = of_set.groupby("model", sort=False)["patient_id"].agg(frozenset)
         pairs: dict[frozenset, list[tuple[str, str]]] = {}
         for a, b in combinations(scored.index, 2):
@@ -43,14 +43,23 @@ def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -
                 continue
             boot = bootstrap_of(common, n_resamples=n_resamples, seed=seed, stratified=False, jackknife=False)
             test = delong_of(common)
-            base = {"outcome": outcome, "set": name, "n": boot.n, "n_good": boot.n_good}
+            base = {"outcome_label": outcome, "set": name, "n": boot.n, "n_good": boot.n_good}
             found += [base | row for a, b in of_patients for row in _differences(a, b, boot, test)]
-    columns = ["outcome", "set", "model_a", "model_b", "metric", "positive_class", "difference", "lower"]
+    columns = [
+        "outcome_label",
+        "set",
+        "model_a",
+        "model_b",
+        "metric",
+        "positive_class",
+        "difference",
+        "lower",
+    ]
     columns += ["upper", "p", "p_holm", "method", "n", "n_good"]
     if not found:
         return pd.DataFrame(columns=columns)
     compared = pd.DataFrame(found)
-    family = compared.groupby(["outcome", "set", "metric", "positive_class", "method"], sort=False)["p"]
+    family = compared.groupby(["outcome_label", "set", "metric", "positive_class", "method"], sort=False)["p"]
     return compared.assign(p_holm=family.transform(_holm))[columns]
 
 

@@ -88,9 +88,9 @@ def table(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        :func:`curve`'s columns after ``outcome, set, model``.
+        :func:`curve`'s columns after ``outcome_label, set, model``.
     """
-    keys = ["outcome", "set", "model"]
+    keys = ["outcome_label", "set", "model"]
     parts = [
         curve(mine["y_good"], mine["score"], n_resamples=n_resamples, seed=seed).assign(
             **dict(zip(keys, key, strict=True))
@@ -114,7 +114,7 @@ def at_thresholds(judged: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 
     Returns
     -------
     pandas.DataFrame
-        ``outcome, set, model, rule, chosen_on, threshold, metric, positive_class, estimate, lower, upper,
+        ``outcome_label, set, model, rule, chosen_on, threshold, metric, positive_class, estimate, lower, upper,
         ci_method, n, n_good``. With ``positive_class`` poor, the sensitivity is the share of poor outcomes
         predicted poor, the PPV the share of poor outcomes among those predicted poor, and so on. Proportions
         have Clopper-Pearson intervals, likelihood ratios the log method's (Simel 1991).
@@ -125,7 +125,7 @@ def at_thresholds(judged: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 
     multinomial draw of the four cells.
     """
     found = []
-    keys = ["outcome", "set", "model", "rule", "chosen_on", "threshold", "n", "n_good"]
+    keys = ["outcome_label", "set", "model", "rule", "chosen_on", "threshold", "n", "n_good"]
     for position, row in enumerate(judged.dropna(subset="tp").to_dict("records")):
         cells = [int(row[c]) for c in ("tp", "fp", "fn", "tn")]
         stream = np.random.default_rng([seed, position])

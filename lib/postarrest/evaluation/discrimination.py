@@ -41,7 +41,7 @@ class Resampled:
 
     Parameters
     ----------
-    outcome, set : str
+    outcome_label, set : str
         Which label and set.
     bootstraps : mapping of Bootstrap
         ``stratified`` (each resample has as many good outcomes as the sample: what is asked is how the scores
@@ -51,7 +51,7 @@ class Resampled:
         Areas and their covariance.
     """
 
-    outcome: str
+    outcome_label: str
     set: str
     bootstraps: Mapping[str, Bootstrap]
     delong: DeLong
@@ -75,7 +75,7 @@ def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> l
         resampled within their fold).
     """
     results = []
-    for (outcome, name), of_set in rows.groupby(["outcome", "set"], sort=False):
+    for (outcome, name), of_set in rows.groupby(["outcome_label", "set"], sort=False):
         for group in scores.groups(of_set):
             whole = _both(group, n_resamples=n_resamples, seed=seed)
             results.append(Resampled(outcome, name, whole, delong_of(group)))
@@ -120,14 +120,14 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``outcome, set, model, metric, positive_class, estimate, lower, upper, ci_method, recommended, n,
+        ``outcome_label, set, model, metric, positive_class, estimate, lower, upper, ci_method, recommended, n,
         n_good, n_undefined, note``: one row a measure and interval. ``recommended`` marks the interval that
         the report quotes; ``n_undefined`` counts resamples in which the measure has no value.
     """
     rows = []
     for part in resampled:
         boot = part.bootstraps["unstratified"]
-        base = {"outcome": part.outcome, "set": part.set, "n": boot.n, "n_good": boot.n_good}
+        base = {"outcome_label": part.outcome_label, "set": part.set, "n": boot.n, "n_good": boot.n_good}
         for model in boot.models:
             lower, upper = intervals_room.proportion_interval(boot.n_good, boot.n, method="wilson")
             prevalence = Estimate(boot.n_good / boot.n, float(lower), float(upper))
@@ -152,7 +152,7 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
                     _row(base, model, metric, positive_class, estimate, method, undefined)
                     for method, (estimate, undefined) in intervals.items()
                 ]
-    columns = ["outcome", "set", "model", "metric", "positive_class", "estimate", "lower", "upper"]
+    columns = ["outcome_label", "set", "model", "metric", "positive_class", "estimate", "lower", "upper"]
     return pd.DataFrame(rows)[[*columns, "ci_method", "recommended", "n", "n_good", "n_undefined", "note"]]
 
 
@@ -214,7 +214,7 @@ def summary(performance: pd.DataFrame) -> pd.DataFrame:
     rows["column"] = rows["metric"].where(
         rows["metric"] != "pr_auc", "pr_auc (" + rows["positive_class"] + ")"
     )
-    keys = ["outcome", "set", "model", "n", "n_good"]
+    keys = ["outcome_label", "set", "model", "n", "n_good"]
     wide = rows.drop_duplicates([*keys, "column"]).pivot(index=keys, columns="column", values="text")
     order = ["roc_auc", "pr_auc (good)", "pr_auc (poor)", "brier", "brier_skill", "log_loss"]
     wide = wide[[c for c in order if c in wide]]
@@ -237,14 +237,14 @@ def by_fold(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``outcome, model, fold, n, n_good, roc_auc, pr_auc, brier``: for the good outcome, without intervals,
+        ``outcome_label, model, fold, n, n_good, roc_auc, pr_auc, brier``: for the good outcome, without intervals,
         which a fold is too small for.
     """
-    columns = ["outcome", "model", "fold", "n", "n_good", "roc_auc", "pr_auc", "brier"]
+    columns = ["outcome_label", "model", "fold", "n", "n_good", "roc_auc", "pr_auc", "brier"]
     wanted = [bootstrap.MEASURES.index(m) for m in ("roc_auc", "pr_auc_good", "brier")]
     found = []
     pooled = rows[rows["set"] == "pooled"]
-    for key, of_fold in pooled.groupby(["outcome", "model", "fold"], sort=False):
+    for key, of_fold in pooled.groupby(["outcome_label", "model", "fold"], sort=False):
         boot = bootstrap_of(of_fold, n_resamples=0, jackknife=False)
         found.append([*key, boot.n, boot.n_good, *boot.estimate[0, wanted]])
     return pd.DataFrame(found, columns=columns)
@@ -261,25 +261,25 @@ def spread(splits: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``outcome, model, fold, n, n_good, roc_auc``.
+        ``outcome_label, model, fold, n, n_good, roc_auc``.
     """
-    columns = ["outcome", "model", "fold", "n", "n_good", "roc_auc"]
+    columns = ["outcome_label", "model", "fold", "n", "n_good", "roc_auc"]
     found = [
         [*key, len(rows), int(rows["y_good"].sum()), float(delong(rows["y_good"], rows["score"]).auc[0])]
-        for key, rows in splits.groupby(["outcome", "model", "fold"], sort=False)
+        for key, rows in splits.groupby(["outcome_label", "model", "fold"], sort=False)
     ]
     return pd.DataFrame(found, columns=columns)
 
 
 def spread_summary(spread: pd.DataFrame) -> pd.DataFrame:
-    """Summarise repeated splits: ``outcome, model, splits, first, median, lowest, highest, sd``.
+    """Summarise repeated splits: ``outcome_label, model, splits, first, median, lowest, highest, sd``.
 
     Parameters
     ----------
     spread : pandas.DataFrame
         From :func:`spread`.
     """
-    by = spread.sort_values("fold", kind="stable").groupby(["outcome", "model"], sort=False)["roc_auc"]
+    by = spread.sort_values("fold", kind="stable").groupby(["outcome_label", "model"], sort=False)["roc_auc"]
     return by.agg(
         splits="size", first="first", median="median", lowest="min", highest="max", sd="std"
     ).reset_index()

@@ -33,13 +33,13 @@ def between_labels(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
     A model that was trained anew under the second label differs in its scores as well, a marker in the
     patients who changed sides alone.
     """
-    labels = list(dict.fromkeys(rows["outcome"]))
+    labels = list(dict.fromkeys(rows["outcome_label"]))
     columns = ["set", "model", "metric", "positive_class", "n", "n_changed", "difference", "lower", "upper"]
     found: list[dict[str, object]] = []
     if len(labels) == 2:
         columns[6:6] = [f"{one}{part}" for one in labels for part in ("_n_good", "", "_lower", "_upper")]
         for _, mine in rows.groupby(["set", "model"], sort=False):
-            pair = {label: mine[mine["outcome"] == label] for label in labels}
+            pair = {label: mine[mine["outcome_label"] == label] for label in labels}
             both = set.intersection(*(set(one["patient_id"]) for one in pair.values()))
             pair = {label: one[one["patient_id"].isin(both)] for label, one in pair.items()}
             if all(one["y_good"].nunique() == 2 for one in pair.values()):
@@ -89,13 +89,13 @@ def labels_at_thresholds(decisions: pd.DataFrame) -> pd.DataFrame:
         ``set, model, rule, chosen_on, metric, positive_class`` and, for each label, the estimate with its
         interval in words; sensitivity and PPV for both classes. No rows where there is one label only.
     """
-    labels = list(dict.fromkeys(decisions["outcome"]))
+    labels = list(dict.fromkeys(decisions["outcome_label"]))
     keys = ["set", "model", "rule", "chosen_on", "metric", "positive_class"]
     # The specificity for one class is the sensitivity for the other, the NPV of one the PPV of the other.
     shown = decisions[decisions["metric"].isin(["sensitivity", "ppv"])]
     if len(labels) != 2 or shown.empty:
         return pd.DataFrame(columns=[*keys, *labels])
     shown = shown.assign(text=[short_interval(*r) for r in shown[["estimate", "lower", "upper"]].to_numpy()])
-    wide = shown.pivot(index=keys, columns="outcome", values="text")[labels]
+    wide = shown.pivot(index=keys, columns="outcome_label", values="text")[labels]
     order = list(dict.fromkeys(map(tuple, shown[keys].to_numpy())))
     return wide.loc[order].fillna("").rename_axis(columns=None).reset_index()

@@ -26,23 +26,33 @@ def against_truth(
     Returns
     -------
     pandas.DataFrame
-        ``outcome, set, model, metric, planted, mc_error, recovered, lower, upper, within``.
+        ``outcome_label, set, model, metric, planted, mc_error, recovered, lower, upper, within``.
     """
     planted_as = {"roc_auc": ("auc", "mc_error"), "brier": ("brier", "brier_mc_error")}
     rows = performance[performance["recommended"] & performance["metric"].isin(list(planted_as))]
-    rows = rows[rows["outcome"].isin(list(outcomes))]
+    rows = rows[rows["outcome_label"].isin(list(outcomes))]
     found = []
     for row in rows.to_dict("records"):
         of_model = truth.get(row["model"], {})
         value, error = planted_as[row["metric"]]
         if value in of_model:
             found.append(
-                {key: row[key] for key in ("outcome", "set", "model", "metric")}
+                {key: row[key] for key in ("outcome_label", "set", "model", "metric")}
                 | {"planted": of_model[value], "mc_error": of_model[error], "recovered": row["estimate"]}
                 | {"lower": row["lower"], "upper": row["upper"]}
                 | {"within": row["lower"] <= of_model[value] <= row["upper"]}
             )
-    columns = ["outcome", "set", "model", "metric", "planted", "mc_error", "recovered", "lower", "upper"]
+    columns = [
+        "outcome_label",
+        "set",
+        "model",
+        "metric",
+        "planted",
+        "mc_error",
+        "recovered",
+        "lower",
+        "upper",
+    ]
     return pd.DataFrame(found, columns=[*columns, "within"])
 
 
@@ -71,7 +81,7 @@ def against_published(
         "performance": performance[performance["recommended"]],
         "at_thresholds": decisions[decisions["chosen_on"] != "train_oof"],
     }
-    where = ["model", "metric", "positive_class", "outcome", "set", "rule", "chosen_on"]
+    where = ["model", "metric", "positive_class", "outcome_label", "set", "rule", "chosen_on"]
     found = []
     for entry in published:
         rows = tables.get(str(entry.get("table")))
@@ -101,14 +111,16 @@ def beside_published(performance: pd.DataFrame, published: Iterable[Mapping[str,
         ``label, estimate, lower, upper, published``.
     """
     rows = performance[performance["recommended"] & (performance["metric"] == "roc_auc")]
-    keys = ["model", "outcome", "set"]
+    keys = ["model", "outcome_label", "set"]
     values = {
         tuple(entry.get(key) for key in keys): entry["value"]
         for entry in published
         if entry.get("table") == "performance" and entry.get("metric") == "roc_auc"
     }
     # The outcome label is told only where there are several.
-    label = rows["set"] if rows["outcome"].nunique() == 1 else rows["outcome"] + ", " + rows["set"]
+    label = (
+        rows["set"] if rows["outcome_label"].nunique() == 1 else rows["outcome_label"] + ", " + rows["set"]
+    )
     label = rows["model"].str.replace("_", " ") + " (" + label + ")"
     value = [values.get(key, np.nan) for key in zip(*(rows[key] for key in keys), strict=True)]
     lines = {"label": label, "estimate": rows["estimate"], "lower": rows["lower"], "upper": rows["upper"]}

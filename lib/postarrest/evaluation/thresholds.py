@@ -220,10 +220,12 @@ def table(
         counts, and ``note`` says why.
     """
     parts = []
-    for (outcome, stage, name, model), mine in rows.groupby(["outcome", "stage", "set", "model"], sort=False):
-        label = {"outcome": outcome, "stage": stage, "set": name, "model": model}
+    for (outcome, stage, name, model), mine in rows.groupby(
+        ["outcome_label", "stage", "set", "model"], sort=False
+    ):
+        label = {"outcome_label": outcome, "stage": stage, "set": name, "model": model}
         folds = [of_fold for _, of_fold in mine.groupby("fold")]
-        same = (train["outcome"] == outcome) & (train["stage"] == stage) & (train["model"] == model)
+        same = (train["outcome_label"] == outcome) & (train["stage"] == stage) & (train["model"] == model)
         side = dict(list(train[same & (train["role"] == "train_oof")].groupby("fold")))
         for rule in RULES:
             # In the set of all patients, those that a threshold would be chosen on are evaluated themselves.
@@ -239,7 +241,7 @@ def table(
                 parts.append(_judged([mine], [given], label | {"rule": rule, "chosen_on": "fixed"}))
     judged = pd.DataFrame(parts)
     values = _tabulate(judged["threshold"].to_numpy(), *zip(*judged.pop("counts"), strict=True))
-    first = ["outcome", "stage", "set", "model", "rule", "chosen_on"]
+    first = ["outcome_label", "stage", "set", "model", "rule", "chosen_on"]
     last = ["threshold_min", "threshold_max", "n", "n_good", "note"]
     return pd.concat([judged[first], values, judged[last]], axis=1)
 
@@ -258,7 +260,7 @@ def optimism(judged: pd.DataFrame) -> pd.DataFrame:
         One row a model and rule, with ``sensitivity, specificity, fnr, f1, f2, youden`` under each choice
         (``*_train``, ``*_test``) and what choosing on the test scores adds (``*_optimism``).
     """
-    keys = ["outcome", "set", "model", "rule"]
+    keys = ["outcome_label", "set", "model", "rule"]
     measures = ["sensitivity", "specificity", "fnr", "f1", "f2", "youden"]
     counts = [judged[c].to_numpy(float, na_value=np.nan) for c in ("tp", "fp", "fn", "tn")]
     full = judged.assign(**{m: rates(*counts)[m] for m in measures})[[*keys, "chosen_on", *measures]]
@@ -311,7 +313,7 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
 
 
 def _each(rows: pd.DataFrame, grid: Callable[[pd.DataFrame], np.ndarray]) -> pd.DataFrame:
-    keys = ["outcome", "stage", "set", "model"]
+    keys = ["outcome_label", "stage", "set", "model"]
     parts = [
         describe(mine["y_good"], mine["score"], grid(mine)).assign(**dict(zip(keys, key, strict=True)))
         for key, mine in rows.groupby(keys, sort=False)

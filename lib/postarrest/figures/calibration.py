@@ -51,7 +51,7 @@ def calibration(
             present = [stage for stage in stages if (model, stage) in table.index]
             for k, stage in enumerate(present):
                 words, color, dash = stages[stage]
-                line = calibration_curves[here["outcome"], here["set"], model, stage]
+                line = calibration_curves[here["outcome_label"], here["set"], model, stage]
                 top.plot(line["predicted"], line["observed"], color=color, ls=dash)
                 if stage == "final":
                     top.fill_between(

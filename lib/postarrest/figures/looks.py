@@ -64,11 +64,11 @@ def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
 
 def label_and_set(rows: pd.DataFrame) -> dict[str, str]:
     """Return which outcome label and set the rows are of."""
-    return {column: str(rows[column].iloc[0]) for column in ("outcome", "set")}
+    return {column: str(rows[column].iloc[0]) for column in ("outcome_label", "set")}
 
 
 def rows_of(table: pd.DataFrame, here: Mapping[str, str]) -> pd.DataFrame:
-    return table[(table["outcome"] == here["outcome"]) & (table["set"] == here["set"])]
+    return table[(table["outcome_label"] == here["outcome_label"]) & (table["set"] == here["set"])]
 
 
 def operating_points_of(judged: pd.DataFrame, here: Mapping[str, str], model: str) -> pd.DataFrame:

@@ -131,7 +131,7 @@ def reliability(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def marker_scores(
-    values: pd.DataFrame, *, y_good: pd.Series, splits: pd.DataFrame, outcome: str
+    values: pd.DataFrame, *, y_good: pd.Series, splits: pd.DataFrame, outcome_label: str
 ) -> pd.DataFrame:
     """Return the ratios as rows of the scores table: a marker each, higher meaning a better outcome.
 
@@ -147,13 +147,13 @@ def marker_scores(
     splits : pandas.DataFrame
         ``split, patient_id, part``, as `splits.table` makes it. The hold-out splits are used; in a study that
         has none, the outer folds are.
-    outcome : str
+    outcome_label : str
         Name of the outcome label.
 
     Returns
     -------
     pandas.DataFrame
-        ``patient_id, y_good, model, kind, role, fold, score, outcome``, with the models ``gwr_bg``,
+        ``patient_id, y_good, model, kind, role, fold, score, outcome_label``, with the models ``gwr_bg``,
         ``gwr_ce`` and ``gwr_av``; role ``test`` for held-out patients and ``train_oof`` for the others.
     """
     scores = values.xs("mean", axis=1, level="reading")[list(RATIOS)]
@@ -168,10 +168,10 @@ def marker_scores(
         role=np.where(used["part"] == "test", "test", "train_oof"),
         y_good=used["patient_id"].map(y_good),
         kind="marker",
-        outcome=outcome,
+        outcome_label=outcome_label,
     )
     rows = placed.merge(long, on="patient_id", how="inner")
-    columns = ["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome"]
+    columns = ["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome_label"]
     order = ["fold", "model", "role", "patient_id"]
     return rows.sort_values(order, ignore_index=True)[columns].astype({"y_good": int})
 

@@ -284,7 +284,7 @@ def of_thresholds(scores: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     final = scores[scores["stage"] == "final"]
-    for (outcome, model, fold), mine in final.groupby(["outcome", "model", "fold"], sort=False):
+    for (outcome, model, fold), mine in final.groupby(["outcome_label", "model", "fold"], sort=False):
         ids = {role: frozenset(of_role["patient_id"]) for role, of_role in mine.groupby("role")}
         chosen, judged = ids.get("train_oof", frozenset()), ids.get("test", frozenset())
         if chosen and judged:

@@ -338,7 +338,13 @@ def _kept_scores(path: Path, split: Split) -> tuple[pd.Series, pd.Series]:
 
 
 def score_rows(
-    bases: Bases, stack: StackScores, standing: pd.DataFrame, y: pd.Series, split: Split, *, outcome: str
+    bases: Bases,
+    stack: StackScores,
+    standing: pd.DataFrame,
+    y: pd.Series,
+    split: Split,
+    *,
+    outcome_label: str,
 ) -> pd.DataFrame:
     """Return one outer fold's scores as rows of the scores table.
 
@@ -353,5 +359,7 @@ def score_rows(
             score = standing.loc[ids, name].dropna()
             parts.append(_rows(score, name, "final", role).assign(kind="marker"))
     table = pd.concat(parts, ignore_index=True)
-    table = table.assign(y_good=y.loc[table["patient_id"]].to_numpy(), fold=split.fold, outcome=outcome)
-    return table[["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome", "stage"]]
+    table = table.assign(
+        y_good=y.loc[table["patient_id"]].to_numpy(), fold=split.fold, outcome_label=outcome_label
+    )
+    return table[["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome_label", "stage"]]

@@ -23,7 +23,7 @@ from postarrest import files, places
 from postarrest.data import cohort as cohort_room
 from postarrest.data import contract, errors, export
 from postarrest.data.ct import slices as slices_room
-from postarrest.data.errors import Fault
+from postarrest.data.errors import Finding
 from postarrest.study import load
 from postarrest.study import schema as schema_room
 
@@ -38,7 +38,7 @@ class Check:
 
     Parameters
     ----------
-    faults, warnings : tuple of Fault
+    faults, warnings : tuple of Finding
         Of tables and images.
     summary : str
         One page of text, without identifiers; about what could be read where there are faults.
@@ -46,8 +46,8 @@ class Check:
         Contact sheets of the CT slices, each slice under its row in the patient table.
     """
 
-    faults: tuple[Fault, ...]
-    warnings: tuple[Fault, ...]
+    faults: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
     summary: str
     sheets: tuple[Image.Image, ...]
 
@@ -73,13 +73,13 @@ def check(data: Path, **mapping: Any) -> Check:
             found.ct, slice_index=slices["slice"], slice_position_mm=slices["position_mm"], rows=rows
         )
         for row, path, image in zip(rows, found.ct, images, strict=True):
-            if isinstance(image, Fault):
+            if isinstance(image, Finding):
                 faults.append(image)
                 continue
             formats[image.source + (" series" if path.is_dir() else "")] += 1
             sheets.add(image, f"row {row}")
             warnings += [
-                Fault(f"ct/{path.name}", "image", note, "a look at it", int(row), alias="CT")
+                Finding(f"ct/{path.name}", "image", note, "a look at it", int(row), alias="CT")
                 for note in image.notes
             ]
     summary = _summary(data, found, mapping, formats, warnings)
@@ -112,7 +112,7 @@ def _summary(
     found: export.StudyData,
     mapping: Mapping[str, Any],
     formats: Mapping[str, int],
-    warnings: Sequence[Fault],
+    warnings: Sequence[Finding],
 ) -> str:
     lines = ["Tables", *(f"  {note}" for note in found.notes)]
     if len(found.patients):

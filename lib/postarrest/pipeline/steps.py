@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from postarrest import places
-from postarrest.data.errors import DataFaults
+from postarrest.data.errors import DataErrors
 from postarrest.files import whole
 from postarrest.pipeline.notebook import NotebookError, run_notebook, thread_environment
 from postarrest.places import ROOT
@@ -185,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
             make_features(given.study, given.threads)
         else:
             combine_scores(given.study, given.parts)
-    except (StudyError, NotebookError, DataFaults) as error:
+    except (StudyError, NotebookError, DataErrors) as error:
         # Faults of files and failing cells are told in words; anything else is ours, with its trace.
         sys.stderr.write(f"{error}\n")
         return 1

@@ -95,7 +95,7 @@ def _why(study: Study, here: Here) -> str:
 
 def _key_figure(evaluation: Body, where: Mapping[str, str]) -> str:
     """Return the ROC curves of the main result's patients; else the evaluation's first figure."""
-    own = f"fig-roc-{where['outcome']}-{where['set']}"
+    own = f"fig-roc-{where['outcome_label']}-{where['set']}"
     plots = [i for i in evaluation.items if i.id.startswith("fig-")]
     ranked = sorted(plots, key=lambda i: (i.id != own, i.id != "fig-roc"))
     return body_room.picture(evaluation, ranked[0]) if ranked else ""

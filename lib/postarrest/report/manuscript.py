@@ -81,7 +81,9 @@ def supplementary(study: Study, here: Here) -> list[Table]:
 
     def main(name: str) -> pd.DataFrame:
         rows = summary.main_rows(study, performance, _read(here, name))
-        return rows.drop(columns=[c for c in ("outcome", "set", "model", "rule", "chosen_on") if c in rows])
+        return rows.drop(
+            columns=[c for c in ("outcome_label", "set", "model", "rule", "chosen_on") if c in rows]
+        )
 
     model = summary.model_in_words(summary.main_model(performance))
     image = ["architecture", "fit_image", "augmentation", "copies", "precision", "class_weights"]

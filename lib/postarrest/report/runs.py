@@ -65,12 +65,12 @@ def runs(study: Study) -> list[Run]:
     held = [
         (name, label)
         for name in splits.names(("holdout",), settings)
-        for label in study.labels
+        for label in study.outcome_labels
         if "holdout" in study.protocols
     ]
     outer = splits.names(("nested",), settings) if "nested" in study.protocols else []
     parts = {
-        "03_cnn": [f"{n}-{label}" for n, label in held] + [f"{n}-{study.labels[0]}" for n in outer],
+        "03_cnn": [f"{n}-{label}" for n, label in held] + [f"{n}-{study.outcome_labels[0]}" for n in outer],
         "04_stacking": outer,
     }
     return [Run(n, part) for n in study.notebooks for part in parts.get(n, [""])]

@@ -17,7 +17,7 @@ _MAIN = ("ensemble", "cnn")
 # What the main model is compared with; else with the best of the other models.
 _COMPARED_WITH = {"cnn": "gwr_av"}
 # Sets of patients on whom nothing was fitted.
-_SETS = ("pooled", "hold-out")
+_SETS = ("pooled", "holdout")
 # Steps of the participant flow that the index tells.
 _STEPS = {"n_screened": "screened", "n_included": "included", "n_included_good": "good outcome"}
 # Variants of the main model are no comparison.
@@ -158,7 +158,7 @@ def _main_model(aucs: pd.DataFrame) -> str:
 
 def _where(rows: pd.DataFrame, study: Study) -> dict[str, str]:
     """Return the outcome label and the set of patients of the main result."""
-    ranked = {"outcome": (*study.labels, *rows["outcome"]), "set": _SETS}
+    ranked = {"outcome_label": (*study.outcome_labels, *rows["outcome_label"]), "set": _SETS}
     return {column: next(v for v in values if v in set(rows[column])) for column, values in ranked.items()}
 
 

@@ -44,7 +44,7 @@ class Study:
         ``"holdout"`` (paper A), ``"nested"`` (paper B), or both.
     modalities : tuple of str
         Parts of the data that the study has beside its patient table: ``"gwr"``, ``"ct"``.
-    labels : tuple of str
+    outcome_labels : tuple of str
         Outcome labels of the hold-out protocol, the main one first.
     data : str
         Folder or file of real data; blank where the study has none.
@@ -59,7 +59,7 @@ class Study:
     question: str
     protocols: tuple[str, ...]
     modalities: tuple[str, ...]
-    labels: tuple[str, ...]
+    outcome_labels: tuple[str, ...]
     data: str
     scores: str
     sections: Mapping[str, Mapping[str, Any]] = field(repr=False)
@@ -89,8 +89,8 @@ class Study:
         given = {
             "data": self.data,
             "modalities": list(self.modalities),
-            "labels": list(self.labels),
-            "label": self.labels[0],
+            "outcome_labels": list(self.outcome_labels),
+            "outcome_label": self.outcome_labels[0],
         }
         given = {k: v for k, v in given.items() if k in declared}
         return given | common | dict(self.sections[notebook]) | {"study_name": self.name, "save_to": "report"}
@@ -161,7 +161,7 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
         question=about["question"],
         protocols=tuple(about["protocols"]),
         modalities=tuple(about.get("modalities", [])),
-        labels=tuple(about.get("labels", ["standard"])),
+        outcome_labels=tuple(about.get("outcome_labels", ["standard"])),
         data="" if data == "simulated" else str(_resolved(data, root)),
         scores=str(_resolved(scores, root)) if scores else "",
         sections=sections,
@@ -177,7 +177,7 @@ def _schemas(root: Path) -> dict[str, dict[str, Parameter]]:
         "question": Parameter("question", str, None, "what it asks"),
         "protocols": Parameter("protocols", list, None, "holdout, nested"),
         "modalities": Parameter("modalities", list, [], "gwr, ct"),
-        "labels": Parameter("labels", list, ["standard"], "revised, standard"),
+        "outcome_labels": Parameter("outcome_labels", list, ["standard"], "revised, standard"),
         "data": Parameter("data", str, "simulated", "simulated, ask (DATA=...), or a path"),
         "scores": Parameter(
             "scores", str, "", "ask (SCORES=...), or a path; blank where the study has models"
@@ -228,7 +228,7 @@ def _faults_of_study(about: Mapping[str, Any], data: str, scores: str) -> list[s
     for key, known in (
         ("protocols", PROTOCOLS),
         ("modalities", MODALITIES),
-        ("labels", ("revised", "standard")),
+        ("outcome_labels", ("revised", "standard")),
     ):
         for value in about.get(key, []):
             if value not in known:

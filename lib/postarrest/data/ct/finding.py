@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from postarrest.data import errors
-from postarrest.data.errors import Fault
+from postarrest.data.errors import Finding
 from postarrest.data.mapping import Findings
 
 CT_SUFFIXES = (".png", ".dcm", ".nii.gz", ".nii")
@@ -21,19 +21,19 @@ def find_ct(data: Path, patients: pd.DataFrame, included: pd.Series, found: Find
             by_id.setdefault(_patient_of(entry), []).append(entry)
     except OSError as error:
         expected = "a folder with the patients' CT"
-        found.faults.append(Fault("ct", "readable", error.strerror or "an error", expected))
+        found.faults.append(Finding("ct", "readable", error.strerror or "an error", expected))
         return pd.Series(paths, dtype=object)
     for row, patient in patients["patient_id"].items():
         entries = by_id.pop(patient, [])
         wrong = _wrong_with_ct(entries, patient, needed=included[row], data=data)
         if wrong:
-            found.faults.append(Fault("ct", *wrong, row=int(row), alias="CT"))
+            found.faults.append(Finding("ct", *wrong, row=int(row), alias="CT"))
         elif entries:
             paths[patient] = entries[0]
     for entries in by_id.values():
         for entry in entries:
             found.warnings.append(
-                Fault(
+                Finding(
                     f"ct/{entry.name}",
                     "patient",
                     "a CT that no patient has",

@@ -17,7 +17,7 @@ from PIL import Image
 from postarrest.data.ct import dicom, nifti, png
 from postarrest.data.ct.dicom import AIR_HU
 from postarrest.data.ct.reading import Unreadable, check_size
-from postarrest.data.errors import DataFaults, Fault
+from postarrest.data.errors import DataErrors, Finding
 
 SIZE = 256
 LEVEL_HU = 40
@@ -126,14 +126,14 @@ def read_slice(
 
     Raises
     ------
-    postarrest.data.errors.DataFaults
+    postarrest.data.errors.DataErrors
         If it is not a slice of a head CT that can be read, saying why.
     """
     path = Path(path)
     try:
         return _read(path, slice_index, slice_position_mm)
     except Unreadable as error:
-        raise DataFaults([Fault(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
+        raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
 
 
 def read_all(
@@ -162,7 +162,7 @@ def read_all(
 
     Raises
     ------
-    postarrest.data.errors.DataFaults
+    postarrest.data.errors.DataErrors
         Listing every image that can't be read.
     """
     images = np.zeros((len(paths), SIZE, SIZE), dtype=np.uint8)
@@ -170,12 +170,12 @@ def read_all(
     for i, item in enumerate(
         read_each(paths, slice_index=slice_index, slice_position_mm=slice_position_mm, rows=rows)
     ):
-        if isinstance(item, Fault):
+        if isinstance(item, Finding):
             faults.append(item)
         else:
             images[i] = item.image
     if faults:
-        raise DataFaults(faults)
+        raise DataErrors(faults)
     return images
 
 
@@ -185,7 +185,7 @@ def read_each(
     slice_index: pd.Series | None = None,
     slice_position_mm: pd.Series | None = None,
     rows: pd.Series | None = None,
-) -> Iterator[CtSlice | Fault]:
+) -> Iterator[CtSlice | Finding]:
     """Yield each patient's slice, or what is wrong with it; parameters as for `read_all`."""
     for number, (patient, path) in enumerate(paths.items(), start=1):
         try:
@@ -195,7 +195,7 @@ def read_each(
         except Unreadable as error:
             row = None if rows is None else int(rows[patient])
             alias = f"CT number {number}" if rows is None else "CT"
-            yield Fault(f"ct/{Path(path).name}", error.rule, error.found, error.expected, row, alias=alias)
+            yield Finding(f"ct/{Path(path).name}", error.rule, error.found, error.expected, row, alias=alias)
 
 
 def _choice(series: pd.Series | None, patient: str, kind: type) -> Any:

@@ -211,7 +211,7 @@ def fit_split(
     return fit_nested(found, y, split, **common, trials=trials)
 
 
-def score_rows(result: CnnScores, y: pd.Series, split: Split, *, outcome: str) -> pd.DataFrame:
+def score_rows(result: CnnScores, y: pd.Series, split: Split, *, outcome_label: str) -> pd.DataFrame:
     """Return a result as rows of the scores table.
 
     The model is called ``cnn`` in hold-out splits (paper A) and ``ct`` in outer folds (paper B).
@@ -221,9 +221,9 @@ def score_rows(result: CnnScores, y: pd.Series, split: Split, *, outcome: str) -
         model={"holdout": "cnn", "nested": "ct"}[split.protocol],
         kind="probability",
         fold=split.fold,
-        outcome=outcome,
+        outcome_label=outcome_label,
     )
-    return rows[["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome", "stage"]]
+    return rows[["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome_label", "stage"]]
 
 
 def platt() -> Pipeline:
