@@ -1,5 +1,9 @@
 """What people read: the pages, the tables and the manuscript's files.
 
 In: executed notebooks, tables, figures and numbers.
-Out: self-contained HTML, Word, Excel, and the manifest that verify compares.
+Out: self-contained HTML, Word and Excel files, and the manifest that ``make verify`` compares.
 """
+
+from postarrest.report.page import Page
+
+__all__ = ["Page"]
