@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from postarrest.models import splits
-from postarrest.models.cnn import alignment, finetune, fit, gradcam
-from postarrest.models.cnn import features as features_room
-from postarrest.models.cnn import head as head_room
-from postarrest.models.cnn import network as network_room
+from postarrest.models.cnn import alignment, features, finetune, fit, gradcam, head
+from postarrest.models.cnn import network as net
+from postarrest.models.crossfit import CrossFit
 from postarrest.models.leakage import Ledger
 from postarrest.places import Here
 
@@ -31,7 +31,7 @@ def network(**changes):
         "precision": "float32",
         "seed": SEED,
     }
-    return network_room.Network(**(settings | changes))
+    return net.Network(**(settings | changes))
 
 
 @pytest.fixture(scope="module")
@@ -55,38 +55,43 @@ def y():
 
 @pytest.fixture(scope="module")
 def found(here):
-    return features_room.features(here, network())
+    return features.features(here, network())
 
 
 @pytest.fixture(scope="module")
-def divided(y):
+def table(y):
     settings = splits.Settings(seed=1, outer_folds=2, inner_folds=3)
     return splits.table(y, protocols=("holdout", "nested"), settings=settings)
 
 
-def holdout(found, y, divided, keep, **changes):
-    split = splits.get(divided, "holdout-1")
-    arguments = {
+def training(**changes):
+    settings = {
         "space": {"learning_rate": {"choices": [0.001, 0.01]}, "width": {"choices": [0, 8]}},
         "fixed": {"dropout": 0.2, "weight_decay": 1e-4, "batch_size": 16, "epochs": 12},
         "class_weights": True,
         "patience": 4,
-        "seed": SEED,
-        "keep": keep,
-        "ledger": Ledger(split),
     }
-    return fit.fit_holdout(found, y, split, **(arguments | changes))
+    return head.Training(**(settings | changes))
+
+
+def fold(y, table, keep, name="holdout-1"):
+    split = splits.get(table, name)
+    return CrossFit(split, y, Ledger(split), keep, trials=2, seed=SEED)
+
+
+def holdout(found, y, table, keep, *, final=head.Head, **changes):
+    return fit.fit_split(found, training(**changes), fold(y, table, keep), final=final)
 
 
 @pytest.fixture(scope="module")
-def result(found, y, divided, tmp_path_factory):
-    return holdout(found, y, divided, tmp_path_factory.mktemp("optuna"))
+def result(found, y, table, tmp_path_factory):
+    return holdout(found, y, table, tmp_path_factory.mktemp("optuna"))
 
 
 def test_features_are_kept_and_found_again(here, found):
     kept = here.build(f"features/{found.key}.npz")
     first = kept.stat().st_mtime_ns
-    again = features_room.features(here, network())
+    again = features.features(here, network())
     assert kept.stat().st_mtime_ns == first
     np.testing.assert_array_equal(again.original, found.original)
     assert again.original.shape == (60, 2048)
@@ -100,11 +105,11 @@ def test_features_are_kept_and_found_again(here, found):
 def test_whatever_features_depend_on_invalidates_them(here, found, change, monkeypatch):
     computed = []
     monkeypatch.setattr(
-        features_room,
+        features,
         "_compute",
         lambda images, net: computed.append(net) or (np.zeros((60, 4)), np.zeros((60, 0, 4))),
     )
-    assert features_room.features(here, network(**change)).key != found.key
+    assert features.features(here, network(**change)).key != found.key
     assert len(computed) == 1
 
 
@@ -112,8 +117,8 @@ def test_features_are_those_of_keras_applications(here, found):
     """The mean over the image of Keras's own network, with its own preprocessing, on the same weights."""
     import keras
 
-    images = features_room.images(here, found.patients[:2]).astype(np.float32)
-    model = network_room.backbone(network())
+    images = features.images(here, found.patients[:2]).astype(np.float32)
+    model = net.backbone(network())
     theirs = keras.applications.ResNet50(include_top=False, weights=None, pooling="avg")
     for layer in theirs.layers:
         if layer.weights:
@@ -125,9 +130,8 @@ def test_features_are_those_of_keras_applications(here, found):
 
 
 def test_head_finds_a_plain_difference(result, y):
-    test = result.scores[result.scores["role"] == "test"].set_index("patient_id")["score"]
-    good = y.loc[test.index] == 1
-    assert test[good].min() > test[~good].max()
+    good = y.loc[result.test.index] == 1
+    assert result.test[good].min() > result.test[~good].max()
 
 
 def test_early_stopping_restores_the_best_epoch(result):
@@ -136,38 +140,32 @@ def test_early_stopping_restores_the_best_epoch(result):
     assert len(curve) <= result.head.best_epoch_ + 4
 
 
-def test_same_seed_same_scores(found, y, divided, result, tmp_path):
-    again = holdout(found, y, divided, tmp_path)
-    pd.testing.assert_frame_equal(again.scores, result.scores, check_exact=True)
+def test_same_seed_same_scores(found, y, table, result, tmp_path):
+    again = holdout(found, y, table, tmp_path)
+    pd.testing.assert_frame_equal(again.rows[0], result.rows[0], check_exact=True)
 
 
-def test_nested_scores_every_patient_out_of_fold(found, y, divided, tmp_path):
-    split = splits.get(divided, "outer-1")
-    ledger = Ledger(split)
-    nested = fit.fit_nested(
-        found,
-        y,
-        split,
-        space={"learning_rate": {"low": 0.001, "high": 0.01, "log": True}, "epochs": {"choices": [3, 6]}},
-        fixed={"dropout": 0.2, "weight_decay": 1e-4, "batch_size": 16, "width": 0},
-        class_weights=False,
-        trials=2,
-        seed=SEED,
-        keep=tmp_path,
-        ledger=ledger,
-    )
-    ledger.check()
-    for _, rows in nested.scores.groupby("stage"):
-        assert sorted(rows.loc[rows["role"] == "train_oof", "patient_id"]) == sorted(split.development)
-        assert sorted(rows.loc[rows["role"] == "test", "patient_id"]) == sorted(split.test)
+def test_nested_scores_every_patient_out_of_fold(found, y, table, tmp_path):
+    outer = fold(y, table, tmp_path, "outer-1")
+    space = {"learning_rate": {"low": 0.001, "high": 0.01, "log": True}, "epochs": {"choices": [3, 6]}}
+    fixed = {"dropout": 0.2, "weight_decay": 1e-4, "batch_size": 16, "width": 0}
+    nested = fit.fit_split(found, training(space=space, fixed=fixed, class_weights=False), outer)
+    outer.ledger.check()
+    scores = outer.score_table(nested.rows, outcome_label="standard")
+    for _, rows in scores.groupby("stage"):
+        assert sorted(rows.loc[rows["role"] == "train_oof", "patient_id"]) == sorted(outer.split.development)
+        assert sorted(rows.loc[rows["role"] == "test", "patient_id"]) == sorted(outer.split.test)
+    # Platt scaling changes probabilities and not their order.
+    test = scores[scores["role"] == "test"].pivot(index="patient_id", columns="stage", values="score")
+    assert test.sort_values("before_platt")["final"].is_monotonic_increasing
 
 
 def test_saved_model_gives_the_same_probabilities(here, result, tmp_path):
     import keras
 
-    model = head_room.whole_model(network(), result.head)
+    model = result.head.whole_model(network())
     model.save(tmp_path / "model.keras")
-    images = features_room.images(here, result.head.features.patients[:4]).astype(np.float32)[..., None]
+    images = features.images(here, result.head.features.patients[:4]).astype(np.float32)[..., None]
     loaded = keras.models.load_model(tmp_path / "model.keras").predict(images, verbose=0)[:, 0]
     ours = result.head.predict_proba(pd.DataFrame(index=result.head.features.patients[:4]))[:, 1]
     np.testing.assert_allclose(loaded, ours, atol=1e-5)
@@ -177,19 +175,19 @@ def test_grad_cam_is_that_of_its_definition(here, result):
     """Against the gradient by finite differences of the logit, channel by channel, on one image."""
     import keras
 
-    model = head_room.whole_model(network(), result.head)
-    image = features_room.images(here, result.head.features.patients[:1])
+    model = result.head.whole_model(network())
+    image = features.images(here, result.head.features.patients[:1])
     signed = gradcam.maps(model, network(), image)
     base = keras.Model(model.input, model.get_layer("conv5_block3_out").output)
     activation = base.predict(image[..., None].astype(np.float32), verbose=0)[0].astype(np.float64)
-    head = result.head
+    fitted = result.head
     pooled = activation.mean(axis=(0, 1))
 
-    def logit(features):
-        hidden = (features - head.mean_) / head.sd_
-        for kernel, bias in zip(head.weights_[:-2:2], head.weights_[1:-2:2], strict=True):
+    def logit(values):
+        hidden = (values - fitted.mean_) / fitted.sd_
+        for kernel, bias in zip(fitted.weights_[:-2:2], fitted.weights_[1:-2:2], strict=True):
             hidden = np.maximum(hidden @ kernel.astype(np.float64) + bias, 0)
-        return float((hidden @ head.weights_[-2].astype(np.float64) + head.weights_[-1])[0])
+        return float((hidden @ fitted.weights_[-2].astype(np.float64) + fitted.weights_[-1])[0])
 
     step = 1e-5
     gradient = np.array(
@@ -289,17 +287,15 @@ def test_an_ellipse_is_found_wherever_it_lies(row, column, size, turn):
 
 
 @pytest.mark.parametrize("depth", ["last_block", "all"])
-def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(
-    here, found, y, divided, tmp_path, depth
-):
+def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(here, found, y, table, tmp_path, depth):
     fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 16}
-    final = finetune.final(here, found, network(), depth=depth, fine=fine)
+    final = finetune.final(here, found, network(), training(depth=depth, fine_tuning=fine))
     # The head is left where it began, so that the deeper part has something to gain.
     space = {"learning_rate": {"choices": [1e-7]}}
     fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
-    tuned = holdout(found, y, divided, tmp_path, space=space, fixed=fixed, final=final)
-    before = network_room.backbone(network())
-    after = finetune.whole_model(network(), tuned.head)
+    tuned = holdout(found, y, table, tmp_path, space=space, fixed=fixed, final=final)
+    before = net.backbone(network())
+    after = tuned.head.whole_model(network())
     moved = {
         layer.name
         for layer in before.layers
@@ -318,45 +314,61 @@ def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(
     assert curve["epoch"].tolist() == [1, 2, 3]
     # The scores are those of the model that is saved, on the slices themselves.
     ids = tuned.head.features.patients[:4]
-    images = features_room.images(here, ids).astype(np.float32)[..., None]
+    images = features.images(here, ids).astype(np.float32)[..., None]
     expected = tuned.head.predict_proba(pd.DataFrame(index=ids))[:, 1]
     # Activations are kept in half precision.
     np.testing.assert_allclose(after.predict(images, verbose=0)[:, 0], expected, atol=5e-3)
 
 
-def test_fine_tuning_that_only_makes_it_worse_is_undone(here, found, y, divided, tmp_path):
+def test_fine_tuning_that_only_makes_it_worse_is_undone(here, found, y, table, tmp_path):
     """So large a step spoils the network; what stays is where it started, and the curve says so."""
     fine = {"learning_rate": 0.001, "epochs": 1, "batch_size": 16}
-    final = finetune.final(here, found, network(), depth="last_block", fine=fine)
+    final = finetune.final(here, found, network(), training(depth="last_block", fine_tuning=fine))
     space = {"learning_rate": {"choices": [0.01]}}
     fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
     arguments = {"space": space, "fixed": fixed}
-    alone = holdout(found, y, divided, tmp_path / "head", **arguments)
-    tuned = holdout(found, y, divided, tmp_path / "deep", **arguments, final=final)
+    alone = holdout(found, y, table, tmp_path / "head", **arguments)
+    tuned = holdout(found, y, table, tmp_path / "deep", **arguments, final=final)
     curve = tuned.head.curve_
     assert curve["tune_loss"].iloc[-1] > curve["tune_loss"].iloc[:-1].min()
     assert tuned.head.best_epoch_ == alone.head.best_epoch_
     # Activations are kept in half precision.
-    np.testing.assert_allclose(tuned.scores["score"], alone.scores["score"], atol=5e-3)
+    np.testing.assert_allclose(tuned.test, alone.test, atol=5e-3)
 
 
-def test_fine_tuning_that_diverges_is_told(here, found, y, divided, tmp_path):
+def test_fine_tuning_that_diverges_is_told(here, found, y, table, tmp_path):
     fine = {"learning_rate": 0.5, "epochs": 9, "batch_size": 16}
-    final = finetune.final(here, found, network(), depth="last_block", fine=fine)
+    final = finetune.final(here, found, network(), training(depth="last_block", fine_tuning=fine))
     fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
     space = {"learning_rate": {"choices": [0.01]}}
-    with pytest.raises(network_room.NetworkError, match="fine_tuning: found weights that are not finite"):
-        holdout(found, y, divided, tmp_path, space=space, fixed=fixed, final=final)
+    with pytest.raises(net.NetworkError, match="fine_tuning: found weights that are not finite"):
+        holdout(found, y, table, tmp_path, space=space, fixed=fixed, final=final)
 
 
-def test_unknown_depth_is_told(here, found):
-    with pytest.raises(network_room.NetworkError, match="depth is 'deep'"):
-        finetune.final(here, found, network(), depth="deep", fine={})
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"depth": "deep"}, "Input should be 'head', 'last_block' or 'all'"),
+        ({"depth": "all"}, "depth all needs fine_tuning"),
+        ({"fixed": {"dropout": 0.2}}, "neither space nor fixed gives batch_size, epochs, weight_decay"),
+        ({"fixed": {"layers": 3}}, "Input should be 'learning_rate', 'dropout'"),
+        ({"patience": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_impossible_training_is_an_error(change, message):
+    with pytest.raises(ValidationError, match=message):
+        training(**change)
+
+
+def test_an_empty_space_is_the_protocol_s_own():
+    own = training(space={}, fixed={"batch_size": 32, "epochs": 60})
+    assert own.searched("holdout") == head.SPACES["holdout"]
+    assert own.searched("nested") == head.SPACES["nested"]
 
 
 def test_shuffled_weights_give_other_maps(here, result):
-    model = head_room.whole_model(network(), result.head)
-    images = features_room.images(here, result.head.features.patients[:2])
+    model = result.head.whole_model(network())
+    images = features.images(here, result.head.features.patients[:2])
     before = gradcam.maps(model, network(), images)
     after = gradcam.maps(gradcam.randomised(model, seed=1), network(), images)
     agreement = gradcam.agreement_with(before, after)
@@ -366,8 +378,8 @@ def test_shuffled_weights_give_other_maps(here, result):
 
 def test_real_imagenet_weights_name_their_source(shared):
     path = shared / "weights" / "resnet50_imagenet_notop.weights.h5"
-    source = network_room.weights_source(network(weights=str(path)))
-    assert source.kind == "file"
+    source = net.weights_source(network(weights=str(path)))
+    assert source.path == path
     assert path.name in source.words
     assert str(path.parent) not in source.words
 
@@ -375,44 +387,49 @@ def test_real_imagenet_weights_name_their_source(shared):
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Keras lists every layer before it gives up
 def test_weights_of_another_network_are_refused(shared):
     path = shared / "weights" / "resnet50_imagenet_notop.weights.h5"
-    with pytest.raises(network_room.NetworkError, match="does not fit VGG19"):
-        network_room.backbone(network(architecture="VGG19", weights=str(path)))
+    with pytest.raises(net.NetworkError, match="does not fit VGG19"):
+        net.backbone(network(architecture="VGG19", weights=str(path)))
 
 
 def test_no_weights_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    source = network_room.weights_source(network(weights="auto"))
-    assert source.kind == "none"
+    source = net.weights_source(network(weights="auto"))
+    assert source.path is None
     assert "no pretrained weights" in source.words
 
 
 def test_keras_cache_is_used(monkeypatch, tmp_path):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    cached = tmp_path / "models" / network_room.NETWORKS["ResNet50"][1]
+    cached = tmp_path / "models" / net.NETWORKS["ResNet50"][1]
     cached.parent.mkdir()
     cached.write_bytes(b"weights")
-    assert network_room.weights_source(network(weights="auto")).path == cached
+    assert net.weights_source(network(weights="auto")).path == cached
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
-        ({"architecture": "VGG16"}, "architecture is 'VGG16', expected VGG19 or ResNet50"),
-        ({"fit_image": "stretch"}, "fit_image is 'stretch'"),
-        ({"precision": "float16"}, "precision is 'float16'"),
-        ({"copies": -1}, "copies is -1"),
-        ({"augmentation": {"flip": True}}, "augmentation 'flip' is unknown"),
-        ({"weights": "nowhere.h5"}, "found no file 'nowhere.h5'"),
+        ({"architecture": "VGG16"}, "Input should be 'VGG19' or 'ResNet50'"),
+        ({"fit_image": "stretch"}, "Input should be 'crop' or 'resize'"),
+        ({"precision": "float16"}, "Input should be 'float32' or 'mixed_bfloat16'"),
+        ({"copies": -1}, "greater than or equal to 0"),
+        ({"augmentation": {"flip": True}}, r"augmentation\.flip\n  Extra inputs are not permitted"),
+        ({"augmentation": {"sharpness": 0.5}}, "Input should be a valid list"),
     ],
 )
-def test_impossible_networks_are_told(change, told):
-    with pytest.raises(network_room.NetworkError, match=told):
-        network_room.weights_source(network(**change))
+def test_impossible_networks_are_errors(change, message):
+    with pytest.raises(ValidationError, match=message):
+        network(**change)
 
 
-def test_patient_without_a_slice_is_told(here, found):
+def test_missing_weights_are_an_error():
+    with pytest.raises(net.NetworkError, match="found no file 'nowhere.h5'"):
+        net.weights_source(network(weights="nowhere.h5"))
+
+
+def test_a_patient_without_a_slice_is_an_error(here, found):
     with pytest.raises(KeyError, match="1 patients have no CT slice"):
-        features_room.images(here, pd.Index(["P00", "nobody"]))
+        features.images(here, pd.Index(["P00", "nobody"]))
     with pytest.raises(KeyError, match="1 patients have no CT slice"):
         found.rows(pd.Index(["nobody"]))
 

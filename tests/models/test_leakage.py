@@ -12,10 +12,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-from postarrest import scores as scores_room
+from postarrest import scores as scores_table
 from postarrest.models import splits, stacking, tabular
-from postarrest.models.cnn import features, fit
-from postarrest.models.cnn import head as head_room
+from postarrest.models.cnn import features, fit, head
+from postarrest.models.crossfit import CrossFit
 from postarrest.models.leakage import LeakageError, Ledger, of_thresholds
 
 SETTINGS = splits.Settings(seed=4, outer_folds=3, inner_folds=3)
@@ -27,31 +27,31 @@ MODELS = tabular.declared(
 )
 
 
-def ensemble_scores(patients, y, keep, *, models=MODELS, trials=4):
-    """Every outer fold of the ensemble: scores and leakage table."""
+def outer_folds(patients, y, keep, *, trials=4):
+    """Every outer fold, with a ledger of its own."""
     table = splits.table(y, protocols=("nested",), settings=SETTINGS)
-    scores, leaks = [], []
     for name in splits.names(("nested",), SETTINGS):
         split = splits.get(table, name)
-        ledger = Ledger(split, patients)
-        common = {"trials": trials, "seed": 1, "keep": keep, "ledger": ledger}
+        yield CrossFit(split, y, Ledger(split, patients), keep, trials, seed=1)
+
+
+def ensemble_scores(patients, y, keep, *, models=MODELS):
+    """Every outer fold of the ensemble: scores and leakage table."""
+    scores, leaks = [], []
+    for fold in outer_folds(patients, y, keep):
+        name = fold.split.name
         bases = stacking.fit_bases(
             models,
             patients,
-            y,
-            split,
+            fold,
             spaces=tabular.SPACES,
             cnn_scores=keep / f"scores_{name}.csv",
             cnn_lineage=keep / f"seen_{name}.json",
-            **common,
         )
-        stack = stacking.fit_stack(
-            bases.out_of_fold, bases.test, y, split, space=tabular.SPACES["forest"], **common
-        )
-        ledger.check()
-        standing = pd.DataFrame(index=y.index)
-        scores.append(stacking.score_rows(bases, stack, standing, y, split, outcome_label="standard"))
-        leaks.append(ledger.table())
+        stack = stacking.fit_stack(bases.out_of_fold, bases.test, fold, space=tabular.SPACES["forest"])
+        fold.ledger.check()
+        scores.append(fold.score_table(stack.rows + bases.rows, outcome_label="standard"))
+        leaks.append(fold.ledger.table())
     return pd.concat(scores), pd.concat(leaks)
 
 
@@ -97,7 +97,7 @@ HEAD = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "epoc
 
 
 def noise(patients):
-    """Features of a network that say nothing of the patients."""
+    """Features that carry no information about the patients."""
     rng, n = np.random.default_rng(5), len(patients)
     return features.Features(
         patients.index, rng.normal(size=(n, 30)), rng.normal(size=(n, 2, 30)), "noise", ""
@@ -105,37 +105,24 @@ def noise(patients):
 
 
 def network_scores(patients, y, keep):
-    """Every outer fold of the network on noise, written as notebook 03 leaves them."""
-    table = splits.table(y, protocols=("nested",), settings=SETTINGS)
-    for name in splits.names(("nested",), SETTINGS):
-        split = splits.get(table, name)
-        ledger = Ledger(split, patients)
-        result = fit.fit_nested(
-            noise(patients),
-            y,
-            split,
-            space={"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}},
-            fixed=HEAD,
-            class_weights=True,
-            trials=4,
-            seed=1,
-            keep=keep,
-            ledger=ledger,
-        )
-        ledger.check()
-        ledger.write(keep / f"seen_{name}.json")
-        scores_room.write(
-            fit.score_rows(result, y, split, outcome_label="standard"), keep / f"scores_{name}.csv"
-        )
+    """Every outer fold of the network on noise, saved as by notebook 03."""
+    space = {"learning_rate": {"low": 1e-3, "high": 1e-1, "log": True}}
+    training = head.Training(space=space, fixed=HEAD, class_weights=True, patience=0)
+    for fold in outer_folds(patients, y, keep):
+        result = fit.fit_split(noise(patients), training, fold)
+        fold.ledger.check()
+        fold.ledger.write(keep / f"seen_{fold.split.name}.json")
+        table = fold.score_table(result.rows, outcome_label="standard")
+        scores_table.write(table, keep / f"scores_{fold.split.name}.csv")
 
 
 def test_permuted_labels_score_one_half(patients, tmp_path):
     rng = np.random.default_rng(8)
     y = pd.Series(rng.permutation(patients["y_good"].to_numpy()), index=patients.index)
     network_scores(patients, y, tmp_path)
-    models = MODELS + tabular.declared({"ct": {"algorithm": "cnn"}})
+    models = MODELS | tabular.declared({"ct": {"algorithm": "cnn"}})
     scores, leaks = ensemble_scores(patients, y, tmp_path, models=models)
-    network = pd.concat(scores_room.read(path) for path in sorted(tmp_path.glob("scores_*.csv")))
+    network = pd.concat(scores_table.read(path) for path in sorted(tmp_path.glob("scores_*.csv")))
     assert (leaks["n_in_both"] == 0).all()
     good, n = int(y.sum()), len(y)
     # Hanley and McNeil's standard error at an area of one half
@@ -147,32 +134,21 @@ def test_permuted_labels_score_one_half(patients, tmp_path):
 
 
 def test_a_network_that_saw_the_test_patients_is_caught_in_the_stack(patients, tmp_path):
-    """The planted leak of the other notebook: its head was fitted on everybody before it scored."""
-    y = patients["y_good"]
-    split = splits.get(splits.table(y, protocols=("nested",), settings=SETTINGS), "outer-1")
-    head = head_room.Head(noise(patients), HEAD | {"learning_rate": 0.01}, True, 1)
+    """The leak is planted in the other notebook: its head was fitted on every patient before it scored them."""
+    fold = next(outer_folds(patients, patients["y_good"], tmp_path, trials=2))
+    leaking = head.Head(noise(patients), HEAD | {"learning_rate": 0.01}, True, 1)
     everybody = pd.DataFrame(index=patients.index)
-    network = Ledger(split, patients)
-    scored = network.probability(network.fit(head, everybody, y, stage="ct: leaking head"), everybody)
+    network = Ledger(fold.split, patients)
+    fitted = network.fit(leaking, everybody, fold.y, stage="ct: leaking head")
+    scored = network.probability(fitted, everybody).to_frame("ct")
     network.write(tmp_path / "seen.json")
     with pytest.raises(LeakageError, match="ct: leaking head"):
         network.check()
 
-    ledger = Ledger(split, patients)
-    ledger.adopt(tmp_path / "seen.json")
-    stacking.fit_stack(
-        scored[split.development].to_frame("ct"),
-        scored[split.test].to_frame("ct"),
-        y,
-        split,
-        space=tabular.SPACES["forest"],
-        trials=2,
-        seed=1,
-        keep=tmp_path,
-        ledger=ledger,
-    )
+    fold.ledger.adopt(tmp_path / "seen.json")
+    stacking.fit_stack(scored, scored, fold, space=tabular.SPACES["forest"])
     with pytest.raises(LeakageError, match="stack for the test patients"):
-        ledger.check()
+        fold.ledger.check()
 
 
 def test_only_earlier_stages_of_the_training_side_have_seen_the_scored(fitted):
@@ -198,7 +174,7 @@ def test_transformer_fitted_on_all_rows_is_caught(patients, outer):
     transform = QuantileTransformer(n_quantiles=50).set_output(transform="pandas")
     leaking = transform.fit_transform(x)
     ledger = Ledger(outer, patients)
-    with pytest.raises(LeakageError, match="planted leak: the values of 'low_flow_min' are neither"):
+    with pytest.raises(LeakageError, match="planted leak: the values of 'low_flow_min' are neither known"):
         ledger.fit(
             LogisticRegression(), leaking.loc[outer.development], y[outer.development], stage="planted leak"
         )
@@ -337,18 +313,18 @@ def test_thresholds_chosen_on_whom_they_judge_are_counted():
 )
 def test_identifier_among_the_predictors_is_caught(patients, column):
     with_id = patients.assign(record=column(len(patients)))
-    model = tabular.declared({"m": {"algorithm": "forest", "predictors": ["lactate_mmol_l", "record"]}})[0]
+    model = tabular.BaseLearner(algorithm="forest", predictors=["lactate_mmol_l", "record"])
     with pytest.raises(tabular.ModelError, match="'record' is different in each patient"):
-        tabular.predictors_of(model, with_id)
+        tabular.predictors_of("m", model, with_id)
 
 
 def test_the_number_within_the_identifier_is_caught(patients):
     """In no order and with wide gaps, as a hospital's record numbers may be."""
     numbers = np.random.default_rng(1).choice(10**7, len(patients), replace=False)
     table = patients.set_axis([f"H{number:07d}" for number in numbers]).assign(record=numbers)
-    model = tabular.BaseModel("m", "forest", ("record",))
+    model = tabular.BaseLearner(algorithm="forest", predictors=["record"])
     with pytest.raises(tabular.ModelError, match="'record' is different in each patient"):
-        tabular.predictors_of(model, table)
+        tabular.predictors_of("m", model, table)
 
 
 def test_outcomes_of_other_patients_are_refused(patients, outer):

@@ -1,7 +1,10 @@
+from dataclasses import fields
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from postarrest.models import splits
 from postarrest.models.splits import Settings
@@ -47,12 +50,12 @@ def test_nested_splits_partition_the_patients(n_good, n_poor, seed, outer, inner
         tested += list(split.test)
         assert not set(split.test) & set(split.development)
         assert set(split.test) | set(split.development) == set(y.index)
-        judged = [p for _, judge in split.inner for p in judge]
-        assert sorted(judged) == sorted(split.development)
-        for fit, judge in split.inner:
-            assert not set(fit) & set(judge)
-            assert set(fit) | set(judge) == set(split.development)
-            assert y[judge].nunique() == 2
+        left_out = [p for _, ids in split.inner for p in ids]
+        assert sorted(left_out) == sorted(split.development)
+        for fit, left in split.inner:
+            assert not set(fit) & set(left)
+            assert set(fit) | set(left) == set(split.development)
+            assert y[left].nunique() == 2
     assert sorted(tested) == sorted(y.index)
 
 
@@ -78,12 +81,26 @@ def test_order_of_the_file_does_not_matter():
     pd.testing.assert_frame_equal(*both)
 
 
-def test_too_few_of_an_outcome_is_told():
+def test_too_few_patients_of_an_outcome_is_an_error():
     with pytest.raises(ValueError, match=r"has 5 patients; nested .* at least 20"):
         splits.table(outcome(5, 60), protocols=("nested",), settings=Settings())
 
 
-def test_unknown_split_is_told():
+def test_an_unknown_split_is_an_error():
     table = splits.table(outcome(40, 60), protocols=("holdout",), settings=Settings())
     with pytest.raises(KeyError, match="No split 'outer-1'; there are holdout-1"):
         splits.get(table, "outer-1")
+
+
+def test_settings_out_of_range_are_reported_together():
+    with pytest.raises(ValidationError) as error:
+        Settings(holdout_fraction=1.5, tune_fraction=0.0, repeats=0, outer_folds=1, inner_folds=2, seed=-1)
+    assert [one["loc"][0] for one in error.value.errors()] == [field.name for field in fields(Settings)]
+
+
+def test_inner_fold_of_each_patient():
+    table = splits.table(outcome(40, 60), protocols=("nested",), settings=Settings())
+    split = splits.get(table, "outer-2")
+    for k, (fit, left) in enumerate(split.inner):
+        assert (split.inner_fold[left] == k).all()
+        assert (split.inner_fold[fit] != k).all()

@@ -2,14 +2,17 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from postarrest.models import tuning
 
-SPACE = {
-    "a": {"low": 0.01, "high": 10.0, "log": True},
-    "b": {"low": 1, "high": 20, "whole": True},
-    "c": {"choices": ["x", "y"]},
-}
+SPACE = tuning.space(
+    {
+        "a": {"low": 0.01, "high": 10.0, "log": True},
+        "b": {"low": 1, "high": 20, "whole": True},
+        "c": {"choices": ["x", "y"]},
+    }
+)
 
 
 def objective(values):
@@ -20,7 +23,7 @@ def objective(values):
 
 
 class Killed(BaseException):
-    """As final for the search as kill -9: nothing of the library catches it."""
+    """Like kill -9 for the search: nothing in the library catches it."""
 
 
 PATIENTS = ["P1", "P2", "P3"]
@@ -56,7 +59,7 @@ def test_resumed_search_is_the_uninterrupted_one(tmp_path, stop_at):
     assert resumed.values == whole.values
 
 
-def test_search_goes_on_past_a_half_written_line(tmp_path):
+def test_search_resumes_after_a_half_written_line(tmp_path):
     whole = search(tmp_path / "whole.journal")
     search(tmp_path / "cut.journal", trials=5)
     with (tmp_path / "cut.journal").open("ab") as file:
@@ -64,7 +67,7 @@ def test_search_goes_on_past_a_half_written_line(tmp_path):
     pd.testing.assert_frame_equal(search(tmp_path / "cut.journal").history, whole.history)
 
 
-def test_finished_search_runs_nothing_again(tmp_path):
+def test_finished_search_runs_no_further_trials(tmp_path):
     search(tmp_path / "s.journal")
 
     def never(values):
@@ -81,18 +84,18 @@ def test_fewer_trials_than_are_kept_are_the_shorter_search(tmp_path):
     assert (again.values, again.auc) == (fresh.values, fresh.auc)
 
 
-def test_a_kept_search_tells_whose_it_is(tmp_path):
-    """Not what the caller says now: who was asked to find it, when it was begun."""
+def test_a_kept_search_reports_the_patients_it_was_begun_with(tmp_path):
+    """Not the patients that the caller names later."""
     search(tmp_path / "s.journal", trials=2)
     assert search(tmp_path / "s.journal", patients=["P9"]).patients == set(PATIENTS)
 
 
-def test_seed_decides(tmp_path):
+def test_the_seed_determines_the_search(tmp_path):
     one, other = (search(tmp_path / f"{s}.journal", seed=s) for s in (1, 2))
     assert not one.history["a"].equals(other.history["a"])
 
 
-def test_early_stopping_spares_folds_and_keeps_the_best_of_the_trials(tmp_path):
+def test_early_stopping_saves_folds_and_keeps_the_best_of_the_trials(tmp_path):
     evaluated = []
 
     def counted(values):
@@ -112,7 +115,7 @@ def test_early_stopping_spares_folds_and_keeps_the_best_of_the_trials(tmp_path):
 
 
 def test_grid_tries_every_combination_once_and_resumes(tmp_path):
-    space = {"a": {"choices": [1, 2, 3]}, "b": {"choices": [0.1, 0.2]}}
+    space = tuning.space({"a": {"choices": [1, 2, 3]}, "b": {"choices": [0.1, 0.2]}})
     tried = []
 
     def auc(values):
@@ -133,39 +136,41 @@ def test_grid_refuses_a_range(tmp_path):
     with pytest.raises(ValueError, match="found a range for a"):
         tuning.grid(
             lambda values: 0.5,
-            {"a": {"low": 0, "high": 1}},
+            tuning.space({"a": {"low": 0, "high": 1}}),
             patients=PATIENTS,
             keep=tmp_path / "g.journal",
         )
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
-        ({"low": 1}, "expected choices or low and high"),
-        (3, "expected choices or low and high"),
-        ({"choices": []}, "expected a list of values"),
-        ({"choices": 0.1}, "expected a list of values"),
+        ({"low": 1}, "expected choices, or low and high"),
+        (3, "valid dictionary"),
+        ({"choices": []}, "at least 1 item"),
+        ({"choices": 0.1}, "valid list"),
         ({"low": "1e-4", "high": 0.1}, "write 1.0e-3, not 1e-3"),
         ({"low": 2, "high": 1}, "low 2 is not below high 1"),
         ({"low": 0, "high": 1, "log": True}, "expected above 0 on a log scale"),
-        ({"low": 0, "high": 1, "logarithmic": True}, "'logarithmic' is unknown"),
+        ({"low": 0, "high": 1, "logarithmic": True}, "Extra inputs are not permitted"),
     ],
 )
-def test_fault_of_a_space_is_told(spec, told):
-    (fault,) = tuning.faults_of_space({"sound": {"choices": [1]}, "a": spec})
-    assert fault.startswith("search space of 'a'")
-    assert told in fault
+def test_an_error_in_a_space_is_reported_with_its_name(spec, message):
+    with pytest.raises(ValidationError) as error:
+        tuning.space({"valid": {"choices": [1]}, "a": spec})
+    (found,) = error.value.errors()
+    assert found["loc"][0] == "a"
+    assert message in found["msg"]
 
 
 @pytest.mark.parametrize("left", ["waiting", "running"])
-def test_a_grid_goes_on_after_a_kill_at_any_moment(tmp_path, left):
+def test_a_grid_resumes_after_a_kill_at_any_moment(tmp_path, left):
     def auc(values):
         return values["a"] / 10
 
-    space = {"a": {"choices": [1, 3, 2]}}
+    space = tuning.space({"a": {"choices": [1, 3, 2]}})
     undisturbed = tuning.grid(auc, space, patients=PATIENTS, keep=tmp_path / "whole.journal")
-    # What a kill leaves: a trial that was announced and not begun, or begun and not ended.
+    # What a kill may leave: a trial that was enqueued and not begun, or begun and not ended.
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(tmp_path / "cut.journal"))
     )

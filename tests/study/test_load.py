@@ -163,15 +163,23 @@ def test_lock_holds_hashes_and_no_address():
 @pytest.mark.parametrize(
     ("text", "changed", "told"),
     [
-        ("architecture: ResNet50", "architecture: resnet", "expected VGG19 or ResNet50"),
-        ("rotation_deg: 10", "twist_deg: 10", "augmentation 'twist_deg' is unknown"),
-        ("copies: 4", "copies: 4\n  depth: deep", "expected one of head, last_block, all"),
+        ("architecture: ResNet50", "architecture: resnet", "expected 'VGG19' or 'ResNet50'"),
+        (
+            "rotation_deg: 10",
+            "twist_deg: 10",
+            "augmentation.twist_deg: found 10; Extra inputs are not permitted",
+        ),
+        ("copies: 4", "copies: 4\n  depth: deep", "expected 'head', 'last_block' or 'all'"),
         ("low: 0.0001", "low: 1e-4", "write 1.0e-3, not 1e-3"),
-        ("trials: 50", "trials: 50\n  spaces: {tree: {C: {choices: [1]}}}", "spaces holds 'tree'"),
+        (
+            "trials: 50",
+            "trials: 50\n  spaces: {tree: {C: {choices: [1]}}}",
+            "found 'tree'; expected 'logistic', 'forest' or 'lightgbm'",
+        ),
         (
             "logistic, predictors: [pupil_left_mm, pupil_right_mm]",
             "logistic",
-            "every other algorithm has some",
+            "every other algorithm needs some",
         ),
     ],
 )

@@ -1,5 +1,9 @@
-"""What makes scores: splits, tuning, GWR, tabular models, the CNN and the ensemble.
+"""Models that score patients: splits, tuning, GWR, base models on tables, the CNN and the ensemble.
 
 In: the cohort, splits, readings and slices.
 Out: rows of the scores table, each predicted by a model fitted without that patient.
 """
+
+from postarrest.models import cnn, crossfit, gwr, leakage, ohca, platt, splits, stacking, tabular, tuning
+
+__all__ = ["cnn", "crossfit", "gwr", "leakage", "ohca", "platt", "splits", "stacking", "tabular", "tuning"]

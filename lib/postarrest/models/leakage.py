@@ -1,11 +1,21 @@
-"""Proof that no score of a patient comes from anything that was fitted on that patient.
+"""A record of the patients behind every fit and every score, and a check that they are disjoint.
 
-Every fit goes through a :class:`Ledger`, and every score as well. It takes the patients from the index of the
-very table that the estimator was given, and it looks where each value of that table comes from: from what is
-known of the patient, or from an earlier stage's scores, whose own patients then count as well. Values of any
-other origin, such as those of a transformer that was fitted elsewhere, are refused. So what is compared is
-what happened, not what was meant. What a study declares beforehand is not observed: which columns are
-predictors, and the weights of a frozen network.
+Every fit, every choice of settings and every prediction of a study goes through a :class:`Ledger`.
+
+What it proves. The patients of each fit and of each prediction are taken from the index of the very table that the
+estimator was given, not from what was intended. Each value of that table must equal either what is known of the
+patient beforehand or a score that an earlier stage gave the patient; the patients behind such a score then count
+as well. Values of any other origin, such as those of a transformer fitted elsewhere, are refused. Where
+:meth:`Ledger.check` passes, no test patient was scored by an estimator that was fitted on that patient, directly
+or through scores of earlier stages.
+
+What it does not prove. That the columns declared as known beforehand really are; that the patients recorded for a
+choice (of hyperparameters, of the number of epochs) are all that were used, since these are declared by the
+code that chooses; and what an estimator does apart from its table. The last matters for the network on CT: its
+tables have no columns, because the head looks up each patient's features itself. The ledger sees the patients
+that each head was asked to fit and to score. It does not see the features, the weights of the frozen network, or
+the tuning patients whose loss a head watches during training; those are declared as a choice. That features depend on
+the patient's own slice alone follows from the code that computes them, which fits nothing.
 """
 
 import json
@@ -24,24 +34,23 @@ COLUMNS = ("fold", "stage", "scored", "n_fits", "n_fitted_on", "n_scored", "n_in
 
 
 class LeakageError(RuntimeError):
-    """A score of patients whom its model has seen, or a predictor of unknown origin."""
+    """A patient scored by a model fitted on that patient, or a predictor of unknown origin."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """An estimator, or a choice of settings, and the patients that it was made on.
+    """An estimator, or a choice of settings, and the patients used for it.
 
     Parameters
     ----------
     estimator : object
-        Whatever has been fitted; None for a choice.
+        The fitted estimator; None for a choice.
     stage : str
-        What it is in the pipeline, in words.
+        Its name in the ledger.
     patients : frozenset of str
         Every patient that it was fitted on.
     upstream : frozenset of str
-        Every patient that went into what it was made from: into the models whose scores it was fitted on, and
-        into the choice of its hyperparameters and of the length of its training.
+        Every patient used for the choices that it was made with and for the models behind its predictors.
     """
 
     estimator: Any
@@ -49,27 +58,24 @@ class Fitted:
     patients: frozenset[str]
     upstream: frozenset[str] = frozenset()
 
-    @property
-    def seen(self) -> frozenset[str]:
-        """Every patient that it was made on, directly or not."""
-        return self.patients | self.upstream
-
 
 @dataclass(frozen=True)
 class _Scored:
+    """Scores of an earlier stage and every patient used for them."""
+
     stage: str
-    seen: frozenset[str]
+    used: frozenset[str]
     score: pd.Series
 
 
 @dataclass
 class Ledger:
-    """What was fitted on whom, and who was then scored, in one split.
+    """The patients that were fitted on and scored in one split.
 
     Parameters
     ----------
     split : Split
-        The split; its test patients may not have been seen by anything that scores them.
+        The split, whose test patients must not be used by anything that scores them.
     known : pandas.DataFrame, optional
         What is known of each patient beforehand, indexed by patient. A predictor must be one of these columns
         or the scores of an earlier stage.
@@ -89,46 +95,45 @@ class Ledger:
     >>> ledger.fit(LogisticRegression(), x.iloc[:2] / x.mean(), y.iloc[:2], stage="scaled by everybody")
     Traceback (most recent call last):
         ...
-    postarrest.models.leakage.LeakageError: scaled by everybody: the values of 'lactate_mmol_l' are neither those \
-that are known of the patients nor scores of an earlier stage; whatever computes them may have seen the test \
-patients and belongs in the estimator.
+    postarrest.models.leakage.LeakageError: scaled by everybody: the values of 'lactate_mmol_l' are neither known \
+beforehand nor scores of an earlier stage. Whatever computes them may have used the test patients; move it into \
+the estimator.
     """
 
     split: Split
     known: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     _scores: list[_Scored] = field(default_factory=list, repr=False)
-    _counts: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    _counts: list[tuple[Any, ...]] = field(default_factory=list, repr=False)
 
     def choice(self, stage: str, *, on: Iterable[str]) -> Fitted:
-        """Take down that something was chosen by its result in these patients.
+        """Record that something was chosen by its result in these patients.
 
         Returns
         -------
         Fitted
-            To be given as ``after`` to whatever is fitted with the choice.
+            To be passed as ``after`` to whatever is fitted with the choice.
         """
         chosen = Fitted(None, stage, frozenset(on))
-        self._count(chosen, self.split.test, frozenset())
+        self._count(chosen, self.split.test)
         return chosen
 
     def fit(
         self, estimator: Any, x: pd.DataFrame, y: pd.Series, *, stage: str, after: Iterable[Fitted] = ()
     ) -> Fitted:
-        """Fit an estimator and keep whom it, and whatever made its predictors, has seen.
+        """Fit an estimator and record the patients used for it and for its predictors.
 
         Parameters
         ----------
         estimator : object
             With scikit-learn's ``fit``.
         x : pandas.DataFrame
-            Predictors, indexed by patient. It may have no columns: an estimator that looks the patients up
-            itself (a head on a frozen network's features) gets them from what is the same for all.
+            Predictors, indexed by patient; without columns for a head on a frozen network's features.
         y : pandas.Series
             1 where the outcome is good.
         stage : str
-            What it is, in words.
+            Its name in the table.
         after : iterable of Fitted
-            Choices that it was made with.
+            Choices that it is made with.
 
         Raises
         ------
@@ -139,12 +144,13 @@ patients and belongs in the estimator.
         """
         if not x.index.equals(y.index):
             raise ValueError(f"{stage}: predictors and outcomes are not of the same patients.")
-        behind = [one.seen for one in after] + [made.seen for made, _ in self._origins(x, stage)]
+        behind = [choice.patients | choice.upstream for choice in after]
+        behind += [earlier.used for earlier, _ in self._origins(x, stage)]
         estimator.fit(x, y.to_numpy())
         return Fitted(estimator, stage, frozenset(x.index), frozenset().union(*behind))
 
     def probability(self, model: Fitted, x: pd.DataFrame) -> pd.Series:
-        """Return the probability of a good outcome, and keep who was scored by what.
+        """Return the probability of a good outcome, and record who was scored by which model.
 
         Parameters
         ----------
@@ -159,71 +165,63 @@ patients and belongs in the estimator.
             If a predictor's values are of unknown origin.
         """
         origins = self._origins(x, model.stage)
-        own = frozenset().union(*(made.seen & ids for made, ids in origins))
-        self._count(model, x.index, own)
+        self._count(model, x.index, *(earlier.used & ids for earlier, ids in origins))
         score = pd.Series(model.estimator.predict_proba(x)[:, 1], index=x.index, name="score")
-        seen = model.seen.union(*(made.seen for made, _ in origins))
-        self._scores.append(_Scored(model.stage, seen, score))
+        used = model.patients.union(model.upstream, *(earlier.used for earlier, _ in origins))
+        self._scores.append(_Scored(model.stage, used, score))
         return score
 
-    def _count(self, model: Fitted, scored: Iterable[str], own: frozenset[str]) -> None:
-        """Count the patients scored whom the model itself saw, or what is behind it or their predictors."""
+    def _count(self, model: Fitted, scored: Iterable[str], *behind_predictors: frozenset[str]) -> None:
+        """Count the patients scored that were used for the model itself, or behind it or their predictors."""
         scored, test = frozenset(scored), frozenset(self.split.test)
-        for side, ids in (("training side", scored - test), ("test", scored & test)):
+        indirect = model.upstream.union(*behind_predictors) - model.patients
+        for group, ids in (("training side", scored - test), ("test", scored & test)):
             if ids:
-                row = {"fold": self.split.fold, "stage": model.stage, "scored": side, "n_fits": 1}
-                row |= {"n_fitted_on": len(model.patients), "n_scored": len(ids)}
-                row |= {"n_in_both": len(ids & model.patients)}
-                row |= {"n_indirect": len((ids & (model.upstream | own)) - model.patients)}
-                self._counts.append(row)
+                counts = (len(model.patients), len(ids), len(ids & model.patients), len(ids & indirect))
+                self._counts.append((self.split.fold, model.stage, group, 1, *counts))
 
     def _origins(self, x: pd.DataFrame, stage: str) -> list[tuple[_Scored, frozenset[str]]]:
-        """Find the scores that predictors are made of, with the patients whose values they are."""
+        """Find the earlier scores among the predictors, with the patients whose values they are."""
         found: list[tuple[_Scored, frozenset[str]]] = []
-        strange = []
+        unknown = []
         for name, column in x.items():
-            if name in self.known and _same(column, self.known[name].reindex(x.index)).all():
+            if name in self.known and _equal(column, self.known[name].reindex(x.index)).all():
                 continue
             explained = np.zeros(len(x), dtype=bool)
-            for made in self._scores:
-                same = _same(column, made.score.reindex(x.index)) & x.index.isin(made.score.index)
+            for earlier in self._scores:
+                same = _equal(column, earlier.score.reindex(x.index)) & x.index.isin(earlier.score.index)
                 if same.any():
-                    found.append((made, frozenset(x.index[same])))
+                    found.append((earlier, frozenset(x.index[same])))
                     explained |= same
             if not explained.all():
-                strange.append(f"'{name}'")
-        if strange:
+                unknown.append(f"'{name}'")
+        if unknown:
             raise LeakageError(
-                f"{stage}: the values of {', '.join(strange)} are neither those that are known of the "
-                "patients nor scores of an earlier stage; whatever computes them may have seen the test "
-                "patients and belongs in the estimator."
+                f"{stage}: the values of {', '.join(unknown)} are neither known beforehand nor scores of an "
+                "earlier stage. Whatever computes them may have used the test patients; move it into the "
+                "estimator."
             )
         return found
 
     def write(self, path: Path) -> None:
-        """Keep every score with the patients behind it, for a later notebook of the same split."""
-        kept = [
-            {
-                "stage": s.stage,
-                "seen": sorted(s.seen),
-                "score": dict(zip(s.score.index, s.score, strict=True)),
-            }
-            for s in self._scores
+        """Save every score with the patients behind it, for a later notebook of the same split."""
+        scores = [
+            {"stage": s.stage, "seen": sorted(s.used), "score": s.score.to_dict()} for s in self._scores
         ]
-        write_text(path, json.dumps({"split": self.split.name, "scores": kept}) + "\n")
+        write_text(path, json.dumps({"split": self.split.name, "scores": scores}) + "\n")
 
     def adopt(self, path: Path) -> None:
-        """Take over the scores that another notebook of the same split has kept by :meth:`write`.
+        """Add the scores that another notebook of the same split has saved by :meth:`write`.
 
         Raises
         ------
         ValueError
             If they are of another split.
         """
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept["split"] != self.split.name:
-            raise ValueError(f"{path.name} is of split {kept['split']}, expected {self.split.name}.")
-        for one in kept["scores"]:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["split"] != self.split.name:
+            raise ValueError(f"{path.name} is of split {saved['split']}, expected {self.split.name}.")
+        for one in saved["scores"]:
             score = pd.Series(one["score"], dtype=float, name="score")
             self._scores.append(_Scored(one["stage"], frozenset(one["seen"]), score))
 
@@ -233,26 +231,21 @@ patients and belongs in the estimator.
         Returns
         -------
         pandas.DataFrame
-            ``fold, stage, scored, n_fits, n_fitted_on, n_scored, n_in_both, n_indirect``: a stage that is
-            fitted several times (on each inner fold) has one row a side, with the patients of its largest fit
-            and the sums of the others. ``scored`` is ``test`` or ``training side``. ``n_in_both``: patients
-            scored by what was fitted on them. ``n_indirect``: patients scored whom only an earlier stage had
-            seen: a base model behind the predictors of the other patients, or a choice of hyperparameters.
+            ``fold, stage, scored, n_fits, n_fitted_on, n_scored, n_in_both, n_indirect``. ``scored`` is
+            ``test`` or ``training side``. A stage that is fitted several times (on each inner fold) has one row
+            for each, with the number of patients of its largest fit and the sums of the other numbers.
+            ``n_in_both``: patients scored by a model fitted on them. ``n_indirect``: other patients scored who
+            were used at an earlier stage only: by a base model behind the predictors, or in a choice of
+            hyperparameters.
         """
         each = pd.DataFrame(self._counts, columns=list(COLUMNS))
-        grouped = each.groupby(["fold", "stage", "scored"], as_index=False, sort=False)
-        return grouped.agg(
-            n_fits=("n_fits", "sum"),
-            n_fitted_on=("n_fitted_on", "max"),
-            n_scored=("n_scored", "sum"),
-            n_in_both=("n_in_both", "sum"),
-            n_indirect=("n_indirect", "sum"),
-        )
+        grouped = each.groupby(list(COLUMNS[:3]), as_index=False, sort=False)
+        return grouped.agg(dict.fromkeys(COLUMNS[3:], "sum") | {"n_fitted_on": "max"})
 
     def check(self) -> None:
-        """Stop if a patient was scored by what had been fitted on that patient.
+        """Stop if a patient was scored by a model fitted on that patient.
 
-        Nothing that is behind the model or its predictors may have seen a test patient either.
+        Nothing behind the model or its predictors may have used a test patient either.
 
         Raises
         ------
@@ -260,12 +253,14 @@ patients and belongs in the estimator.
             Naming each such stage and the number of patients.
         """
         counted = self.table()
-        # On the training side, whom only an earlier stage had seen is no leak.
+        # In the training set, patients used only at an earlier stage are no leak.
         leaked = counted["n_in_both"] + counted["n_indirect"].where(counted["scored"] == "test", 0)
         leaks = counted.assign(leaked=leaked)[leaked > 0]
         if len(leaks):
-            told = "; ".join(f"{r.stage}: {r.leaked} of {r.n_scored}" for r in leaks.itertuples())
-            raise LeakageError(f"Fold {self.split.fold}: patients scored by what was fitted on them. {told}.")
+            stages = "; ".join(f"{r.stage}: {r.leaked} of {r.n_scored}" for r in leaks.itertuples())
+            raise LeakageError(
+                f"Fold {self.split.fold}: patients were scored by models fitted on them. {stages}."
+            )
 
 
 def of_thresholds(scores: pd.DataFrame) -> pd.DataFrame:
@@ -280,24 +275,22 @@ def of_thresholds(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        As :meth:`Ledger.table`, one row a fold, outcome label and model.
+        As :meth:`Ledger.table`, one row per fold, outcome label and model.
     """
     rows = []
     final = scores[scores["stage"] == "final"]
-    for (outcome, model, fold), mine in final.groupby(["outcome_label", "model", "fold"], sort=False):
-        ids = {role: frozenset(of_role["patient_id"]) for role, of_role in mine.groupby("role")}
-        chosen, judged = ids.get("train_oof", frozenset()), ids.get("test", frozenset())
-        if chosen and judged:
-            row = {"fold": fold, "stage": f"{model}: thresholds ({outcome} outcome)", "scored": "test"}
-            row |= {"n_fits": 1, "n_fitted_on": len(chosen), "n_scored": len(judged)}
-            rows.append(row | {"n_in_both": len(chosen & judged), "n_indirect": 0})
+    for (label, model, fold), mine in final.groupby(["outcome_label", "model", "fold"], sort=False):
+        chosen, applied = (
+            set(mine.loc[mine["role"] == role, "patient_id"]) for role in ("train_oof", "test")
+        )
+        if chosen and applied:
+            counts = (len(chosen), len(applied), len(chosen & applied))
+            rows.append((fold, f"{model}: thresholds ({label} outcome)", "test", 1, *counts, 0))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _same(values: pd.Series, others: pd.Series) -> np.ndarray:
-    """Tell where two columns of the same patients hold the same; a missing value is the same as another."""
-    missing = values.isna().to_numpy() & others.isna().to_numpy()
-    if pd.api.types.is_numeric_dtype(values) and pd.api.types.is_numeric_dtype(others):
-        return missing | (values.to_numpy(float, na_value=np.nan) == others.to_numpy(float, na_value=np.nan))
+def _equal(values: pd.Series, others: pd.Series) -> np.ndarray:
+    """Return where two columns agree, patient by patient; two missing values agree."""
+    # As objects, so that a number in two types, or text and a category, compare by value.
     a, b = (column.astype(object).where(column.notna(), None) for column in (values, others))
-    return missing | (a == b).to_numpy(bool)
+    return ((a.isna() & b.isna()) | (a == b)).to_numpy(bool)

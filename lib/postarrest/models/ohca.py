@@ -3,7 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from postarrest.models import crossfit
 from postarrest.models.splits import Split
+
+VARIABLES = ["initial_rhythm", "no_flow_min", "low_flow_min", "creatinine_umol_l", "lactate_mmol_l"]
 
 
 def ohca_score(cohort: pd.DataFrame, *, floor_min: float = 0.5) -> pd.Series:
@@ -15,14 +18,14 @@ def ohca_score(cohort: pd.DataFrame, *, floor_min: float = 0.5) -> pd.Series:
     Parameters
     ----------
     cohort : pandas.DataFrame
-        With ``initial_rhythm, no_flow_min, low_flow_min, creatinine_umol_l, lactate_mmol_l``.
+        With the columns :data:`VARIABLES`.
     floor_min : float
-        Least minutes before the logarithm; the score's authors say nothing of a no-flow of 0.
+        Least minutes before the logarithm; the score's authors do not say what to do with a no-flow of 0.
 
     Returns
     -------
     pandas.Series
-        NaN where a variable is missing: the score is not defined there.
+        NaN where a variable is missing.
 
     References
     ----------
@@ -52,12 +55,12 @@ def ohca_score(cohort: pd.DataFrame, *, floor_min: float = 0.5) -> pd.Series:
 def comparator_scores(
     names: list[str], cohort: pd.DataFrame, split: Split, *, floor_min: float
 ) -> pd.DataFrame:
-    """Return scores that are computed as they stand, turned so that higher is better.
+    """Return scores that need no fitting, with the sign changed so that higher is better.
 
     Returns
     -------
     pandas.DataFrame
-        One column a score, indexed by patient; NaN where it is not defined.
+        One column per score, indexed by patient; NaN where a variable is missing.
 
     Raises
     ------
@@ -72,8 +75,18 @@ def comparator_scores(
     return pd.DataFrame(columns, index=patients)
 
 
-def undefined(standing: pd.DataFrame, split: Split) -> pd.DataFrame:
-    """Count the patients in whom each score that is computed as it stands is defined.
+def rows(comparators: pd.DataFrame, split: Split) -> list[pd.DataFrame]:
+    """Return each score as rows of the scores table, where it is defined."""
+    return [
+        crossfit.rows(
+            score.loc[split.development].dropna(), score.loc[split.test].dropna(), model=name, kind="marker"
+        )
+        for name, score in comparators.items()
+    ]
+
+
+def defined(comparators: pd.DataFrame, split: Split) -> pd.DataFrame:
+    """Count the patients in whom each score is defined.
 
     Returns
     -------
@@ -81,8 +94,8 @@ def undefined(standing: pd.DataFrame, split: Split) -> pd.DataFrame:
         ``fold, score, patients, n, n_defined``.
     """
     rows = [
-        (split.fold, name, group, len(ids), int(standing.loc[ids, name].notna().sum()))
-        for name in standing.columns
+        (split.fold, name, group, len(ids), int(score.loc[ids].notna().sum()))
+        for name, score in comparators.items()
         for group, ids in (("development", split.development), ("test", split.test))
     ]
     return pd.DataFrame(rows, columns=["fold", "score", "patients", "n", "n_defined"])

@@ -1,23 +1,26 @@
-"""Which patients are fitted on, selected on and tested on.
+"""Which patients models are fitted on, chosen on and tested on.
 
-Two protocols share one long table: one row a split and patient, with the part that the patient has in it.
+Both protocols share one long table: one row per split and patient, with the part that the patient has in it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked_dataclass
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Settings:
-    """How a study's patients are divided.
+    """How a study's patients are split.
 
     Parameters
     ----------
     seed : int
-        Seed of every division.
+        Seed of every split.
     holdout_fraction : float
         Share of the patients held out (paper A: 20 %).
     tune_fraction : float
@@ -25,49 +28,36 @@ class Settings:
     repeats : int
         Hold-out splits; the first is the main one, the others show the spread.
     outer_folds, inner_folds : int
-        Folds of the nested cross-validation (paper B: 5 x 4).
+        Folds of the nested cross-validation (paper B: 5 x 4). The stack is calibrated on the inner folds that
+        remain when one is left out, so that three are needed.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Listing every value that is out of range.
     """
 
-    seed: int = 20150401
-    holdout_fraction: float = 0.20
-    tune_fraction: float = 0.20
-    repeats: int = 1
-    outer_folds: int = 5
-    inner_folds: int = 4
-
-    def __post_init__(self):
-        """Check all values together."""
-        expected = {
-            "holdout_fraction": (0 < self.holdout_fraction < 1, "between 0 and 1"),
-            "tune_fraction": (0 < self.tune_fraction < 1, "between 0 and 1"),
-            "repeats": (self.repeats >= 1, "1 or more"),
-            "outer_folds": (self.outer_folds >= 2, "2 or more"),
-            # The stack is calibrated on inner folds of what is left when one inner fold is judged.
-            "inner_folds": (self.inner_folds >= 3, "3 or more"),
-            "seed": (self.seed >= 0, "0 or more"),
-        }
-        faults = [
-            f"splits: {name} is {getattr(self, name)}, expected {words}"
-            for name, (fits, words) in expected.items()
-            if not fits
-        ]
-        if faults:
-            raise ValueError("\n".join(faults))
+    seed: int = Field(20150401, ge=0)
+    holdout_fraction: float = Field(0.20, gt=0, lt=1)
+    tune_fraction: float = Field(0.20, gt=0, lt=1)
+    repeats: int = Field(1, ge=1)
+    outer_folds: int = Field(5, ge=2)
+    inner_folds: int = Field(4, ge=3)
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split: the patients that models may see, how they are divided for choosing, and the test patients.
+    """One split: development patients, in inner folds, and test patients.
 
     Parameters
     ----------
     name : str
         ``"holdout-1"``, ``"outer-3"``.
     inner : tuple of (pandas.Index, pandas.Index)
-        Pairs of patients to fit on and patients to judge a choice on. One pair in a hold-out split (train,
-        tune), one an inner fold in nested cross-validation.
+        Pairs of patients to fit on and patients to evaluate a choice on: one pair (training set, tuning set) in
+        a hold-out split, one per inner fold in nested cross-validation.
     test : pandas.Index
-        Patients that no fit and no choice may see.
+        Patients that no fit and no choice may use.
     """
 
     name: str
@@ -77,16 +67,21 @@ class Split:
     @property
     def development(self) -> pd.Index:
         """Every patient that is not a test patient."""
-        fit, judge = self.inner[0]
-        return fit.append(judge).sort_values()
+        fit, left_out = self.inner[0]
+        return fit.append(left_out).sort_values()
+
+    @property
+    def inner_fold(self) -> pd.Series:
+        """The inner fold that leaves out each development patient, from 0, in the order of the folds."""
+        return pd.concat([pd.Series(k, index=left_out) for k, (_, left_out) in enumerate(self.inner)])
 
     @property
     def membership(self) -> list[list[list[str]]]:
-        """Who is fitted on and who is judged in each inner fold, as plain lists.
+        """The patients of each inner fold, as plain lists.
 
-        What is kept of a split depends on these, and not on its name, which another seed gives as well.
+        What is kept of a split depends on these and not on its name, which other splits share.
         """
-        return [[list(fit), list(judge)] for fit, judge in self.inner]
+        return [[list(fit), list(left_out)] for fit, left_out in self.inner]
 
     @property
     def fold(self) -> int:
@@ -99,7 +94,7 @@ class Split:
         return {"holdout": "holdout", "outer": "nested"}[self.name.rsplit("-", 1)[0]]
 
 
-def names(protocols: tuple[str, ...], settings: Settings) -> list[str]:
+def names(protocols: Sequence[str], settings: Settings) -> list[str]:
     """Return the names of a study's splits.
 
     Examples
@@ -107,22 +102,19 @@ def names(protocols: tuple[str, ...], settings: Settings) -> list[str]:
     >>> names(("holdout", "nested"), Settings(outer_folds=2))
     ['holdout-1', 'outer-1', 'outer-2']
     """
-    found = []
-    if "holdout" in protocols:
-        found += [f"holdout-{i + 1}" for i in range(settings.repeats)]
-    if "nested" in protocols:
-        found += [f"outer-{i + 1}" for i in range(settings.outer_folds)]
-    return found
+    holdout = settings.repeats if "holdout" in protocols else 0
+    outer = settings.outer_folds if "nested" in protocols else 0
+    return [f"holdout-{i + 1}" for i in range(holdout)] + [f"outer-{i + 1}" for i in range(outer)]
 
 
-def table(y_good: pd.Series, *, protocols: tuple[str, ...], settings: Settings) -> pd.DataFrame:
-    """Divide patients, stratified by outcome.
+def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) -> pd.DataFrame:
+    """Split patients, stratified by outcome.
 
     Parameters
     ----------
     y_good : pandas.Series of 0 and 1
         Outcome, indexed by ``patient_id``.
-    protocols : tuple of str
+    protocols : sequence of str
         ``"holdout"``, ``"nested"`` or both.
     settings : Settings
         Fractions, folds and seed.
@@ -131,7 +123,7 @@ def table(y_good: pd.Series, *, protocols: tuple[str, ...], settings: Settings) 
     -------
     pandas.DataFrame
         ``split, patient_id, part``: part is ``train``, ``tune`` or ``test`` in a hold-out split, and ``test``
-        or ``inner-<k>`` (the inner fold that judges the patient) in an outer fold.
+        or ``inner-<k>`` (the inner fold that leaves the patient out) in an outer fold.
 
     Raises
     ------
@@ -146,9 +138,9 @@ def table(y_good: pd.Series, *, protocols: tuple[str, ...], settings: Settings) 
     {'train': 51, 'test': 16, 'tune': 13}
     """
     _check_size(y_good, protocols, settings)
-    # The order of the file that the patients came in must not matter.
+    # The order of patients in the file must not matter.
     y = y_good.sort_index()
-    rows = []
+    parts: list[tuple[str, str, np.ndarray | pd.Index]] = []
     for repeat in range(settings.repeats if "holdout" in protocols else 0):
         seed = settings.seed + repeat
         # Rounded, as the paper did (257 and 64 of 321); scikit-learn itself would round a fraction up.
@@ -156,15 +148,18 @@ def table(y_good: pd.Series, *, protocols: tuple[str, ...], settings: Settings) 
         rest, test = train_test_split(y.index.to_numpy(), test_size=n_test, stratify=y, random_state=seed)
         n_tune = round(settings.tune_fraction * len(rest))
         train, tune = train_test_split(rest, test_size=n_tune, stratify=y[rest], random_state=seed)
-        for part, ids in (("train", train), ("tune", tune), ("test", test)):
-            rows.append(_rows(f"holdout-{repeat + 1}", ids, part))
+        parts += [
+            (f"holdout-{repeat + 1}", part, ids)
+            for part, ids in (("train", train), ("tune", tune), ("test", test))
+        ]
     if "nested" in protocols:
         outer = StratifiedKFold(settings.outer_folds, shuffle=True, random_state=settings.seed)
         for k, (rest, test) in enumerate(outer.split(y, y), start=1):
-            rows.append(_rows(f"outer-{k}", y.index[test], "test"))
+            parts.append((f"outer-{k}", "test", y.index[test]))
             inner = StratifiedKFold(settings.inner_folds, shuffle=True, random_state=settings.seed + k)
-            for i, (_, judged) in enumerate(inner.split(rest, y.iloc[rest]), start=1):
-                rows.append(_rows(f"outer-{k}", y.index[rest[judged]], f"inner-{i}"))
+            for i, (_, left_out) in enumerate(inner.split(rest, y.iloc[rest]), start=1):
+                parts.append((f"outer-{k}", f"inner-{i}", y.index[rest[left_out]]))
+    rows = [pd.DataFrame({"split": s, "patient_id": list(ids), "part": part}) for s, part, ids in parts]
     return pd.concat(rows, ignore_index=True).sort_values(["split", "patient_id"], ignore_index=True)
 
 
@@ -176,17 +171,17 @@ def get(table: pd.DataFrame, name: str) -> Split:
     KeyError
         If the table has no such split.
     """
-    rows = table[table["split"] == name].set_index("patient_id")["part"].sort_index()
-    if rows.empty:
+    part = table[table["split"] == name].set_index("patient_id")["part"].sort_index()
+    if part.empty:
         raise KeyError(f"No split '{name}'; there are {', '.join(table['split'].unique())}.")
-    development = rows[rows != "test"]
-    judges = ["tune"] if "tune" in set(development) else sorted(development.unique())
+    development = part[part != "test"]
+    left_out = ["tune"] if "tune" in set(development) else sorted(development.unique())
     return Split(
         name=name,
         inner=tuple(
-            (development.index[development != j], development.index[development == j]) for j in judges
+            (development.index[development != one], development.index[development == one]) for one in left_out
         ),
-        test=rows.index[rows == "test"],
+        test=part.index[part == "test"],
     )
 
 
@@ -203,11 +198,7 @@ def counts(table: pd.DataFrame, y_good: pd.Series) -> pd.DataFrame:
     return counted.agg(n=("good", "size"), n_good=("good", "sum"))
 
 
-def _rows(split: str, ids: np.ndarray | pd.Index, part: str) -> pd.DataFrame:
-    return pd.DataFrame({"split": split, "patient_id": list(ids), "part": part})
-
-
-def _check_size(y: pd.Series, protocols: tuple[str, ...], settings: Settings) -> None:
+def _check_size(y: pd.Series, protocols: Sequence[str], settings: Settings) -> None:
     least = min(int((y == 0).sum()), int((y == 1).sum()))
     # Each inner fold of each outer fold needs a patient of either outcome to have an AUC.
     needed = settings.outer_folds * settings.inner_folds if "nested" in protocols else 10

@@ -1,117 +1,127 @@
-"""Base models on tables: logistic regression, random forest and LightGBM, tuned inside the inner folds."""
+"""Base models on tables: logistic regression, random forest and LightGBM, tuned in the inner folds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 from scipy.stats import spearmanr
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from postarrest.models import tuning
-from postarrest.models.kept import digest
-from postarrest.models.leakage import Ledger
-from postarrest.models.splits import Split
-from postarrest.models.tuning import Space, Tuned, Values
+from postarrest.models import ohca
+from postarrest.models.crossfit import CrossFit, OutOfFold
+from postarrest.models.settings import Settings
+from postarrest.models.tuning import Searched, Space, Tuned, Values
 
 # Paper B names what was tuned, not the ranges (its supplement was not found): these are ours.
-SPACES: dict[str, dict[str, dict[str, Any]]] = {
+SPACES: dict[str, Space] = {
     "logistic": {
-        "C": {"low": 0.001, "high": 100.0, "log": True},
-        "l1_ratio": {"choices": [0.0, 0.5, 1.0]},
+        "C": Searched(low=0.001, high=100.0, log=True),
+        "l1_ratio": Searched(choices=[0.0, 0.5, 1.0]),
     },
     "forest": {
-        "max_depth": {"low": 2, "high": 8, "whole": True},
-        "min_samples_leaf": {"low": 2, "high": 30, "whole": True},
-        "max_features": {"choices": ["sqrt", 1.0]},
+        "max_depth": Searched(low=2, high=8, whole=True),
+        "min_samples_leaf": Searched(low=2, high=30, whole=True),
+        "max_features": Searched(choices=["sqrt", 1.0]),
     },
     "lightgbm": {
-        "learning_rate": {"low": 0.01, "high": 0.2, "log": True},
-        "num_leaves": {"low": 2, "high": 31, "whole": True},
-        "n_estimators": {"low": 20, "high": 300, "log": True, "whole": True},
+        "learning_rate": Searched(low=0.01, high=0.2, log=True),
+        "num_leaves": Searched(low=2, high=31, whole=True),
+        "n_estimators": Searched(low=20, high=300, log=True, whole=True),
     },
 }
-# What the outcome labels are made of.
+# Paper B's three base models.
+PUBLISHED = {
+    "ohca": {"algorithm": "lightgbm", "predictors": ohca.VARIABLES},
+    "pupil": {"algorithm": "logistic", "predictors": ["pupil_left_mm", "pupil_right_mm"]},
+    "ct": {"algorithm": "cnn"},
+}
+# The columns that outcome labels are derived from.
 _OUTCOME = ("cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days")
-ALGORITHMS = (*SPACES, "select", "cnn")
 FOREST_TREES = 100
 
 
 class ModelError(ValueError):
-    """A base model that is declared in a way that can't be run; the message lists every fault."""
+    """Predictors that a base model cannot use; the message lists every error."""
 
 
-@dataclass(frozen=True)
-class BaseModel:
+class BaseLearner(Settings):
     """A base model as a study file declares it.
 
     Parameters
     ----------
-    name : str
-        What the report calls it.
     algorithm : str
         ``logistic``, ``forest``, ``lightgbm``, ``select`` (the best of the three in the inner folds), or
         ``cnn`` (the scores of notebook 03).
-    predictors : tuple of str
+    predictors : list of str
         Columns of the cohort; a name that ends in ``*`` stands for every column that starts so.
     """
 
-    name: str
-    algorithm: str
-    predictors: tuple[str, ...] = ()
+    algorithm: Literal["logistic", "forest", "lightgbm", "select", "cnn"]
+    predictors: list[str] = Field([])
+
+    @model_validator(mode="after")
+    def _has_predictors(self) -> "BaseLearner":
+        if (self.algorithm == "cnn") == bool(self.predictors):
+            raise ValueError("a cnn has no predictors; every other algorithm needs some")
+        return self
 
 
-def declared(models: Mapping[str, Mapping[str, Any]]) -> tuple[BaseModel, ...]:
-    """Read the base models that a study file declares.
+def _one_network(models: dict[str, BaseLearner]) -> dict[str, BaseLearner]:
+    networks = [name for name, model in models.items() if model.algorithm == "cnn"]
+    if len(networks) > 1:
+        # Notebook 03 saves one network's scores; under two names they would count twice.
+        raise ValueError(
+            f"found {len(networks)} models of algorithm cnn ({', '.join(networks)}), expected one"
+        )
+    return models
+
+
+def declared(models: Mapping[str, Any]) -> dict[str, BaseLearner]:
+    """Return the base models that a study file declares, by name, checked.
 
     Parameters
     ----------
     models : Mapping
-        ``{name: {algorithm: ..., predictors: [...]}}``.
+        ``{name: {algorithm: ..., predictors: [...]}}``; empty for paper B's three.
 
     Raises
     ------
-    ModelError
-        For an unknown key or algorithm, a model without predictors, or a CNN with some.
+    pydantic.ValidationError
+        Listing every error: an unknown key or algorithm, a model without predictors, or a CNN with some.
 
     Examples
     --------
-    >>> declared({"pupil": {"algorithm": "logistic", "predictors": ["pupil_left_mm"]}})[0].algorithm
+    >>> declared({"pupil": {"algorithm": "logistic", "predictors": ["pupil_left_mm"]}})["pupil"].algorithm
     'logistic'
+    >>> list(declared({}))
+    ['ohca', 'pupil', 'ct']
     """
-    faults, found = [], []
-    for name, spec in models.items():
-        if not isinstance(spec, Mapping):
-            faults.append(f"model '{name}': found {spec!r}, expected algorithm and predictors.")
-            continue
-        unknown = set(spec) - {"algorithm", "predictors"}
-        algorithm, predictors = spec.get("algorithm"), spec.get("predictors", [])
-        faults += [
-            f"model '{name}': '{k}' is unknown; known: algorithm, predictors." for k in sorted(unknown)
-        ]
-        if algorithm not in ALGORITHMS:
-            faults.append(f"model '{name}': algorithm is {algorithm!r}, expected {', '.join(ALGORITHMS)}.")
-        elif (algorithm == "cnn") == bool(predictors):
-            faults.append(f"model '{name}': a cnn has no predictors, every other algorithm has some.")
-        found.append(BaseModel(name, str(algorithm), tuple(predictors)))
-    networks = [model.name for model in found if model.algorithm == "cnn"]
-    if len(networks) > 1:
-        # Notebook 03 makes one network's scores; two names for them would be one model counted twice.
-        faults.append(f"models {', '.join(networks)}: found {len(networks)} of algorithm cnn, expected one.")
-    if faults:
-        raise ModelError("\n".join(faults))
-    return tuple(found)
+    checked = TypeAdapter(Annotated[dict[str, BaseLearner], AfterValidator(_one_network)])
+    return checked.validate_python(models or PUBLISHED)
 
 
-def predictors_of(model: BaseModel, cohort: pd.DataFrame) -> pd.DataFrame:
+def spaces(written: Mapping[str, Any]) -> dict[str, Space]:
+    """Return the search space of each algorithm: the study file's, else :data:`SPACES`.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Listing every error: an unknown algorithm, or a space that cannot be searched.
+    """
+    checked = TypeAdapter(dict[Literal["logistic", "forest", "lightgbm"], Space])
+    return SPACES | checked.validate_python(written)
+
+
+def predictors_of(name: str, model: BaseLearner, cohort: pd.DataFrame) -> pd.DataFrame:
     """Return a model's predictors, indexed by patient.
 
     Raises
@@ -121,39 +131,37 @@ def predictors_of(model: BaseModel, cohort: pd.DataFrame) -> pd.DataFrame:
         than describing them.
     """
     names: list[str] = []
-    faults = []
+    errors = []
     for wanted in model.predictors:
-        if wanted.endswith("*"):
-            matching = [c for c in cohort.columns if str(c).startswith(wanted[:-1])]
-        else:
-            matching = [wanted] if wanted in cohort.columns else []
+        start = wanted[:-1] if wanted.endswith("*") else None
+        matching = [c for c in cohort if (c == wanted if start is None else str(c).startswith(start))]
         if not matching:
-            faults.append(f"model '{model.name}': no column '{wanted}' in the cohort.")
-        faults += [
-            f"model '{model.name}': predictor '{column}' is part of the outcome, unknown beforehand."
+            errors.append(f"no column '{wanted}' in the cohort.")
+        errors += [
+            f"predictor '{column}' is part of the outcome and unknown beforehand."
             for column in matching
             if _is_outcome(column)
         ]
         names += [c for c in matching if c not in names]
-    # Yes and no, and whole numbers with gaps, are numbers to every model here.
+    # Every model here uses yes and no, and whole numbers with missing values, as numbers.
     numeric = [c for c in names if pd.api.types.is_numeric_dtype(cohort[c])]
     x = cohort[names].astype(dict.fromkeys(numeric, "float64"))
     for column in x.columns:
         values = x[column].dropna()
         if values.empty:
-            faults.append(f"model '{model.name}': predictor '{column}' has no value at all.")
+            errors.append(f"predictor '{column}' has no values.")
         elif _identifies(values):
-            faults.append(
-                f"model '{model.name}': predictor '{column}' is different in each patient, "
-                "like an identifier; a model would learn the patients by heart."
+            errors.append(
+                f"predictor '{column}' is different in each patient, like an identifier; "
+                "a model would memorise the patients."
             )
-    if faults:
-        raise ModelError("\n".join(faults))
+    if errors:
+        raise ModelError("\n".join(f"model '{name}': {error}" for error in errors))
     return x
 
 
 def known_beforehand(cohort: pd.DataFrame) -> pd.DataFrame:
-    """Return a cohort's table without what the outcome labels are made of.
+    """Return a cohort's table without the columns that outcome labels are derived from.
 
     Examples
     --------
@@ -175,8 +183,8 @@ def _identifies(values: pd.Series) -> bool:
         return distinct > 0.5
     if distinct < 0.98 or (values != values.round()).any():
         return False
-    # A volume in mm³ is a whole number too, and different in each patient. What marks a running number is
-    # that it leaves few numbers out, follows the order of the patients, or is that of their identifier.
+    # A volume in mm³ is a whole number too, and different in each patient. A running number leaves few numbers
+    # out, follows the order of the patients, or is part of their identifier.
     dense = values.max() - values.min() + 1 < 2 * len(values)
     order = abs(spearmanr(values, np.arange(len(values))).statistic) > 0.99
     digits = values.index.astype(str).str.extract(r"(\d+)$", expand=False)
@@ -187,18 +195,17 @@ def _identifies(values: pd.Series) -> bool:
 def estimator(algorithm: str, values: Values, x: pd.DataFrame, *, seed: int) -> Pipeline:
     """Return an unfitted model for these predictors.
 
-    Text is one-hot encoded, with a missing value as a level of its own. Numbers: logistic regression and
-    forests impute the median, with an indicator, and the former standardises; LightGBM takes missing values
-    as they are. All of it is fitted with the model, on the same patients.
+    Text is one-hot encoded, with missing as a level of its own. Numbers: logistic regression and forests
+    impute the median, with an indicator, and the former standardises; LightGBM takes missing values as they
+    are. All of this is fitted with the model, on the same patients.
     """
     text = [c for c in x.columns if not pd.api.types.is_numeric_dtype(x[c])]
     numbers = [c for c in x.columns if c not in text]
-    imputed = SimpleImputer(strategy="median", add_indicator=True)
+    prepare: Any = SimpleImputer(strategy="median", add_indicator=True)
     if algorithm == "logistic":
-        prepare = make_pipeline(imputed, StandardScaler())
+        prepare = make_pipeline(prepare, StandardScaler())
         model = LogisticRegression(**values, solver="saga", max_iter=10_000, tol=1e-3, random_state=seed)
     elif algorithm == "forest":
-        prepare = imputed
         model = RandomForestClassifier(**values, n_estimators=FOREST_TREES, n_jobs=1, random_state=seed)
     elif algorithm == "lightgbm":
         from lightgbm import LGBMClassifier
@@ -211,112 +218,61 @@ def estimator(algorithm: str, values: Values, x: pd.DataFrame, *, seed: int) -> 
         raise ValueError(f"algorithm is {algorithm!r}, expected one of {', '.join(SPACES)}.")
     encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     columns = ColumnTransformer([("numbers", prepare, numbers), ("text", encode, text)])
-    # LightGBM would tie itself to column names; an array has none.
+    # Without column names, which LightGBM would insist on at prediction.
     return Pipeline([("columns", columns), ("model", model)])
 
 
 @dataclass(frozen=True)
-class BaseScores:
-    """What a base model contributes in one split.
+class FittedBase:
+    """A base model in one split.
 
     Parameters
     ----------
     algorithm : str
-        The algorithm used (the one selected, where there was a choice).
+        The algorithm used (the one selected, if there was a choice).
     tuned : dict of str to Tuned
         The search of each algorithm that was tried.
-    out_of_fold : pandas.Series
-        Probability of a good outcome of every development patient, by a model fitted without the patient.
-    test : pandas.Series
-        Probability of every test patient, by the model refitted on all development patients.
+    scores : OutOfFold
+        Probabilities of the development and of the test patients.
     """
 
     algorithm: str
     tuned: dict[str, Tuned]
-    out_of_fold: pd.Series
-    test: pd.Series
+    scores: OutOfFold
 
 
 def fit_base(
-    model: BaseModel,
-    x: pd.DataFrame,
-    y: pd.Series,
-    split: Split,
-    *,
-    trials: int,
-    seed: int,
-    spaces: Mapping[str, Space],
-    keep: Path,
-    ledger: Ledger,
-) -> BaseScores:
+    name: str, model: BaseLearner, x: pd.DataFrame, fold: CrossFit, *, spaces: Mapping[str, Space]
+) -> FittedBase:
     """Tune a base model in the inner folds, score development patients out of fold, refit for the test.
 
     Parameters
     ----------
-    model : BaseModel
-        The model.
+    name, model
+        The model, from :func:`declared`.
     x : pandas.DataFrame
         Its predictors, indexed by patient.
-    y : pandas.Series
-        1 where the outcome is good.
-    split : Split
-        Inner folds and test patients.
-    trials : int
-        Optuna's trials for each algorithm.
-    seed : int
-        Seed.
+    fold : CrossFit
+        The split.
     spaces : Mapping
-        Search space of each algorithm.
-    keep : pathlib.Path
-        Folder for Optuna's studies.
-    ledger : Ledger
-        Takes down what was fitted on whom.
+        Search space of each algorithm, from :func:`spaces`.
     """
-    algorithms = tuple(SPACES) if model.algorithm == "select" else (model.algorithm,)
-    tuned = {}
-    for algorithm in algorithms:
-        space = spaces[algorithm]
-        name = digest("base", algorithm, space, x, y, split.membership, seed, FOREST_TREES)
-        tuned[algorithm] = tuning.search(
-            lambda values, algorithm=algorithm: inner_aucs(algorithm, values, x, y, split, seed=seed),
-            space,
-            n_folds=len(split.inner),
-            patients=split.development,
-            trials=trials,
-            seed=seed,
-            keep=keep / f"{split.name}-{model.name}-{algorithm}-{name}.journal",
-        )
-    # The first of equals, in the order of SPACES.
-    algorithm = max(tuned, key=lambda a: tuned[a].auc)
-    values = tuned[algorithm].values
-    seen = frozenset().union(*(one.patients for one in tuned.values()))
-    chosen = ledger.choice(f"{model.name}: hyperparameters", on=seen)
-    parts = []
-    for fit_ids, judge_ids in split.inner:
-        fitted = ledger.fit(
-            estimator(algorithm, values, x, seed=seed),
-            x.loc[fit_ids],
-            y.loc[fit_ids],
-            stage=f"{model.name}: out-of-fold model",
-            after=[chosen],
-        )
-        parts.append(ledger.probability(fitted, x.loc[judge_ids]))
-    development = split.development
-    refit = ledger.fit(
-        estimator(algorithm, values, x, seed=seed),
-        x.loc[development],
-        y.loc[development],
-        stage=f"{model.name}: refitted model",
-        after=[chosen],
+
+    def make(algorithm: str, values: Values) -> Pipeline:
+        return estimator(algorithm, values, x, seed=fold.seed)
+
+    tuned = {
+        algorithm: fold.tune(partial(make, algorithm), x, spaces[algorithm], name=f"{name}-{algorithm}")
+        for algorithm in (SPACES if model.algorithm == "select" else [model.algorithm])
+    }
+    # Of equal algorithms the first, in the order of SPACES.
+    best = max(tuned, key=lambda algorithm: tuned[algorithm].auc)
+    used = frozenset().union(*(one.patients for one in tuned.values()))
+    scores = fold.out_of_fold(
+        lambda _: make(best, tuned[best].values),
+        x,
+        x,
+        stages=(f"{name}: out-of-fold model", f"{name}: refitted model"),
+        after=[fold.ledger.choice(f"{name}: hyperparameters", on=used)],
     )
-    test = ledger.probability(refit, x.loc[split.test])
-    return BaseScores(algorithm, tuned, pd.concat(parts).loc[development], test)
-
-
-def inner_aucs(
-    algorithm: str, values: Values, x: pd.DataFrame, y: pd.Series, split: Split, *, seed: int
-) -> Iterator[float]:
-    """Yield the ROC-AUC of each inner fold for given hyperparameters."""
-    for fit_ids, judge_ids in split.inner:
-        model = estimator(algorithm, values, x, seed=seed).fit(x.loc[fit_ids], y.loc[fit_ids].to_numpy())
-        yield float(roc_auc_score(y.loc[judge_ids], model.predict_proba(x.loc[judge_ids])[:, 1]))
+    return FittedBase(best, tuned, scores)

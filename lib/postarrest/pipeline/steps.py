@@ -47,14 +47,14 @@ def make_features(study: str, threads: int) -> None:
     """
     os.environ.update(thread_environment(threads))
     from postarrest.models.cnn import features, finetune
-    from postarrest.models.cnn import network as network_room
+    from postarrest.models.cnn.network import Network, NetworkError
 
     here = places.open(study, save_to="report")
     values = load.complete_parameters(load.load(study), "03_cnn")
     try:
-        network = network_room.network_settings(values)
+        network = Network.of(values)
         finetune.inputs(here, features.keep_features(here, network), network, values["depth"])
-    except network_room.NetworkError as error:
+    except NetworkError as error:
         raise StudyError(f"params/{study}.yaml, section '03_cnn': {error}") from error
 
 
@@ -74,39 +74,30 @@ def check_models(study: load.Study) -> None:
     StudyError
         Listing every fault.
     """
-    # Optuna and scikit-learn take seconds to import; only this needs them here.
-    from postarrest.models import tabular, tuning
-    from postarrest.models.cnn import finetune
-    from postarrest.models.cnn import network as network_room
+    # scikit-learn takes seconds to import; only this needs it here.
+    from pydantic import ValidationError
+
+    from postarrest.models import cnn, tabular
 
     faults = []
 
-    def told(section: str, check: Callable[[], Any]) -> None:
+    def check(section: str, settings: Callable[[], Any]) -> None:
         try:
-            check()
-        except (network_room.NetworkError, tabular.ModelError) as error:
-            faults.extend(f"section '{section}': {line}" for line in str(error).splitlines())
+            settings()
+        except ValidationError as error:
+            for found in error.errors():
+                place = ".".join(str(part) for part in found["loc"])
+                expected = found["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+                faults.append(f"section '{section}': {place}: found {found['input']!r}; {expected}.")
 
-    given = {
-        notebook: load.complete_parameters(study, notebook)
-        for notebook in ("03_cnn", "04_stacking")
-        if notebook in study.notebooks
-    }
-    if values := given.get("03_cnn"):
-        told("03_cnn", lambda: network_room.network_settings(values))
-        faults += [f"section '03_cnn': {fault}" for fault in tuning.faults_of_space(values["space"])]
-        if values["depth"] not in finetune.DEPTHS:
-            known = ", ".join(finetune.DEPTHS)
-            faults.append(f"section '03_cnn': depth is {values['depth']!r}, expected one of {known}.")
-    if stack := given.get("04_stacking"):
-        told("04_stacking", lambda: tabular.declared(stack["models"]))
-        for algorithm, space in stack["spaces"].items():
-            if algorithm not in tabular.SPACES:
-                faults.append(
-                    f"section '04_stacking': spaces holds '{algorithm}', expected some of "
-                    f"{', '.join(tabular.SPACES)}."
-                )
-            faults += [f"section '04_stacking': {fault}" for fault in tuning.faults_of_space(space)]
+    if "03_cnn" in study.notebooks:
+        network = load.complete_parameters(study, "03_cnn")
+        check("03_cnn", lambda: cnn.network.Network.of(network))
+        check("03_cnn", lambda: cnn.head.Training.of(network))
+    if "04_stacking" in study.notebooks:
+        stack = load.complete_parameters(study, "04_stacking")
+        check("04_stacking", lambda: tabular.declared(stack["models"]))
+        check("04_stacking", lambda: tabular.spaces(stack["spaces"]))
     if faults:
         raise StudyError("\n".join(f"params/{study.name}.yaml: {fault}" for fault in faults))
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from postarrest.data.contract import NAMES
 from postarrest.files import write_bytes
+from postarrest.models import tabular
 from postarrest.places import Here
 from postarrest.report import summary
 from postarrest.report.methods import markdown, plain_value
@@ -142,14 +143,14 @@ def _predictors(base: Mapping[str, Any], here: Here) -> pd.DataFrame:
     }
     missing = _read(here, "missingness") if here.table("missingness").is_file() else pd.DataFrame()
     rows = []
-    for model, given in base["models"].items():
-        for predictor in given.get("predictors", ["head CT slice"]):
+    for model, given in tabular.declared(base["models"]).items():
+        for predictor in given.predictors or ["head CT slice"]:
             rows.append(
                 {
                     "model": model,
-                    "algorithm": given["algorithm"],
+                    "algorithm": given.algorithm,
                     "predictor": predictor,
-                    "handling": handling[given["algorithm"]],
+                    "handling": handling[given.algorithm],
                     "patients without it": _missing(missing, predictor),
                 }
             )

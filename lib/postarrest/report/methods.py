@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from postarrest.data.contract import NAMES
-from postarrest.models import splits, tabular, tuning
+from postarrest.models import cnn, splits, tabular
 from postarrest.report.body import TEMPLATES
 from postarrest.study.load import Study, complete_parameters
 
@@ -43,6 +43,7 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
     division = splits.Settings(**study.sections["splits"])
     rest = 1 - division.holdout_fraction
     network, stack = given.get("03_cnn"), given.get("04_stacking")
+    searched = cnn.head.Training.of(network).searched if network else None
     text = (
         _templates()
         .get_template("methods.md.j2")
@@ -57,6 +58,7 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
             eligibility=_eligibility(given["01_cohort"]["criteria"]) if "01_cohort" in given else [],
             ratio=given.get("02_gwr"),
             network=network,
+            head_spaces={protocol: searched(protocol) for protocol in study.protocols} if network else {},
             weights=weights,
             stack=stack,
             base_models=_base_models(stack) if stack else [],
@@ -94,9 +96,9 @@ def _weights(weights: str) -> str:
 
 def _base_models(stack: Mapping[str, Any]) -> list[str]:
     models = []
-    for name, model in stack["models"].items():
-        columns = _listed([_variable(column) for column in model.get("predictors", [])])
-        algorithm = _ALGORITHMS[model["algorithm"]]
+    for name, model in tabular.declared(stack["models"]).items():
+        columns = _listed([_variable(column) for column in model.predictors])
+        algorithm = _ALGORITHMS[model.algorithm]
         models.append(f"{name} ({algorithm} on {columns})" if columns else f"{name} ({algorithm})")
     return models
 
@@ -108,8 +110,8 @@ def _variable(column: str) -> str:
 
 
 def _base_spaces(stack: Mapping[str, Any]) -> list[str]:
-    spaces = tabular.SPACES | stack["spaces"]
-    used = {m["algorithm"] for m in stack["models"].values()}
+    spaces = tabular.spaces(stack["spaces"])
+    used = {model.algorithm for model in tabular.declared(stack["models"]).values()}
     wanted = spaces if "select" in used else (used & spaces.keys()) | {"forest"}
     return [f"{_ALGORITHMS[name]}: {_listed(_spaces(spaces[name]))}" for name in sorted(wanted)]
 
@@ -132,8 +134,8 @@ def in_words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _spaces(space: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [f"{in_words(name)} ({tuning.space_in_words(spec)})" for name, spec in space.items()]
+def _spaces(space: Mapping[str, Any]) -> list[str]:
+    return [f"{in_words(name)} ({searched})" for name, searched in space.items()]
 
 
 def plain_value(value: Any) -> str:

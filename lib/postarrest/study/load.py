@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from postarrest.places import ROOT
 from postarrest.study.schema import (
     Parameter,
@@ -214,6 +216,11 @@ def _faults_of_settings(sections: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for check in checks:
         try:
             check()
+        except ValidationError as error:
+            for found in error.errors():
+                place = ".".join(str(part) for part in found["loc"])
+                expected = found["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+                faults.append(f"section 'splits': {place}: found {found['input']!r}; {expected}.")
         except ValueError as error:
             faults += str(error).splitlines()
     return faults

@@ -1,5 +1,9 @@
 """The convolutional network on one CT slice: frozen features, the trained head, Grad-CAM.
 
 In: windowed slices, outcomes and one split.
-Out: scores of the split's patients, the fitted network and maps of what it attends to.
+Out: scores of the split's patients, the fitted network and its Grad-CAM maps.
 """
+
+from postarrest.models.cnn import alignment, features, finetune, fit, gradcam, head, network
+
+__all__ = ["alignment", "features", "finetune", "fit", "gradcam", "head", "network"]

@@ -1,30 +1,21 @@
 """Features of each CT slice from the frozen network, computed once per study."""
 
 import json
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from postarrest.files import whole, write_text
-from postarrest.models.cnn.network import (
-    IMAGENET_MEANS,
-    INPUT_PIXELS,
-    NETWORKS,
-    Network,
-    augment,
-    backbone,
-    weights_source,
-)
-from postarrest.models.kept import code_of, digest
+from postarrest.models.cnn.network import Network, augment, backbone, weights_source
+from postarrest.models.kept import digest
 from postarrest.places import Here
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a frozen network makes of each patient's slice.
+    """The frozen network's features of each patient's slice.
 
     Parameters
     ----------
@@ -54,10 +45,7 @@ class Features:
         KeyError
             If a patient has no slice.
         """
-        found = self.patients.get_indexer(ids)
-        if (found < 0).any():
-            raise KeyError(f"{int((found < 0).sum())} patients have no CT slice among the kept features.")
-        return found
+        return _rows(self.patients, ids)
 
 
 def images(here: Here, ids: pd.Index) -> np.ndarray:
@@ -68,19 +56,15 @@ def images(here: Here, ids: pd.Index) -> np.ndarray:
     KeyError
         If a patient has no slice.
     """
-    with np.load(here.build("images.npz")) as kept:
-        rows = pd.Index(kept["patient_id"].astype(str)).get_indexer(ids)
-        if (rows < 0).any():
-            raise KeyError(f"{int((rows < 0).sum())} patients have no CT slice.")
-        return kept["images"][rows]
+    patients, slices = _slices(here)
+    return slices[_rows(patients, ids)]
 
 
 def features(here: Here, network: Network) -> Features:
-    """Return the features of a study's images, computed if they are not kept.
+    """Return the features of a study's images, computed unless they are kept.
 
-    They are kept under the hash of all that they depend on (images, architecture, weights, augmentation,
-    precision, and the code and the Keras that compute them) and of nothing else, so that changing anything
-    else finds them again.
+    They are kept under the hash of all that they depend on (images, settings and weights of the network, the code
+    and the packages that compute them) and of nothing else, so that other changes do not recompute them.
 
     Parameters
     ----------
@@ -89,15 +73,15 @@ def features(here: Here, network: Network) -> Features:
     network : Network
         The frozen network.
     """
-    with np.load(here.build("images.npz")) as kept:
-        patients, slices = pd.Index(kept["patient_id"].astype(str), name="patient_id"), kept["images"]
+    patients, slices = _slices(here)
     source = weights_source(network)
-    described = asdict(network) | {"weights": source.sha256 or "none", "input": INPUT_PIXELS}
-    if source.sha256 and not network.augmentation:
-        described.pop("seed")
-    made_by = [version("keras"), version("tensorflow"), code_of(backbone, augment, pooled, _compute)]
-    made_by += [NETWORKS[network.architecture][0], IMAGENET_MEANS]
-    key = digest("features", slices, list(patients), described, made_by, modules=())
+    # The weights by their content: a path differs from machine to machine.
+    settings = network.model_dump() | {"weights": source.sha256}
+    key = digest(
+        *("features", slices, list(patients), settings),
+        modules=("cnn/network", "cnn/features"),
+        packages=("keras", "tensorflow"),
+    )
     place = here.build(f"features/{key}.npz")
     if not place.is_file():
         original, copies = _compute(slices, network)
@@ -108,7 +92,7 @@ def features(here: Here, network: Network) -> Features:
 
 
 def keep_features(here: Here, network: Network) -> Features:
-    """Compute a study's features ahead of the notebooks, and write which they are to ``features.json``."""
+    """Compute a study's features ahead of the notebooks, and describe them in ``features.json``."""
     found = features(here, network)
     about = {
         "key": found.key,
@@ -121,6 +105,18 @@ def keep_features(here: Here, network: Network) -> Features:
     }
     write_text(here.out("features.json"), json.dumps(about, indent=1) + "\n")
     return found
+
+
+def _slices(here: Here) -> tuple[pd.Index, np.ndarray]:
+    with np.load(here.build("images.npz")) as kept:
+        return pd.Index(kept["patient_id"].astype(str), name="patient_id"), kept["images"]
+
+
+def _rows(patients: pd.Index, ids: pd.Index) -> np.ndarray:
+    rows = patients.get_indexer(ids)
+    if (rows < 0).any():
+        raise KeyError(f"{int((rows < 0).sum())} patients have no CT slice.")
+    return rows
 
 
 def _compute(images: np.ndarray, network: Network) -> tuple[np.ndarray, np.ndarray]:

@@ -1,33 +1,25 @@
-"""The convolutional network on one CT slice: its weights, its kept features, and the head that is trained.
+"""The CNN in one split, by either protocol: hyperparameters chosen, the head trained, patients scored.
 
-A frozen backbone is a fixed function, so what it makes of each image, and of a set number of augmented
-copies, is computed once a study and kept. What is then tuned and trained is a head on those features.
-TensorFlow is imported only where a network is run.
+A frozen network is a fixed function, so its features of each slice are computed once per study and kept. What is
+tuned and trained is a head on these features.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
-from postarrest.models import tuning
+from postarrest.models import crossfit, tuning
 from postarrest.models.cnn.features import Features
-from postarrest.models.cnn.head import Head
-from postarrest.models.kept import digest
-from postarrest.models.leakage import Ledger
-from postarrest.models.splits import Split
-from postarrest.models.tuning import Space, Tuned, Values
+from postarrest.models.cnn.head import Head, Training
+from postarrest.models.crossfit import CrossFit
+from postarrest.models.platt import platt
+from postarrest.models.tuning import Tuned, Values
 
 
 @dataclass(frozen=True)
-class CnnScores:
-    """What the CNN gives in one split.
+class FittedCnn:
+    """The CNN in one split.
 
     Parameters
     ----------
@@ -35,206 +27,99 @@ class CnnScores:
         The search for hyperparameters.
     head : Head
         The head that scored the test patients.
-    scores : pandas.DataFrame
-        Rows of the scores table: ``patient_id, stage, role, score``.
+    out_of_fold, test : pandas.Series
+        Its probabilities before Platt scaling: of patients it was not fitted on (the tuning set, or every
+        development patient out of fold), and of the test patients.
+    rows : list of pandas.DataFrame
+        Rows of the scores table, from :func:`postarrest.models.crossfit.rows`.
     """
 
     tuned: Tuned
     head: Head
-    scores: pd.DataFrame
+    out_of_fold: pd.Series
+    test: pd.Series
+    rows: list[pd.DataFrame]
 
 
-def fit_holdout(
-    found: Features,
-    y: pd.Series,
-    split: Split,
-    *,
-    space: Space,
-    fixed: Values,
-    class_weights: bool,
-    patience: int,
-    seed: int,
-    keep: Path,
-    ledger: Ledger,
-    final: Callable[..., Head] = Head,
-) -> CnnScores:
-    """Paper A: try a grid on the tune patients, stop early on them, score the hold-out once.
+def fit_split(
+    found: Features, training: Training, fold: CrossFit, *, final: Callable[..., Head] = Head
+) -> FittedCnn:
+    """Fit the CNN in a split by the protocol that the split belongs to.
 
     Parameters
     ----------
     found : Features
         Kept features.
-    y : pandas.Series
-        1 where the outcome is good.
-    split : Split
-        Train, tune and hold-out patients.
-    space : Mapping
-        The grid: choices of each hyperparameter.
-    fixed : dict
-        Hyperparameters that are not searched, among them ``epochs``, the most.
-    class_weights, patience, seed
-        As for :class:`Head`.
-    keep : pathlib.Path
-        Folder for Optuna's studies.
-    ledger : Ledger
-        Takes down what was fitted on whom.
+    training : Training
+        What is trained, and how its hyperparameters are chosen.
+    fold : CrossFit
+        The split.
     final : callable
-        Makes what is fitted once the hyperparameters are chosen: a head, or one that is fine-tuned with a
-        part of the network below it (:func:`postarrest.finetune.final`).
+        Class of the model that is fitted once the hyperparameters are chosen: a head, or one that is
+        fine-tuned with a part of the network below it (:func:`postarrest.models.cnn.finetune.final`).
     """
+    return (_fit_holdout if fold.split.protocol == "holdout" else _fit_nested)(found, training, fold, final)
+
+
+def _fit_holdout(
+    found: Features, training: Training, fold: CrossFit, final: Callable[..., Head]
+) -> FittedCnn:
+    """Paper A: try a grid on the tuning set, stop training early on it, score the hold-out set once.
+
+    The model is called ``cnn`` in the scores table.
+    """
+    split, y = fold.split, fold.y
     train, tune = split.inner[0]
     watch = (tune, y.loc[tune].to_numpy())
+    x = pd.DataFrame(index=y.index)
 
     def head(values: Values, kind: Callable[..., Head] = Head) -> Head:
-        return kind(found, fixed | values, class_weights, seed, watch, patience)
+        values = training.fixed | values
+        return kind(found, values, training.class_weights, fold.seed, watch, training.patience)
 
     def auc(values: Values) -> float:
-        fitted = head(values).fit(pd.DataFrame(index=train), y.loc[train].to_numpy())
+        fitted = head(values).fit(x.loc[train], y.loc[train].to_numpy())
         return float(fitted.curve_["tune_auc"].iloc[fitted.best_epoch_ - 1])
 
-    name = digest("grid", found.key, space, fixed, class_weights, patience, y, split.membership, seed)
-    journal = keep / f"{split.name}-cnn-{name}.journal"
+    space = training.searched("holdout")
+    about = (found.key, space, training.fixed, training.class_weights, training.patience)
+    journal = fold.journal("cnn", *about)
     tuned = tuning.grid(auc, space, patients=split.development, keep=journal)
-    # The tune patients are not fitted on, but the grid and the length of training are chosen by them.
-    chosen = ledger.choice("cnn: hyperparameters and epochs", on=tuned.patients)
-    fitted = ledger.fit(
+    # The head is not fitted on the tuning set, but the grid and the length of training are chosen on it.
+    chosen = fold.ledger.choice("cnn: hyperparameters and epochs", on=tuned.patients)
+    fitted = fold.ledger.fit(
         head(tuned.values, final),
-        pd.DataFrame(index=train),
+        x.loc[train],
         y.loc[train],
         stage="cnn: head for the hold-out",
         after=[chosen],
     )
-    rows = [
-        _rows(ledger.probability(fitted, pd.DataFrame(index=tune)), "final", "train_oof"),
-        _rows(ledger.probability(fitted, pd.DataFrame(index=split.test)), "final", "test"),
-    ]
-    return CnnScores(tuned, fitted.estimator, pd.concat(rows, ignore_index=True))
+    tuning_set, test = (fold.ledger.probability(fitted, x.loc[ids]) for ids in (tune, split.test))
+    rows = [crossfit.rows(tuning_set, test, model="cnn")]
+    return FittedCnn(tuned, fitted.estimator, tuning_set, test, rows)
 
 
-def fit_nested(
-    found: Features,
-    y: pd.Series,
-    split: Split,
-    *,
-    space: Space,
-    fixed: Values,
-    class_weights: bool,
-    trials: int,
-    seed: int,
-    keep: Path,
-    ledger: Ledger,
-    final: Callable[..., Head] = Head,
-) -> CnnScores:
+def _fit_nested(found: Features, training: Training, fold: CrossFit, final: Callable[..., Head]) -> FittedCnn:
     """Paper B: tune in the inner folds, score out of fold, refit, and calibrate by Platt scaling.
 
-    The parameters are those of :func:`fit_holdout`, with ``trials`` of Optuna. Epochs are a hyperparameter
-    here: stopping early on an inner fold would make that fold's judgement, and its out-of-fold scores,
-    optimistic.
+    The number of epochs is a hyperparameter here: stopping early on an inner fold would make that fold's AUC,
+    and its out-of-fold scores, optimistic. The model is called ``ct`` in the scores table.
     """
-    development = split.development
+    x = pd.DataFrame(index=fold.y.index)
 
     def head(values: Values, kind: Callable[..., Head] = Head) -> Head:
-        return kind(found, fixed | values, class_weights, seed)
+        return kind(found, training.fixed | values, training.class_weights, fold.seed)
 
-    def aucs(values: Values) -> Iterator[float]:
-        for fit_ids, judge_ids in split.inner:
-            fitted = head(values).fit(pd.DataFrame(index=fit_ids), y.loc[fit_ids].to_numpy())
-            yield float(
-                roc_auc_score(y.loc[judge_ids], fitted.predict_proba(pd.DataFrame(index=judge_ids))[:, 1])
-            )
-
-    name = digest("nested", found.key, space, fixed, class_weights, y, split.membership, seed)
-    tuned = tuning.search(
-        aucs,
-        space,
-        n_folds=len(split.inner),
-        patients=development,
-        trials=trials,
-        seed=seed,
-        keep=keep / f"{split.name}-ct-{name}.journal",
-    )
-    chosen = ledger.choice("ct: hyperparameters", on=tuned.patients)
-    parts = []
-    for fit_ids, judge_ids in split.inner:
-        fitted = ledger.fit(
-            head(tuned.values, final),
-            pd.DataFrame(index=fit_ids),
-            y.loc[fit_ids],
-            stage="ct: out-of-fold head",
-            after=[chosen],
-        )
-        parts.append(ledger.probability(fitted, pd.DataFrame(index=judge_ids)))
-    raw = pd.concat(parts).loc[development]
-    refit = ledger.fit(
-        head(tuned.values, final),
-        pd.DataFrame(index=development),
-        y.loc[development],
-        stage="ct: refitted head",
-        after=[chosen],
-    )
-    raw_test = ledger.probability(refit, pd.DataFrame(index=split.test))
-    calibrated = []
-    for _, judge_ids in split.inner:
-        others = development.difference(judge_ids)
-        scale = ledger.fit(platt(), raw.loc[others].to_frame(), y.loc[others], stage="ct: Platt, out of fold")
-        calibrated.append(ledger.probability(scale, raw.loc[judge_ids].to_frame()))
-    scale = ledger.fit(platt(), raw.to_frame(), y.loc[development], stage="ct: Platt for the test patients")
+    about = (found.key, training.fixed, training.class_weights)
+    tuned = fold.tune(head, x, training.searched("nested"), name="ct", about=about)
+    chosen = fold.ledger.choice("ct: hyperparameters", on=tuned.patients)
+    stages = ("ct: out-of-fold head", "ct: refitted head")
+    raw = fold.out_of_fold(lambda _: head(tuned.values, final), x, x, stages=stages, after=[chosen])
+    development = raw.development.loc[fold.split.development]
+    stages = ("ct: Platt, out of fold", "ct: Platt for the test patients")
+    scaled = fold.out_of_fold(lambda _: platt(), development.to_frame(), raw.test.to_frame(), stages=stages)
     rows = [
-        _rows(raw, "before_platt", "train_oof"),
-        _rows(raw_test, "before_platt", "test"),
-        _rows(pd.concat(calibrated).loc[development], "final", "train_oof"),
-        _rows(ledger.probability(scale, raw_test.to_frame()), "final", "test"),
+        crossfit.rows(development, raw.test, model="ct", stage="before_platt"),
+        crossfit.rows(scaled.development.loc[fold.split.development], scaled.test, model="ct"),
     ]
-    return CnnScores(tuned, refit.estimator, pd.concat(rows, ignore_index=True))
-
-
-def fit_split(
-    found: Features,
-    y: pd.Series,
-    split: Split,
-    *,
-    space: Space,
-    fixed: Values,
-    class_weights: bool,
-    patience: int,
-    trials: int,
-    seed: int,
-    keep: Path,
-    ledger: Ledger,
-    final: Callable[..., Head] = Head,
-) -> CnnScores:
-    """Fit a split by the protocol that it belongs to: :func:`fit_holdout` or :func:`fit_nested`."""
-    common = {"space": space, "fixed": fixed, "class_weights": class_weights, "seed": seed}
-    common |= {"keep": keep, "ledger": ledger, "final": final}
-    if split.protocol == "holdout":
-        return fit_holdout(found, y, split, **common, patience=patience)
-    return fit_nested(found, y, split, **common, trials=trials)
-
-
-def score_rows(result: CnnScores, y: pd.Series, split: Split, *, outcome_label: str) -> pd.DataFrame:
-    """Return a result as rows of the scores table.
-
-    The model is called ``cnn`` in hold-out splits (paper A) and ``ct`` in outer folds (paper B).
-    """
-    rows = result.scores.assign(
-        y_good=y.loc[result.scores["patient_id"]].to_numpy(),
-        model={"holdout": "cnn", "nested": "ct"}[split.protocol],
-        kind="probability",
-        fold=split.fold,
-        outcome_label=outcome_label,
-    )
-    return rows[["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome_label", "stage"]]
-
-
-def platt() -> Pipeline:
-    """Return Platt scaling: logistic regression, all but unpenalised, on the logit of a probability."""
-    return make_pipeline(FunctionTransformer(_logit), LogisticRegression(C=1e6))
-
-
-def _logit(probability: pd.DataFrame) -> np.ndarray:
-    p = probability.to_numpy().clip(1e-6, 1 - 1e-6)
-    return np.log(p / (1 - p))
-
-
-def _rows(score: pd.Series, stage: str, role: str) -> pd.DataFrame:
-    return pd.DataFrame({"patient_id": score.index, "stage": stage, "role": role, "score": score.to_numpy()})
+    return FittedCnn(tuned, raw.refitted.estimator, development, raw.test, rows)

@@ -1,34 +1,118 @@
-"""The head that is trained on frozen features."""
+"""The head that is trained on frozen features, and its settings."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.network import Network, backbone
-from postarrest.models.tuning import Values
+from postarrest.models.settings import Settings
+from postarrest.models.tuning import Searched, Space, Values
+
+Hyperparameter = Literal["learning_rate", "dropout", "width", "weight_decay", "batch_size", "epochs"]
+# The papers give no search spaces: these are ours, a grid for paper A's protocol and ranges for paper B's.
+SPACES: dict[str, Space] = {
+    "holdout": {
+        "learning_rate": Searched(choices=[0.0003, 0.003]),
+        "dropout": Searched(choices=[0.2, 0.5]),
+        "width": Searched(choices=[0, 64]),
+        "weight_decay": Searched(choices=[0.0001, 0.01]),
+    },
+    "nested": {
+        "learning_rate": Searched(low=0.0001, high=0.01, log=True),
+        "dropout": Searched(choices=[0.0, 0.25, 0.5]),
+        "width": Searched(choices=[0, 64, 256]),
+        "weight_decay": Searched(choices=[0.0001, 0.01]),
+        "batch_size": Searched(choices=[16, 32, 64]),
+        "epochs": Searched(choices=[5, 10, 20]),
+    },
+}
+
+
+class FineTuning(Settings):
+    """Training of the network's last block, or of all of it, after the head's.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Learning rate of Adam.
+    epochs : int
+        Most epochs.
+    batch_size : int
+        Patients per step.
+    """
+
+    learning_rate: float = Field(gt=0)
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+
+
+class Training(Settings):
+    """What is trained, and how its hyperparameters are chosen.
+
+    Parameters
+    ----------
+    space : Space
+        The search space: a grid of choices in hold-out splits. Empty for the protocol's own, :data:`SPACES`.
+    fixed : dict
+        Hyperparameters that are not searched.
+    class_weights : bool
+        Whether both outcomes have equal weight in training.
+    patience : int
+        Epochs without a better loss in the tuning set before training stops, in hold-out splits.
+    depth : str
+        ``head`` (the network stays as it is), ``last_block`` or ``all``.
+    fine_tuning : FineTuning, optional
+        Used where ``depth`` is not ``head``.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Listing every error.
+    """
+
+    space: dict[Hyperparameter, Searched]
+    fixed: dict[Hyperparameter, int | float]
+    class_weights: bool
+    patience: int = Field(ge=0)
+    depth: Literal["head", "last_block", "all"] = "head"
+    fine_tuning: FineTuning | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Training":
+        missing = set(get_args(Hyperparameter)) - set(self.space or SPACES["holdout"]) - set(self.fixed)
+        if missing:
+            raise ValueError(f"neither space nor fixed gives {', '.join(sorted(missing))}")
+        if self.depth != "head" and self.fine_tuning is None:
+            raise ValueError(f"depth {self.depth} needs fine_tuning")
+        return self
+
+    def searched(self, protocol: str) -> Space:
+        """Return the space that is searched in the splits of a protocol, ``holdout`` or ``nested``."""
+        return self.space or SPACES[protocol]
 
 
 @dataclass
 class Head:
     """The part that is trained: dropout, one hidden layer (or none), one output.
 
-    It follows scikit-learn's ``fit`` and ``predict_proba``; its table of predictors holds no values, since
-    the patients in its index are looked up among the kept features.
+    It follows scikit-learn's ``fit`` and ``predict_proba``; its table of predictors has no columns, since the
+    patients in its index are looked up among the kept features.
 
     Parameters
     ----------
     features : Features
         Kept features.
     values : dict
-        ``learning_rate, dropout, width, weight_decay, batch_size`` and ``epochs`` (the most, where training
-        may stop early).
+        Each :data:`Hyperparameter`; ``epochs`` is the most, where training may stop early.
     class_weights : bool
-        Whether the two outcomes weigh the same in all.
+        Whether the two outcomes have equal weight.
     seed : int
         Seed of the head's weights, of dropout and of the order of patients.
     watch : tuple of (pandas.Index, numpy.ndarray), optional
@@ -49,15 +133,11 @@ class Head:
         """Train the head on the patients in the index of ``x``."""
         rows = self.features.rows(x.index)
         self.mean_ = self.features.original[rows].mean(axis=0)
-        # A channel that is the same in every patient says nothing; it must not become infinite.
+        # A channel that is the same in every patient must not become infinite.
         self.sd_ = np.maximum(self.features.original[rows].std(axis=0), 1e-6)
-        # One variant of each patient an epoch: the slice itself or one of its augmented copies.
         variants = np.concatenate([self.features.original[rows, None], self.features.copies[rows]], axis=1)
         variants = ((variants - self.mean_) / self.sd_).astype(np.float32)
-        y = np.asarray(y, dtype=np.float32)
-        weight = np.ones_like(y)
-        if self.class_weights:
-            weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean())).astype(np.float32)
+        y, weight = self._weighted(y)
         trainer = _trainer(
             variants.shape[2],
             int(self.values["width"]),
@@ -68,30 +148,36 @@ class Head:
         )
         trainer.reset(float(self.values["learning_rate"]))
         rng = np.random.default_rng(self.seed)
-        curve, best, best_weights = [], np.inf, None
+        curve, best, best_epoch, best_weights = [], np.inf, 0, None
         for epoch in range(1, int(self.values["epochs"]) + 1):
             order = rng.permutation(len(y))
+            # One variant of each patient per epoch: the slice itself or one of its augmented copies.
             variant = rng.integers(variants.shape[1], size=len(y))
             loss = trainer.epoch(variants[order, variant], y[order], weight[order])
-            row = {"part": "head", "epoch": epoch, "train_loss": loss}
+            self.weights_, self.best_epoch_ = trainer.weights(), epoch
+            curve.append({"part": "head", "epoch": epoch, "train_loss": loss})
             if self.watch is not None:
-                self.weights_ = trainer.weights()
-                row |= self.watched()
-                if row["tune_loss"] < best:
-                    best, best_weights = row["tune_loss"], self.weights_
-            curve.append(row)
-            if self.watch is not None and epoch - np.argmin([r["tune_loss"] for r in curve]) > self.patience:
-                break
-        self.weights_ = best_weights if best_weights is not None else trainer.weights()
+                curve[-1] |= self.watched()
+                if curve[-1]["tune_loss"] < best:
+                    best, best_epoch, best_weights = curve[-1]["tune_loss"], epoch, self.weights_
+                if epoch - best_epoch >= self.patience:
+                    break
+        if best_weights is not None:
+            self.weights_, self.best_epoch_ = best_weights, best_epoch
         self.curve_ = pd.DataFrame(curve)
-        self.best_epoch_ = (
-            int(self.curve_["tune_loss"].idxmin()) + 1 if self.watch is not None else len(curve)
-        )
         self.classes_ = np.array([0, 1])
         return self
 
+    def _weighted(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return outcomes and each patient's weight in the loss, as single precision."""
+        y = np.asarray(y, dtype=np.float32)
+        weight = np.ones_like(y)
+        if self.class_weights:
+            weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean())).astype(np.float32)
+        return y, weight
+
     def watched(self) -> dict[str, float]:
-        """Return loss and ROC-AUC in the patients who are watched, as training stands."""
+        """Return loss and ROC-AUC in the watched patients with the current weights."""
         ids, y = self.watch
         probability = self.predict_proba(pd.DataFrame(index=ids))[:, 1]
         return {
@@ -108,9 +194,34 @@ class Head:
         good = expit(logit)
         return np.column_stack([1 - good, good])
 
+    def whole_model(self, network: Network) -> Any:
+        """Return the whole network, from the 256 x 256 slice to the probability of a good outcome.
+
+        Returns
+        -------
+        keras.Model
+            Flat, with its preprocessing and the head's standardisation inside; saved by ``model.save``.
+        """
+        import keras
+
+        base = backbone(network)
+        pooled = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(base.output)
+        hidden = keras.layers.Normalization(
+            mean=self.mean_, variance=self.sd_**2, name="standardise", dtype="float32"
+        )(pooled)
+        weights = list(self.weights_)
+        if len(weights) > 2:
+            layer = keras.layers.Dense(weights[0].shape[1], activation="relu", name="hidden", dtype="float32")
+            hidden = layer(hidden)
+            layer.set_weights(weights[:2])
+        layer = keras.layers.Dense(1, activation="sigmoid", name="good_outcome", dtype="float32")
+        output = layer(hidden)
+        layer.set_weights(weights[-2:])
+        return keras.Model(base.inputs[0], output, name=f"{base.name}_head")
+
 
 class _Trainer:
-    """A compiled head whose weights are set back before each fit: building one takes longer than a fit."""
+    """A compiled head whose weights are reset before each fit: building one takes longer than a fit."""
 
     def __init__(
         self, n_features: int, width: int, dropout: float, weight_decay: float, batch: int, seed: int
@@ -125,11 +236,12 @@ class _Trainer:
         if width:
             hidden = keras.layers.Dense(width, activation="relu", kernel_regularizer=decay)(hidden)
             hidden = keras.layers.Dropout(dropout, seed=seed + 1)(hidden)
-        self._model = keras.Model(inputs, keras.layers.Dense(1, kernel_regularizer=decay)(hidden))
-        self._optimizer = keras.optimizers.Adam()
-        self._optimizer.build(self._model.trainable_variables)
-        self._first = [v.numpy() for v in (*self._model.variables, *self._optimizer.variables)]
-        model, optimizer = self._model, self._optimizer
+        model = keras.Model(inputs, keras.layers.Dense(1, kernel_regularizer=decay)(hidden))
+        optimizer = keras.optimizers.Adam()
+        optimizer.build(model.trainable_variables)
+        self._model, self._optimizer = model, optimizer
+        self._variables = (*model.variables, *optimizer.variables)
+        self._first = [variable.numpy() for variable in self._variables]
 
         @tf.function(reduce_retracing=True)
         def run(x, y, weight):
@@ -148,9 +260,7 @@ class _Trainer:
         self._run = run
 
     def reset(self, learning_rate: float) -> None:
-        for variable, value in zip(
-            (*self._model.variables, *self._optimizer.variables), self._first, strict=True
-        ):
+        for variable, value in zip(self._variables, self._first, strict=True):
             variable.assign(value)
         self._optimizer.learning_rate = learning_rate
 
@@ -161,38 +271,5 @@ class _Trainer:
         return [v.numpy() for v in self._model.trainable_variables]
 
 
-_TRAINERS: dict[tuple[Any, ...], _Trainer] = {}
-
-
-def _trainer(*key: Any) -> _Trainer:
-    # The inner folds of one trial share a compiled head; the next trial's differs, so only the last is kept.
-    if key not in _TRAINERS:
-        _TRAINERS.clear()
-        _TRAINERS[key] = _Trainer(*key)
-    return _TRAINERS[key]
-
-
-def whole_model(network: Network, head: Head) -> Any:
-    """Assemble the whole network, from the 256 x 256 slice to the probability of a good outcome.
-
-    Returns
-    -------
-    keras.Model
-        Flat, with its preprocessing and the head's standardisation inside; saved by ``model.save``.
-    """
-    import keras
-
-    base = backbone(network)
-    pooled_maps = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(base.output)
-    hidden = keras.layers.Normalization(
-        mean=head.mean_, variance=head.sd_**2, name="standardise", dtype="float32"
-    )(pooled_maps)
-    weights = list(head.weights_)
-    if len(weights) > 2:
-        layer = keras.layers.Dense(weights[0].shape[1], activation="relu", name="hidden", dtype="float32")
-        hidden = layer(hidden)
-        layer.set_weights(weights[:2])
-    layer = keras.layers.Dense(1, activation="sigmoid", name="good_outcome", dtype="float32")
-    output = layer(hidden)
-    layer.set_weights(weights[-2:])
-    return keras.Model(base.inputs[0], output, name=f"{base.name}_head")
+# The inner folds of one trial share a compiled head; the next trial's differs.
+_trainer = lru_cache(maxsize=1)(_Trainer)

@@ -1,32 +1,54 @@
-"""The frozen network: its weights, its input and the augmentation of images."""
+"""The frozen network: its settings, its weights, its input and the augmentation of images."""
 
 import hashlib
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-# Name of each network's last convolution (Grad-CAM looks there) and of its weights in Keras's cache.
+from postarrest.models.settings import Settings
+
+# Name of each network's last convolution (Grad-CAM uses it) and of its weights in Keras's cache.
 NETWORKS = {
     "VGG19": ("block5_conv4", "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
     "ResNet50": ("conv5_block3_out", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
 }
-# Both networks were trained on images less these means (blue, green, red). A gray slice has three equal
-# channels, so the order in which they stand makes no difference.
+# Both networks were trained on images minus these channel means (blue, green, red). A gray slice has three equal
+# channels, so their order makes no difference.
 IMAGENET_MEANS = (103.939, 116.779, 123.68)
 INPUT_PIXELS = 224
-_AUGMENTATIONS = ("sharpness", "rotation_deg", "erasing", "shift", "zoom")
 
 
 class NetworkError(ValueError):
-    """A network that can't be built as asked; the message says what was found and what was expected."""
+    """A network that cannot be built or trained; the message says what was found and what was expected."""
 
 
-@dataclass(frozen=True)
-class Network:
+class Augmentation(Settings):
+    """Ranges of the random changes in augmented copies; None leaves a change out.
+
+    Parameters
+    ----------
+    sharpness : list of float, optional
+        Lower and upper end: 0 blurs fully, 0.5 changes nothing, 1 sharpens.
+    rotation_deg : float, optional
+        Largest rotation either way, degrees.
+    erasing : float, optional
+        Probability that a patch of 10 to 25 % of the image is erased.
+    shift, zoom : float, optional
+        Largest shift and zoom either way, shares of the image.
+    """
+
+    sharpness: list[float] | None = Field(None, min_length=2, max_length=2)
+    rotation_deg: float | None = Field(None, ge=0)
+    erasing: float | None = Field(None, ge=0, le=1)
+    shift: float | None = Field(None, ge=0)
+    zoom: float | None = Field(None, ge=0)
+
+
+class Network(Settings):
     """A frozen network and how images reach it.
 
     Parameters
@@ -38,45 +60,28 @@ class Network:
         file.
     fit_image : str
         ``crop`` (the central 224 of 256 pixels, as paper A) or ``resize`` (all, to 224, as paper B).
-    augmentation : Mapping
-        Ranges: ``sharpness`` (0 blurs fully, 0.5 leaves alone, 1 sharpens), ``rotation_deg``, ``erasing``
-        (chance that a patch is erased), ``shift`` and ``zoom`` (shares of the image).
+    augmentation : Augmentation
+        Ranges of the random changes in augmented copies.
     copies : int
         Augmented copies of each image.
     precision : str
         ``float32`` or ``mixed_bfloat16``.
     seed : int
         Seed of augmentation, and of the weights where there are none to load.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Listing every error.
     """
 
-    architecture: str
+    architecture: Literal["VGG19", "ResNet50"]
     weights: str
-    fit_image: str
-    augmentation: Mapping[str, Any]
-    copies: int
-    precision: str
-    seed: int
-
-    def __post_init__(self) -> None:
-        faults = []
-        if self.architecture not in NETWORKS:
-            faults.append(f"architecture is {self.architecture!r}, expected {' or '.join(NETWORKS)}.")
-        if self.fit_image not in ("crop", "resize"):
-            faults.append(f"fit_image is {self.fit_image!r}, expected crop or resize.")
-        if self.precision not in ("float32", "mixed_bfloat16"):
-            faults.append(f"precision is {self.precision!r}, expected float32 or mixed_bfloat16.")
-        if self.copies < 0:
-            faults.append(f"copies is {self.copies}, expected 0 or more.")
-        unknown = sorted(set(self.augmentation) - set(_AUGMENTATIONS))
-        faults += [f"augmentation '{u}' is unknown; known: {', '.join(_AUGMENTATIONS)}." for u in unknown]
-        if faults:
-            raise NetworkError("\n".join(faults))
-
-
-def network_settings(parameters: Mapping[str, Any]) -> Network:
-    """Return the network that a notebook's parameters describe."""
-    names = ("architecture", "weights", "fit_image", "augmentation", "copies", "precision", "seed")
-    return Network(**{name: parameters[name] for name in names})
+    fit_image: Literal["crop", "resize"]
+    augmentation: Augmentation
+    copies: int = Field(ge=0)
+    precision: Literal["float32", "mixed_bfloat16"]
+    seed: int = Field(ge=0)
 
 
 @dataclass(frozen=True)
@@ -85,17 +90,14 @@ class WeightsSource:
 
     Parameters
     ----------
-    kind : str
-        ``file``, ``keras`` or ``none``.
     path : pathlib.Path or None
-        The file that is loaded.
+        The file that is loaded; None for random weights.
     sha256 : str
         Its hash; blank where there is none.
     words : str
         The source as the report states it; it holds no path.
     """
 
-    kind: str
     path: Path | None
     sha256: str
     words: str
@@ -107,13 +109,12 @@ def weights_source(network: Network) -> WeightsSource:
     Raises
     ------
     NetworkError
-        If a named file is not there, or a download that was asked for fails.
+        If a named file does not exist, or a requested download fails.
     """
     cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
     cached /= NETWORKS[network.architecture][1]
     if network.weights == "none" or (network.weights == "auto" and not cached.is_file()):
         return WeightsSource(
-            "none",
             None,
             "",
             f"no pretrained weights: an untrained {network.architecture} with random weights "
@@ -123,7 +124,7 @@ def weights_source(network: Network) -> WeightsSource:
         if not cached.is_file():
             _download(network.architecture)
         return WeightsSource(
-            "keras", cached, _sha256(cached), f"ImageNet weights of {network.architecture} from Keras"
+            cached, _sha256(cached), f"ImageNet weights of {network.architecture} from Keras"
         )
     path = Path(network.weights).expanduser()
     if not path.is_file():
@@ -132,7 +133,7 @@ def weights_source(network: Network) -> WeightsSource:
         )
     sha256 = _sha256(path)
     return WeightsSource(
-        "file", path, sha256, f"weights of {network.architecture} from the file {path.name} ({sha256[:12]})"
+        path, sha256, f"weights of {network.architecture} from the file {path.name} ({sha256[:12]})"
     )
 
 
@@ -155,8 +156,8 @@ def _sha256(path: Path) -> str:
 def backbone(network: Network) -> Any:
     """Build the frozen network, from the 256 x 256 slice to its last convolution.
 
-    The model is flat (no network nested in it), which is what Grad-CAM and reading by others need; its first
-    layers are the preprocessing.
+    The model is flat (no network nested in it), which Grad-CAM and use elsewhere need; its first layers are the
+    preprocessing.
 
     Returns
     -------
@@ -187,7 +188,7 @@ def backbone(network: Network) -> Any:
     finally:
         keras.config.set_dtype_policy("float32")
     if source.path is not None:
-        # A weights file is of the network alone, without the preprocessing before it.
+        # A weights file is of the network alone, without the preprocessing.
         alone = getattr(keras.applications, network.architecture)(include_top=False, weights=None)
         try:
             alone.load_weights(source.path)
@@ -197,7 +198,8 @@ def backbone(network: Network) -> Any:
                 f"({error})."
             ) from error
         for layer in alone.layers:
-            whole.get_layer(layer.name).set_weights(layer.get_weights()) if layer.weights else None
+            if layer.weights:
+                whole.get_layer(layer.name).set_weights(layer.get_weights())
     whole.trainable = False
     last = whole.get_layer(NETWORKS[network.architecture][0]).output
     return keras.Model(slices, last, name=network.architecture.lower())
@@ -211,9 +213,9 @@ def augment(images: np.ndarray, network: Network, copy: int) -> np.ndarray:
     images : numpy.ndarray of shape (n, 256, 256), uint8
         Slices.
     network : Network
-        Holds the ranges.
+        Its augmentation and seed.
     copy : int
-        Which copy; the same number gives the same copies.
+        Number of the copy; the same number gives the same copies.
 
     Returns
     -------
@@ -224,18 +226,17 @@ def augment(images: np.ndarray, network: Network, copy: int) -> np.ndarray:
     layers = keras.layers
     # Outside the image is air, which the window shows as 0.
     outside = {"fill_mode": "constant", "fill_value": 0.0}
+    patch = {"scale": (0.1, 0.25), "fill_value": 0.0, "value_range": (0, 255)}
     built = {
         "sharpness": lambda v, s: layers.RandomSharpness(tuple(v), value_range=(0, 255), seed=s),
         "rotation_deg": lambda v, s: layers.RandomRotation(v / 360, **outside, seed=s),
-        "erasing": lambda v, s: layers.RandomErasing(
-            (v, v), scale=(0.1, 0.25), fill_value=0.0, value_range=(0, 255), seed=s
-        ),
+        "erasing": lambda v, s: layers.RandomErasing((v, v), **patch, seed=s),
         "shift": lambda v, s: layers.RandomTranslation(v, v, **outside, seed=s),
         "zoom": lambda v, s: layers.RandomZoom((-v, v), **outside, seed=s),
     }
+    changes = network.augmentation.model_dump(exclude_none=True)
     steps = [
-        built[name](value, (network.seed + copy) * 10 + i)
-        for i, (name, value) in enumerate(sorted(network.augmentation.items()))
+        built[name](changes[name], (network.seed + copy) * 10 + i) for i, name in enumerate(sorted(changes))
     ]
     out = np.empty(images.shape, dtype=np.float32)
     for start in range(0, len(images), 64):

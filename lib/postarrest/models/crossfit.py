@@ -1,0 +1,159 @@
+"""Cross-fitting: hyperparameters tuned in the inner folds, and out-of-fold predictions of each patient."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from postarrest import scores
+from postarrest.models import tuning
+from postarrest.models.kept import digest
+from postarrest.models.leakage import Fitted, Ledger
+from postarrest.models.splits import Split
+from postarrest.models.tuning import Space, Tuned, Values
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """Predicted probabilities of one model in one split.
+
+    Parameters
+    ----------
+    development : pandas.Series
+        Of the development patients, in the order of the inner folds, each by the model fitted without the
+        patient's inner fold.
+    test : pandas.Series
+        Of the test patients, by the model refitted on all development patients.
+    refitted : Fitted
+        That model.
+    """
+
+    development: pd.Series
+    test: pd.Series
+    refitted: Fitted
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """One split in which models are tuned, fitted and used for scoring.
+
+    Parameters
+    ----------
+    split : Split
+        Inner folds and test patients.
+    y : pandas.Series
+        1 where the outcome is good, every patient.
+    ledger : Ledger
+        Records the patients that each model was fitted on.
+    keep : pathlib.Path
+        Folder for Optuna's searches.
+    trials : int
+        Optuna's trials for each model.
+    seed : int
+        Seed of searches and models.
+    """
+
+    split: Split
+    y: pd.Series
+    ledger: Ledger
+    keep: Path
+    trials: int
+    seed: int
+
+    def tune(
+        self, make: Callable[[Values], Any], x: pd.DataFrame, space: Space, *, name: str, about: Any = None
+    ) -> Tuned:
+        """Search for the hyperparameters with the highest mean ROC-AUC over the inner folds.
+
+        Parameters
+        ----------
+        make : callable
+            Returns the unfitted estimator for given hyperparameters.
+        x : pandas.DataFrame
+            Predictors, indexed by patient.
+        space : Space
+            The search space.
+        name : str
+            Name of the kept search.
+        about : object
+            Whatever else the estimator depends on, of plain values.
+        """
+
+        def aucs(values: Values) -> Iterator[float]:
+            for fit_ids, left_out in self.split.inner:
+                model = make(values).fit(x.loc[fit_ids], self.y.loc[fit_ids].to_numpy())
+                yield float(roc_auc_score(self.y.loc[left_out], model.predict_proba(x.loc[left_out])[:, 1]))
+
+        return tuning.search(
+            aucs,
+            space,
+            n_folds=len(self.split.inner),
+            patients=self.split.development,
+            trials=self.trials,
+            seed=self.seed,
+            keep=self.journal(name, space, x, about),
+        )
+
+    def journal(self, name: str, *about: Any) -> Path:
+        """Return the file of a kept search, named after all that it depends on."""
+        key = digest(*about, self.y, self.split.membership, self.seed)
+        return self.keep / f"{self.split.name}-{name}-{key}.journal"
+
+    def out_of_fold(
+        self,
+        make: Callable[[pd.Index], Any],
+        x: pd.DataFrame,
+        x_test: pd.DataFrame,
+        *,
+        stages: tuple[str, str],
+        after: Iterable[Fitted] = (),
+    ) -> OutOfFold:
+        """Score development patients out of fold, then refit on all of them and score the test patients.
+
+        Parameters
+        ----------
+        make : callable
+            Returns the unfitted estimator for the patients that it will be fitted on.
+        x, x_test : pandas.DataFrame
+            Predictors of the development and of the test patients, indexed by patient.
+        stages : (str, str)
+            Names of the out-of-fold models and of the refitted model in the ledger.
+        after : iterable of Fitted
+            Choices that the models were made with.
+        """
+
+        def fit(ids: pd.Index, stage: str) -> Fitted:
+            return self.ledger.fit(make(ids), x.loc[ids], self.y.loc[ids], stage=stage, after=after)
+
+        parts = [
+            self.ledger.probability(fit(fit_ids, stages[0]), x.loc[left_out])
+            for fit_ids, left_out in self.split.inner
+        ]
+        refitted = fit(self.split.development, stages[1])
+        test = self.ledger.probability(refitted, x_test.loc[self.split.test])
+        return OutOfFold(pd.concat(parts), test, refitted)
+
+    def score_table(self, parts: Iterable[pd.DataFrame], *, outcome_label: str) -> pd.DataFrame:
+        """Return the split's rows of the scores table.
+
+        Parameters
+        ----------
+        parts : iterable of pandas.DataFrame
+            From :func:`rows`.
+        outcome_label : str
+            The outcome label of ``y``: ``revised`` or ``standard``.
+        """
+        table = pd.concat(parts, ignore_index=True)
+        table["y_good"] = self.y.loc[table["patient_id"]].to_numpy()
+        return table.assign(fold=self.split.fold, outcome_label=outcome_label)[list(scores.COLUMNS)]
+
+
+def rows(
+    development: pd.Series, test: pd.Series, *, model: str, stage: str = "final", kind: str = "probability"
+) -> pd.DataFrame:
+    """Return one model's scores as rows of the scores table, without what ``score_table`` adds."""
+    both = pd.concat({"train_oof": development, "test": test}, names=["role", "patient_id"])
+    return both.rename("score").reset_index().assign(model=model, stage=stage, kind=kind)
