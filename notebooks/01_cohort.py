@@ -58,7 +58,7 @@ from postarrest.report import page as page_room
 
 here = places.open(study_name, save_to=save_to)
 page = page_room.Page(here, notebook="01_cohort")
-read = export.read(
+read = export.read_export(
     Path(data) if data else here.data,
     modalities=modalities,
     columns=columns,
@@ -71,7 +71,7 @@ read = export.read(
     table_format=table_format,
 )
 included, selected = cohort_room.select(read.patients, criteria=criteria)
-labelled = cohort_room.labels(included)
+labelled = cohort_room.outcome_labels(included)
 y_good = labelled[f"y_good_{outcome_labels[0]}"]
 good_means = outcome.get("meaning", "CPC 1 or 2")
 
@@ -231,7 +231,7 @@ if read.gwr is not None:
     files.write_bytes(here.out("gwr.parquet"), readings.to_parquet(index=False))
 if read.ct is not None:
     paths = read.ct[read.ct.index.isin(included.index)].sort_index()
-    slices = slices_room.read_all(
+    slices = slices_room.read_slices(
         paths,
         slice_index=included.get("ct_slice"),
         slice_position_mm=included.get("ct_position_mm"),

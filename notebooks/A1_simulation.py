@@ -47,9 +47,9 @@ from postarrest.simulate import targets
 
 here = places.open(study_name, save_to=save_to)
 page = page_room.Page(here, notebook="A1_simulation")
-read = export.read(here.data, modalities=["ct"])
+read = export.read_export(here.data, modalities=["ct"])
 included = read.patients.loc[read.ct.index]
-good = cohort_room.labels(included)["y_good_revised"].eq(1)
+good = cohort_room.outcome_labels(included)["y_good_revised"].eq(1)
 truth = json.loads((here.data / "truth.json").read_text(encoding="utf-8"))
 
 # %% [markdown]
@@ -63,7 +63,7 @@ truth = json.loads((here.data / "truth.json").read_text(encoding="utf-8"))
 # %%
 chosen = pd.concat([good[good].head(shown // 2), good[~good].head(shown - shown // 2)]).index
 positions = included.loc[chosen, "ct_slice"] if "ct_slice" in included else None
-images = slices.read_all(read.ct[chosen], slice_index=positions)
+images = slices.read_slices(read.ct[chosen], slice_index=positions)
 titles = ["good outcome" if good[patient] else "poor outcome" for patient in chosen]
 real = [slices.read_slice(Path(real_ct), slice_index=number).hu for number in real_slices] if real_ct else []
 real_image = [slices.window(np.mean(real, axis=0))] if real_ct else []

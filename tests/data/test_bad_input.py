@@ -59,7 +59,7 @@ def test_all_faults_of_tables_and_images_come_in_one_pass(tmp_path: Path):
 def test_reading_raises_all_faults_and_shows_values_in_the_table_alone(tmp_path: Path):
     write(tmp_path, lactate_mmol_l=f"{CANARY} Taro", rosc_to_ct_min="19500321")
     with pytest.raises(errors.DataErrors) as caught:
-        export.read(tmp_path)
+        export.read_export(tmp_path)
     assert caught.value.faults["found"].tolist() == [f"{CANARY} Taro", "19500321"]
     assert CANARY not in str(caught.value)
     assert "1950" not in str(caught.value)

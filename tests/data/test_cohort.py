@@ -47,7 +47,7 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_every_format_gives_the_same_cohort(tmp_path: Path):
-    expected = export_room.read(as_csv(good(), tmp_path / "plain.csv")).patients
+    expected = export_room.read_export(as_csv(good(), tmp_path / "plain.csv")).patients
     forms = [
         as_csv(good(), tmp_path / "a.csv", encoding="utf-8-sig", sep=";", end="\r\n"),
         as_csv(good(), tmp_path / "b.tsv", encoding="utf-16", sep="\t"),
@@ -58,11 +58,11 @@ def test_every_format_gives_the_same_cohort(tmp_path: Path):
     good().to_parquet(tmp_path / "f.parquet")
     typed(good()).astype({"sex": "category", "cpc": "int8"}).to_parquet(tmp_path / "g.parquet")
     for path in [*forms, *(tmp_path / f"{n}" for n in ("d.xlsx", "e.parquet", "f.parquet", "g.parquet"))]:
-        pd.testing.assert_frame_equal(export_room.read(path).patients, expected, obj=path.name)
+        pd.testing.assert_frame_equal(export_room.read_export(path).patients, expected, obj=path.name)
 
 
 def test_types_are_those_of_the_contract(tmp_path: Path):
-    found = export_room.read(as_csv(good(), tmp_path / "p.csv"))
+    found = export_room.read_export(as_csv(good(), tmp_path / "p.csv"))
     table = found.patients
     assert table.index.name == "patient_id"
     assert table.index.tolist() == good()["patient_id"].tolist()
@@ -79,15 +79,15 @@ def test_types_are_those_of_the_contract(tmp_path: Path):
 
 def test_ids_stay_text_with_their_zeros(tmp_path: Path):
     table = good().assign(patient_id=[f"{i:04d}" for i in range(1, 7)])
-    assert export_room.read(as_csv(table, tmp_path / "p.csv")).patients.index[0] == "0001"
+    assert export_room.read_export(as_csv(table, tmp_path / "p.csv")).patients.index[0] == "0001"
     table.assign(patient_id=range(1, 7)).to_excel(tmp_path / "p.xlsx", index=False)
-    assert export_room.read(tmp_path / "p.xlsx").patients.index[0] == "1"
+    assert export_room.read_export(tmp_path / "p.xlsx").patients.index[0] == "1"
 
 
 def test_blank_rows_and_blanks_around_cells_do_not_matter(tmp_path: Path):
     text = good().to_csv(index=False).replace(",male,", ", Male ,").replace("\n", "\n,,,,,,,,,,,,,\n", 1)
     (tmp_path / "p.csv").write_text(text + "\n\n", encoding="utf-8")
-    found = export_room.read(tmp_path / "p.csv")
+    found = export_room.read_export(tmp_path / "p.csv")
     assert found.patients["sex"].tolist() == ["male", "female"] * 3
     assert found.rows.iloc[0] == 3
 
@@ -107,7 +107,7 @@ def test_an_excel_formula_gives_the_result_that_excel_kept(tmp_path: Path):
                 data = data.replace(b"<f>60+11</f><v></v>", b"<f>60+11</f><v>71</v>")
                 data = data.replace(b"<f>60+11</f><v/>", b"<f>60+11</f><v>71</v>")
             target.writestr(item, data)
-    found = export_room.read(tmp_path / "q.xlsx")
+    found = export_room.read_export(tmp_path / "q.xlsx")
     assert found.patients["age_years"].iloc[1] == 71
     assert "results of formulas as Excel kept them" in found.notes[0]
 
@@ -116,8 +116,8 @@ def test_the_sheet_named_as_the_file_is_taken(tmp_path: Path):
     with pd.ExcelWriter(tmp_path / "patients.xlsx") as book:
         pd.DataFrame({"about": ["this export"]}).to_excel(book, sheet_name="readme", index=False)
         good().to_excel(book, sheet_name="patients", index=False)
-    assert len(export_room.read(tmp_path).patients) == 6
-    assert len(export_room.read(tmp_path, table_format={"sheet": "patients"}).patients) == 6
+    assert len(export_room.read_export(tmp_path).patients) == 6
+    assert len(export_room.read_export(tmp_path, table_format={"sheet": "patients"}).patients) == 6
 
 
 # ---------------------------------------------------------------------- encodings
@@ -199,7 +199,7 @@ def test_an_export_is_mapped_onto_the_contract(tmp_path: Path):
             "pH": ["7,1", "6,9", ""],
         }
     )
-    found = export_room.read(
+    found = export_room.read_export(
         as_csv(export, tmp_path / "export.csv", sep=";", encoding="latin-1"),
         columns={
             "patient_id": "Fall",
@@ -230,14 +230,14 @@ def test_an_export_is_mapped_onto_the_contract(tmp_path: Path):
     assert found[["creatinine_umol_l", "witnessed", "initial_rhythm", "pH"]].iloc[2].isna().all()
     assert found["pH"].tolist()[:2] == [7.1, 6.9]
     assert found["y_good"].tolist() == [1, 0, 0]
-    assert cohort_room.labels(found)["y_good_standard"].tolist() == [1, 0, 0]
+    assert cohort_room.outcome_labels(found)["y_good_standard"].tolist() == [1, 0, 0]
 
 
 def test_a_fault_names_the_exports_own_column_and_its_row(tmp_path: Path):
     table = good().rename(columns={"age_years": "AGE"})
     table.loc[2, "AGE"] = "200"
     with pytest.raises(errors.DataErrors) as caught:
-        export_room.read(as_csv(table, tmp_path / "p.csv"), columns={"age_years": "AGE"})
+        export_room.read_export(as_csv(table, tmp_path / "p.csv"), columns={"age_years": "AGE"})
     fault = caught.value.faults.iloc[0]
     assert (fault["row"], fault["column"], fault["found"]) == (4, "age_years (export: AGE)", "200")
 
@@ -247,7 +247,7 @@ def test_predictors_are_numbers_or_categories_and_may_be_a_pattern(tmp_path: Pat
         site=list("aabbab"), eeg_a=list("010101"), eeg_b=["", "1", "0", "1", "", "1"], note="x"
     )
     path = as_csv(table, tmp_path / "p.csv")
-    found = export_room.read(path, predictors=["site", "eeg_*", "age_years"]).patients
+    found = export_room.read_export(path, predictors=["site", "eeg_*", "age_years"]).patients
     assert found["eeg_b"].dtype == np.float64
     assert found["eeg_b"].isna().sum() == 2
     assert found["site"].tolist() == list("aabbab")
@@ -257,7 +257,7 @@ def test_predictors_are_numbers_or_categories_and_may_be_a_pattern(tmp_path: Pat
 
 def test_rows_are_numbered_where_an_export_has_no_ids(tmp_path: Path):
     path = as_csv(good().drop(columns="patient_id"), tmp_path / "p.csv")
-    found = export_room.read(path, columns={"patient_id": "{row}"})
+    found = export_room.read_export(path, columns={"patient_id": "{row}"})
     assert found.patients.index.tolist() == list("123456")
     assert found.rows["1"] == 2
 
@@ -270,7 +270,7 @@ def test_what_is_possible_but_rare_is_a_warning_and_not_a_fault(tmp_path: Path):
     table.loc[1, ["pupil_left_mm", "pupil_right_mm"]] = ["8", "2"]
     table.loc[2, "rosc_to_ct_min"] = "200"
     table.loc[3, "exclusion"] = "none"
-    found = export_room.read(as_csv(table, tmp_path / "p.csv"))
+    found = export_room.read_export(as_csv(table, tmp_path / "p.csv"))
     told = {(w.rule, w.row): w.found for w in found.warnings}
     assert told == {
         ("plausible", 2): "40",
@@ -282,7 +282,7 @@ def test_what_is_possible_but_rare_is_a_warning_and_not_a_fault(tmp_path: Path):
 
 
 def test_a_column_without_values_is_told(tmp_path: Path):
-    found = export_room.read(as_csv(good().assign(no_flow_min=""), tmp_path / "p.csv"))
+    found = export_room.read_export(as_csv(good().assign(no_flow_min=""), tmp_path / "p.csv"))
     assert [(w.rule, w.column) for w in found.warnings] == [("empty", "no_flow_min")]
 
 
@@ -305,13 +305,13 @@ def test_the_revised_label_takes_in_who_woke_and_died_of_something_else():
         ],
         columns=["cpc", "awake_after_ct", "death_cause_intracranial", "standard", "revised"],
     )
-    made = cohort_room.labels(table)
+    made = cohort_room.outcome_labels(table)
     assert made["y_good_standard"].tolist() == table["standard"].tolist()
     assert made["y_good_revised"].tolist() == table["revised"].tolist()
     assert made.dtypes.tolist() == [np.int64, np.int64]
-    assert list(cohort_room.labels(table[["cpc"]])) == ["y_good_standard"]
+    assert list(cohort_room.outcome_labels(table[["cpc"]])) == ["y_good_standard"]
     with pytest.raises(ValueError, match="1 patients have no outcome"):
-        cohort_room.labels(pd.DataFrame({"cpc": [1, nan]}))
+        cohort_room.outcome_labels(pd.DataFrame({"cpc": [1, nan]}))
 
 
 @pytest.fixture
@@ -419,11 +419,11 @@ def test_outcome_and_ct_are_asked_of_patients_who_meet_the_criteria_alone(tmp_pa
     (tmp_path / "ct").mkdir()
     for patient in patients()["patient_id"].drop(1):
         png(tmp_path / "ct" / f"{patient}.png")
-    found = export_room.read(tmp_path, modalities=["ct"], criteria={"min_age_years": 18})
+    found = export_room.read_export(tmp_path, modalities=["ct"], criteria={"min_age_years": 18})
     assert len(found.patients) == 6
     assert len(found.ct) == 5
     with pytest.raises(errors.DataErrors) as caught:
-        export_room.read(tmp_path, modalities=["ct"])
+        export_room.read_export(tmp_path, modalities=["ct"])
     assert caught.value.faults["rule"].tolist() == ["outcome", "missing"]
 
 
@@ -431,12 +431,12 @@ def test_the_revised_label_asks_for_its_columns(tmp_path: Path):
     patients().drop(columns=["awake_after_ct"], errors="ignore").to_csv(
         tmp_path / "patients.csv", index=False
     )
-    assert len(export_room.read(tmp_path, outcome_labels=["standard"]).patients) == 6
+    assert len(export_room.read_export(tmp_path, outcome_labels=["standard"]).patients) == 6
     with pytest.raises(errors.DataErrors, match="awake_after_ct"):
-        export_room.read(tmp_path, outcome_labels=["revised", "standard"])
+        export_room.read_export(tmp_path, outcome_labels=["revised", "standard"])
     own = {"column": "cpc", "good": [1], "poor": [2, 3, 4, 5], "meaning": "CPC 1"}
     with pytest.raises(errors.DataErrors, match="revised"):
-        export_room.read(tmp_path, outcome=own, outcome_labels=["revised"])
+        export_room.read_export(tmp_path, outcome=own, outcome_labels=["revised"])
 
 
 # ---------------------------------------------------------------------- readings and images
@@ -445,7 +445,7 @@ def test_the_revised_label_asks_for_its_columns(tmp_path: Path):
 def test_readings_come_typed_and_gaps_are_told(tmp_path: Path):
     mapping = write_gwr(tmp_path)
     gwr().iloc[:-33].sample(frac=1, random_state=1).to_csv(tmp_path / "gwr.csv", index=False)
-    found = export_room.read(tmp_path, **mapping)
+    found = export_room.read_export(tmp_path, **mapping)
     assert len(found.gwr) == 6 * 32 - 33
     assert found.gwr["reading"].dtype == np.int64
     assert found.gwr["mean_hu"].tolist() == [34.5] * len(found.gwr)
@@ -470,10 +470,10 @@ def test_images_of_all_forms_are_found_by_id(tmp_path: Path):
         exclusion=["", "no CT within 3 h", "", "", "", ""], ct_slice=["", "", "1", "1", "", "2"]
     )
     table.to_csv(tmp_path / "patients.csv", index=False)
-    found = export_room.read(tmp_path, modalities=["ct"])
+    found = export_room.read_export(tmp_path, modalities=["ct"])
     assert found.ct.index.tolist() == [ids[i] for i in (0, 2, 3, 4, 5)]
     assert [w.file for w in found.warnings] == ["ct/nobody.png"]
-    images = slices.read_all(found.ct, slice_index=found.patients["ct_slice"], rows=found.rows)
+    images = slices.read_slices(found.ct, slice_index=found.patients["ct_slice"], rows=found.rows)
     assert images.shape == (5, 256, 256)
 
 
@@ -536,7 +536,7 @@ def test_a_thousand_real_patients(shared: Path):
     path = shared / "data" / "cardiac-arrest-1000" / "patients.csv"
     parameters = load.load("arrest1000", environment={"POSTARREST_DATA": str(path)}).parameters("01_cohort")
     names = ("columns", "codes", "outcome", "predictors")
-    found = export_room.read(path, **{name: parameters[name] for name in names})
+    found = export_room.read_export(path, **{name: parameters[name] for name in names})
     assert len(found.patients) == 1000
     # PROVENANCE.md beside the data: 64.4 % died.
     assert found.patients["y_good"].sum() == 356
@@ -548,4 +548,4 @@ def test_a_thousand_real_patients(shared: Path):
 def test_a_date_in_a_parquet_table_is_told_as_one(tmp_path: Path):
     good().assign(low_flow_min=datetime.date(2021, 3, 4)).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(errors.DataErrors, match="found a date, expected a number, not a date"):
-        export_room.read(tmp_path / "p.parquet")
+        export_room.read_export(tmp_path / "p.parquet")

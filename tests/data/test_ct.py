@@ -359,7 +359,7 @@ def test_all_images_come_in_the_order_of_the_patients(tmp_path: Path):
             "C": save(dicom(), tmp_path / "C.dcm"),
         }
     )
-    images = slices.read_all(paths, slice_index=pd.Series({"A": 2.0, "B": np.nan, "C": np.nan, "D": 7.0}))
+    images = slices.read_slices(paths, slice_index=pd.Series({"A": 2.0, "B": np.nan, "C": np.nan, "D": 7.0}))
     assert images.shape == (3, 256, 256)
     assert images.dtype == np.uint8
     np.testing.assert_array_equal(images[0], slices.read_slice(paths["B"]).image)
@@ -374,13 +374,13 @@ def test_all_broken_images_are_told_by_row_and_not_by_name(tmp_path: Path):
         {"Tanaka": tmp_path / "Tanaka.png", "ok": png(tmp_path / "ok.png"), "Suzuki": tmp_path / "Suzuki.dcm"}
     )
     with pytest.raises(errors.DataErrors) as caught:
-        slices.read_all(paths, rows=pd.Series({"Tanaka": 2, "ok": 3, "Suzuki": 9}))
+        slices.read_slices(paths, rows=pd.Series({"Tanaka": 2, "ok": 3, "Suzuki": 9}))
     assert caught.value.faults["row"].tolist() == [2, 9]
     assert caught.value.faults["file"].tolist() == ["ct/Tanaka.png", "ct/Suzuki.dcm"]
     assert "Tanaka" not in str(caught.value)
     assert "CT, row 9: found a file that is not DICOM" in str(caught.value)
     with pytest.raises(errors.DataErrors, match="CT number 3: found a file that is not DICOM"):
-        slices.read_all(paths)
+        slices.read_slices(paths)
     assert caught.value.__cause__ is None
 
 

@@ -63,7 +63,7 @@ def test_whatever_stands_in_cells_only_allowed_values_come_out(folder: Path, cha
     path = folder / "cells.csv"
     table.to_csv(path, index=False, encoding="utf-8")
     try:
-        found = export.read(path, table_format={"encoding": "utf-8"}).patients
+        found = export.read_export(path, table_format={"encoding": "utf-8"}).patients
     except errors.DataErrors as error:
         assert len(error.faults)
         return

@@ -57,8 +57,8 @@ def test_what_the_readers_give_holds_ids_as_index_alone(planted: Path, caplog: p
     caplog.set_level(logging.DEBUG)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        data = export.read(planted, modalities=["gwr", "ct"])
-        images = slices_room.read_all(data.ct, slice_index=data.patients["ct_slice"], rows=data.rows)
+        data = export.read_export(planted, modalities=["gwr", "ct"])
+        images = slices_room.read_slices(data.ct, slice_index=data.patients["ct_slice"], rows=data.rows)
         slices = [slices_room.read_slice(path, slice_index=1) for path in data.ct]
     assert not told
     assert not caplog.text
@@ -97,7 +97,7 @@ def test_faults_are_told_without_names_even_of_names(planted: Path):
     told = errors.listing(result.faults) + errors.listing(result.warnings) + result.summary
     assert not list(traces(told.encode(), where=""))
     with pytest.raises(errors.DataErrors) as caught:
-        export.read(planted, modalities=["gwr", "ct"])
+        export.read_export(planted, modalities=["gwr", "ct"])
     assert not list(traces(str(caught.value).encode(), where=""))
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None

@@ -47,7 +47,7 @@ def small(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def small_data(small):
     """The study as the pipeline reads it."""
-    return export.read(small, modalities=["gwr", "ct"])
+    return export.read_export(small, modalities=["gwr", "ct"])
 
 
 # ------------------------------------------------------------------------------------------------ settings
@@ -103,7 +103,7 @@ def test_counts_are_exact_whatever_the_seed(n_good, n_poor, n_excluded, relabell
         Settings(n_included=n, n_good=n_good, n_relabelled=n_relabelled, n_screened=n + n_excluded, seed=seed)
     ).patients
     included = patients[patients["exclusion"] == ""]
-    labels = cohort_room.labels(included.set_index("patient_id"))
+    labels = cohort_room.outcome_labels(included.set_index("patient_id"))
     assert len(patients) == n + n_excluded
     assert len(included) == n
     assert labels["y_good_revised"].sum() == n_good
@@ -281,7 +281,7 @@ def test_the_pipeline_reads_what_was_written(small, small_data):
     assert flow["n"].iloc[0] == SMALL.n_screened
     assert sorted(small_data.ct.index) == sorted(included.index)
     assert sorted(small_data.gwr["patient_id"].unique()) == sorted(included.index)
-    images = slices.read_all(small_data.ct, slice_index=small_data.patients["ct_slice"])
+    images = slices.read_slices(small_data.ct, slice_index=small_data.patients["ct_slice"])
     assert images.shape == (SMALL.n_included, 256, 256)
 
 
@@ -354,9 +354,9 @@ def test_png_study(tmp_path):
         SMALL, n_included=3, n_good=1, n_relabelled=0, n_screened=3, ct="png", gwr=False
     )
     write_study(settings, tmp_path / "study")
-    read = export.read(tmp_path / "study", modalities=["ct"])
+    read = export.read_export(tmp_path / "study", modalities=["ct"])
     assert {path.suffix for path in read.ct} == {".png"}
-    images = slices.read_all(read.ct)
+    images = slices.read_slices(read.ct)
     brain = images[(images > 40) & (images < 200)]
     assert 60 < brain.mean() < 150
     assert not (tmp_path / "study" / "gwr.csv").exists()

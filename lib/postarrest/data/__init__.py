@@ -3,3 +3,26 @@
 In: the files of a study's data folder, and the mapping of a hospital's own columns, codes and units.
 Out: included patients, GWR readings and CT slices; or every error at once, with its location.
 """
+
+from postarrest.data.cohort import outcome_labels, select
+from postarrest.data.contract import GWR, LEVELS, NAMES, PATIENTS
+from postarrest.data.ct.slices import read_slice, read_slices, window
+from postarrest.data.errors import DataErrors, Finding
+from postarrest.data.export import StudyData, fingerprint, read_export
+
+__all__ = [
+    "GWR",
+    "LEVELS",
+    "NAMES",
+    "PATIENTS",
+    "DataErrors",
+    "Finding",
+    "StudyData",
+    "fingerprint",
+    "outcome_labels",
+    "read_export",
+    "read_slice",
+    "read_slices",
+    "select",
+    "window",
+]

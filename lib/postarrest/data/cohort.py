@@ -30,13 +30,13 @@ def wrong_criterion(name: str, value: Any) -> str:
     return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
 
 
-def labels(patients: pd.DataFrame) -> pd.DataFrame:
+def outcome_labels(patients: pd.DataFrame) -> pd.DataFrame:
     """Return outcome labels, good = 1.
 
     Parameters
     ----------
     patients : pandas.DataFrame
-        Included patients, as `read` and `select` give them.
+        Included patients, as `read_export` and `select` give them.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def labels(patients: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> labels(pd.DataFrame({"cpc": [1, 3, 5, 5], "awake_after_ct": [1, 0, 1, 1],
+    >>> outcome_labels(pd.DataFrame({"cpc": [1, 3, 5, 5], "awake_after_ct": [1, 0, 1, 1],
     ...                      "death_cause_intracranial": [None, None, 0, 1]}))
        y_good_standard  y_good_revised
     0                1               1

@@ -34,7 +34,7 @@ class StudyData:
     rows : pandas.Series
         ``patient_id`` -> row of the patient table, by which a person can look a patient up without an id.
     faults : tuple of Finding
-        What is wrong; empty in what `read` returns.
+        What is wrong; empty in what `read_export` returns.
     warnings : tuple of Finding
         What is possible but worth a look.
     notes : tuple of str
@@ -50,7 +50,7 @@ class StudyData:
     notes: tuple[str, ...]
 
 
-def read(
+def read_export(
     data: Path,
     *,
     modalities: Sequence[str] = (),
@@ -126,7 +126,7 @@ def examine(
     outcome_labels: Sequence[str] = (),
     table_format: Mapping[str, str] | None = None,
 ) -> StudyData:
-    """Read a study's data as `read` does, but return faults instead of raising them.
+    """Read a study's data as `read_export` does, but return faults instead of raising them.
 
     What could be read stands in the result beside its faults (cells that are wrong are blank), so that the
     images can be looked at in the same pass. Nothing is to be computed from it.

@@ -153,7 +153,7 @@ def _outcome(included: pd.DataFrame, outcome: Mapping[str, Any]) -> list[str]:
         "y_good_standard": outcome.get("meaning", "CPC 1 or 2"),
         "y_good_revised": "revised label: also awake after the CT and dead later of another cause",
     }
-    labels = cohort_room.labels(known)
+    labels = cohort_room.outcome_labels(known)
     return [
         f"  good ({words[name]}): {labels[name].sum()} of {len(known)} ({labels[name].mean():.1%})"
         for name in labels
@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = f"no simulated data yet: make report STUDY={name}" if chosen.simulated else "no such data"
         print(f"{name}: {what}", file=sys.stderr)
         return 2
-    known = inspect.signature(export.read).parameters
+    known = inspect.signature(export.read_export).parameters
     result = check(data, **{k: v for k, v in parameters.items() if k in known and k != "data"})
     folder = here.build("check")
     write(result, folder)

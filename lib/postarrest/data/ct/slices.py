@@ -136,7 +136,7 @@ def read_slice(
         raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
 
 
-def read_all(
+def read_slices(
     paths: pd.Series,
     *,
     slice_index: pd.Series | None = None,
@@ -186,7 +186,7 @@ def read_each(
     slice_position_mm: pd.Series | None = None,
     rows: pd.Series | None = None,
 ) -> Iterator[CtSlice | Finding]:
-    """Yield each patient's slice, or what is wrong with it; parameters as for `read_all`."""
+    """Yield each patient's slice, or what is wrong with it; parameters as for `read_slices`."""
     for number, (patient, path) in enumerate(paths.items(), start=1):
         try:
             yield _read(
