@@ -423,7 +423,7 @@ def test_impossible_networks_are_errors(change, message):
 
 
 def test_missing_weights_are_an_error():
-    with pytest.raises(net.NetworkError, match="found no file 'nowhere.h5'"):
+    with pytest.raises(net.NetworkError, match=r"found no file 'nowhere.h5'"):
         net.weights_source(network(weights="nowhere.h5"))
 
 

@@ -134,7 +134,7 @@ def test_permuted_labels_score_one_half(patients, tmp_path):
 
 
 def test_a_network_that_saw_the_test_patients_is_caught_in_the_stack(patients, tmp_path):
-    """The leak is planted in the other notebook: its head was fitted on every patient before it scored them."""
+    """The leak is planted in the other notebook: its head was fitted on every patient."""
     fold = next(outer_folds(patients, patients["y_good"], tmp_path, trials=2))
     leaking = head.Head(noise(patients), HEAD | {"learning_rate": 0.01}, True, 1)
     everybody = pd.DataFrame(index=patients.index)

@@ -19,7 +19,7 @@ def data():
 
 
 def test_the_sigmoid_is_of_the_probability_with_prior_corrected_targets(data):
-    """Platt (1999): targets (n+ + 1) / (n+ + 2) and 1 / (n- + 2), cross-entropy minimised over both parameters."""
+    """Platt (1999): targets (n+ + 1) / (n+ + 2) and 1 / (n- + 2); the cross-entropy is minimised."""
     x, y = data
     p = 1 / (1 + np.exp(-x[["a"]]))
     good, poor = y.sum(), (1 - y).sum()

@@ -54,7 +54,7 @@ def test_real_study_asks_for_its_data(tmp_path):
         ("04_stacking: {trials: 5.5}", "'trials' is 5.5 (a number), expected a whole number."),
         ("04_stacking: {trials: true}", "'trials' is True (true or false), expected a whole number."),
         ("04_stacking: {ohca_floor_min: 1e-1}", "In YAML, write 1.0e-3, not 1e-3."),
-        ("04_stacking: {models: [ohca]}", "expected keys with values"),
+        ("04_stacking: {base_models: [ohca]}", "expected keys with values"),
         ("common: {sede: 5}", "section 'common': 'sede' is unknown. Did you mean 'seed'?"),
         ("simulate: {n_includd: 5}", "Did you mean 'n_included'?"),
         ("splits: {outer_folds: five}", "'outer_folds' is 'five' (text), expected a whole number."),

@@ -3,3 +3,31 @@
 In: tables of the evaluation and of the cohort.
 Out: matplotlib figures in the style of a clinical journal.
 """
+
+from postarrest.figures import (
+    calibration,
+    cnn,
+    cohort,
+    curves,
+    distributions,
+    forest,
+    gwr,
+    looks,
+    simulation,
+    stacking,
+    thresholds,
+)
+
+__all__ = [
+    "calibration",
+    "cnn",
+    "cohort",
+    "curves",
+    "distributions",
+    "forest",
+    "gwr",
+    "looks",
+    "simulation",
+    "stacking",
+    "thresholds",
+]

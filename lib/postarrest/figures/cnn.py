@@ -1,6 +1,6 @@
-"""Figures of the CNN: the slices it gets, its training, its search, and where it looked."""
+"""Figures of the CNN: its input, its training, its search, and Grad-CAM."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,27 +10,22 @@ from matplotlib.figure import Figure
 from postarrest.figures.style import DOUBLE_COLUMN_IN, GOOD, NEUTRAL, POOR, SINGLE_COLUMN_IN, report_style
 from postarrest.models.cnn.gradcam import TISSUES
 
-# From dark to light in every print, gray ones too.
-_HEAT = "inferno"
 
-
-def slices(images: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Draw slices side by side, as the network gets them.
+def slices(variants: Iterable[np.ndarray]) -> Figure:
+    """Draw one patient's slice and its augmented copies side by side.
 
     Parameters
     ----------
-    images : numpy.ndarray of shape (n, 256, 256)
-        Slices, window 40 / 80 HU.
-    titles : sequence of str
-        What stands above each.
+    variants : iterable of numpy.ndarray of shape (1, 256, 256)
+        From :func:`postarrest.models.cnn.network.variants`; window 40 / 80 HU.
     """
+    images = [variant[0] for variant in variants]
     with report_style():
-        fig, axes = plt.subplots(
-            1, len(images), figsize=(DOUBLE_COLUMN_IN, DOUBLE_COLUMN_IN / len(images) + 0.3)
-        )
-        for ax, image, title in zip(np.atleast_1d(axes), images, titles, strict=True):
+        size = (DOUBLE_COLUMN_IN, DOUBLE_COLUMN_IN / len(images) + 0.3)
+        fig, axes = plt.subplots(1, len(images), figsize=size, squeeze=False)
+        for copy, (ax, image) in enumerate(zip(axes[0], images, strict=True)):
             ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-            ax.set_title(title)
+            ax.set_title(f"copy {copy}" if copy else "slice")
             ax.set_axis_off()
     return fig
 
@@ -41,25 +36,19 @@ def training(curve: pd.DataFrame, best_epoch: int) -> Figure:
     Parameters
     ----------
     curve : pandas.DataFrame
-        ``part`` (``head``, then ``fine-tuning``), ``epoch, train_loss`` and, where tune patients were
-        watched, ``tune_loss``.
+        ``part`` (``head``, then ``fine-tuning``), ``epoch, train_loss`` and, in hold-out splits,
+        ``tune_loss``.
     best_epoch : int
-        The epoch kept.
+        The epoch whose weights are used.
     """
     with report_style():
         fig, ax = plt.subplots(figsize=(SINGLE_COLUMN_IN, 2.4))
-        lines = {"train_loss": ("train", NEUTRAL, "-"), "tune_loss": ("tune", POOR, "--")}
-        for column, (label, colour, dash) in lines.items():
-            if column in curve:
-                ax.plot(curve["epoch"], curve[column], dash, color=colour)
-                ax.annotate(
-                    label,
-                    (curve["epoch"].iloc[-1], curve[column].iloc[-1]),
-                    xytext=(4, 0),
-                    textcoords="offset points",
-                    color=colour,
-                    va="center",
-                )
+        for label, colour, dash in (("train", NEUTRAL, "-"), ("tune", POOR, "--")):
+            if f"{label}_loss" in curve:
+                loss = curve[f"{label}_loss"]
+                ax.plot(curve["epoch"], loss, dash, color=colour)
+                end = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+                ax.annotate(label, (curve["epoch"].iloc[-1], loss.iloc[-1]), color=colour, **end)
         ax.axvline(best_epoch, color=GOOD, lw=1, ls=":")
         of_head = int((curve["part"] == "head").sum())
         if of_head < len(curve):
@@ -79,15 +68,46 @@ def history(searches: Mapping[str, pd.DataFrame]) -> Figure:
     """
     with report_style():
         n = len(searches)
-        fig, axes = plt.subplots(1, n, figsize=(min(DOUBLE_COLUMN_IN, 2.4 * n + 0.8), 2.3), sharey=True)
-        for ax, (name, trials) in zip(np.atleast_1d(axes), searches.items(), strict=True):
+        size = (min(DOUBLE_COLUMN_IN, 2.4 * n + 0.8), 2.3)
+        fig, axes = plt.subplots(1, n, figsize=size, sharey=True, squeeze=False)
+        for ax, (name, trials) in zip(axes[0], searches.items(), strict=True):
             ax.plot(trials["trial"], trials["auc"], "o", ms=3, color=NEUTRAL, mfc="none")
             ax.step(trials["trial"], trials["best"], where="post", color=GOOD)
             stopped = int(trials["auc"].isna().sum())
-            ax.set_title(name)
-            ax.set_xlabel(f"trial (n = {len(trials)}, {stopped} stopped early)")
-        np.atleast_1d(axes)[0].set_ylabel("mean ROC-AUC where chosen")
+            ax.set(title=name, xlabel=f"trial (n = {len(trials)}, {stopped} stopped early)")
+        axes[0, 0].set_ylabel("mean ROC-AUC where chosen")
     return fig
+
+
+def patients(
+    images: np.ndarray,
+    cams: np.ndarray,
+    y_good: np.ndarray,
+    predicted_good: np.ndarray,
+    score: np.ndarray,
+    *,
+    n: int,
+) -> Figure:
+    """Draw Grad-CAM of ``n`` patients, evenly spread from the highest score to the lowest.
+
+    Parameters
+    ----------
+    images, cams : numpy.ndarray of shape (patients, 256, 256)
+        Slices and maps.
+    y_good, predicted_good, score : numpy.ndarray of shape (patients,)
+        True outcome, predicted outcome and score.
+    n : int
+        Patients shown, at least 1.
+    """
+    n = min(max(n, 1), len(score))
+    shown = np.argsort(-score)[np.linspace(0, len(score) - 1, n).astype(int)]
+    outcome = {True: "good", False: "poor"}
+    titles = [
+        f"{outcome[bool(y_good[i])]} outcome, predicted\n"
+        f"{outcome[bool(predicted_good[i])]} (score {score[i]:.2f})"
+        for i in shown
+    ]
+    return attention(images[shown], cams[shown], titles, columns=n)
 
 
 def attention(images: np.ndarray, cams: np.ndarray, titles: Sequence[str], *, columns: int) -> Figure:
@@ -95,32 +115,29 @@ def attention(images: np.ndarray, cams: np.ndarray, titles: Sequence[str], *, co
 
     Parameters
     ----------
-    images : numpy.ndarray of shape (n, 256, 256)
-        Slices.
-    cams : numpy.ndarray of shape (n, 256, 256)
-        The map of each.
+    images, cams : numpy.ndarray of shape (n, 256, 256)
+        Slices and their maps.
     titles : sequence of str
-        What stands above each.
+        Title of each.
     columns : int
-        Slices in a row.
+        Slices per row.
     """
-    top = max(float(cams.max()), 1e-9)
+    cams = cams / max(float(cams.max()), 1e-9)
     rows = -(-len(cams) // columns)
     with report_style():
-        height = rows * (DOUBLE_COLUMN_IN * 0.9 / columns + 0.35)
-        fig, grid = plt.subplots(rows, columns, figsize=(DOUBLE_COLUMN_IN, height), squeeze=False)
-        axes = grid.ravel()
-        for ax in axes:
+        size = (DOUBLE_COLUMN_IN, rows * (DOUBLE_COLUMN_IN * 0.9 / columns + 0.35))
+        fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+        for ax in axes.flat:
             ax.set_axis_off()
-        for ax, slice_, cam, title in zip(axes, images, cams, titles, strict=False):
-            ax.imshow(slice_, cmap="gray", vmin=0, vmax=255)
-            drawn = ax.imshow(cam / top, cmap=_HEAT, vmin=0, vmax=1, alpha=np.clip(cam / top, 0, 1) * 0.8)
-            # Contours say in a gray print what the colours say on a screen.
-            levels = [level for level in (0.25, 0.5, 0.75) if cam.min() < level * top < cam.max()]
+        for ax, image, cam, title in zip(axes.flat, images, cams, titles, strict=False):
+            ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+            # This colour map runs from dark to light, also in a gray print, where contours help.
+            drawn = ax.imshow(cam, cmap="inferno", vmin=0, vmax=1, alpha=0.8 * cam)
+            levels = [level for level in (0.25, 0.5, 0.75) if cam.min() < level < cam.max()]
             if levels:
-                ax.contour(cam / top, levels=levels, colors="white", linewidths=0.6)
+                ax.contour(cam, levels=levels, colors="white", linewidths=0.6)
             ax.set_title(title, fontsize=7)
-        bar = fig.colorbar(drawn, ax=axes.tolist(), shrink=0.6, pad=0.01)
+        bar = fig.colorbar(drawn, ax=axes.ravel().tolist(), shrink=0.6, pad=0.01)
         bar.set_label("share of the strongest (contours at 0.25, 0.5, 0.75)", fontsize=6)
         bar.solids.set_alpha(1)
     return fig
@@ -136,25 +153,16 @@ def tissue_shares(shares: pd.DataFrame) -> Figure:
     """
     with report_style():
         fig, ax = plt.subplots(figsize=(SINGLE_COLUMN_IN + 1.2, 2.6))
-        offsets = {"good": (-0.14, GOOD, "o"), "poor": (0.14, POOR, "^")}
-        for outcome, (offset, colour, marker) in offsets.items():
+        for outcome, offset, colour, marker in (("good", -0.14, GOOD, "o"), ("poor", 0.14, POOR, "^")):
             rows = shares[shares["outcome"] == outcome]
-            if rows.empty:
-                continue
-            at = [TISSUES.index(t) + offset for t in rows["tissue"]]
-            error = np.array([rows["share"] - rows["lower"], rows["upper"] - rows["share"]])
-            ax.errorbar(rows["share"], at, xerr=error, fmt=marker, color=colour, ms=4, lw=1, capsize=2)
-            label = f"{outcome} outcome (n = {int(rows['n'].iloc[0])})"
-            ax.plot([], [], marker, color=colour, label=label)
+            if len(rows):
+                at = rows["tissue"].map(TISSUES.index) + offset
+                error = [rows["share"] - rows["lower"], rows["upper"] - rows["share"]]
+                label = f"{outcome} outcome (n = {rows['n'].iloc[0]})"
+                point = {"fmt": marker, "color": colour, "ms": 4, "lw": 1, "capsize": 2}
+                ax.errorbar(rows["share"], at, xerr=error, label=label, **point)
         area = shares.drop_duplicates("tissue")
-        ax.plot(
-            area["area"],
-            [TISSUES.index(t) for t in area["tissue"]],
-            "|",
-            color="black",
-            ms=14,
-            label="share of area",
-        )
+        ax.plot(area["area"], area["tissue"].map(TISSUES.index), "k|", ms=14, label="share of area")
         ax.set_yticks(range(len(TISSUES)), TISSUES)
         ax.set(xlabel="share of attention, mean with 95 % interval", xlim=(0, None))
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -63,6 +63,13 @@ class CrossFit:
     trials: int
     seed: int
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Numbers of development and test patients, and of good outcomes among them."""
+        groups = {"development": self.split.development, "test": self.split.test}
+        n = {f"n_{name}": len(ids) for name, ids in groups.items()}
+        return n | {f"n_{name}_good": int(self.y[ids].sum()) for name, ids in groups.items()}
+
     def tune(
         self, make: Callable[[Values], Any], x: pd.DataFrame, space: Space, *, name: str, about: Any = None
     ) -> Tuned:

@@ -23,7 +23,7 @@ def digest(*parts: Any, modules: Sequence[str] = ("**/*",), packages: Sequence[s
     *parts
         Tables, arrays, and settings of plain values.
     modules : sequence of str
-        Modules of this folder whose code counts, without their comments and docstrings; all of them by default.
+        Modules of this folder whose code counts, without comments and docstrings; all of them by default.
     packages : sequence of str
         Packages whose versions count.
 

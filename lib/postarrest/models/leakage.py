@@ -2,20 +2,23 @@
 
 Every fit, every choice of settings and every prediction of a study goes through a :class:`Ledger`.
 
-What it proves. The patients of each fit and of each prediction are taken from the index of the very table that the
-estimator was given, not from what was intended. Each value of that table must equal either what is known of the
-patient beforehand or a score that an earlier stage gave the patient; the patients behind such a score then count
-as well. Values of any other origin, such as those of a transformer fitted elsewhere, are refused. Where
-:meth:`Ledger.check` passes, no test patient was scored by an estimator that was fitted on that patient, directly
-or through scores of earlier stages.
+What it proves. The patients of each fit and of each prediction are taken from the index of the very table
+that the estimator was given, not from what was intended. Each value of that table must equal either what is
+known of the patient beforehand or a score of an earlier stage; the patients behind such a score then count
+as well. Values of any other origin, such as those of a transformer fitted elsewhere, are refused. If
+:meth:`Ledger.check` passes, no test patient was scored by an estimator fitted on that patient, directly or
+through scores of earlier stages.
 
-What it does not prove. That the columns declared as known beforehand really are; that the patients recorded for a
-choice (of hyperparameters, of the number of epochs) are all that were used, since these are declared by the
-code that chooses; and what an estimator does apart from its table. The last matters for the network on CT: its
-tables have no columns, because the head looks up each patient's features itself. The ledger sees the patients
-that each head was asked to fit and to score. It does not see the features, the weights of the frozen network, or
-the tuning patients whose loss a head watches during training; those are declared as a choice. That features depend on
-the patient's own slice alone follows from the code that computes them, which fits nothing.
+What it does not prove:
+
+- that the columns declared as known beforehand really are;
+- that a choice (of hyperparameters, of the number of epochs) used no other patients than those recorded,
+  which are declared by the code that chooses, or read from the kept search;
+- what an estimator uses apart from its table. This matters for the network on CT: its tables have no columns,
+  because a head looks up its patients' features itself. The ledger records the patients that each head was
+  asked to fit and to score. It does not see the features, the weights of the frozen network, or the tuning
+  set whose loss a head watches during training; the last is declared as a choice. That a patient's features
+  come from that patient's slice alone follows from the code that computes them, which fits nothing.
 """
 
 import json
@@ -95,9 +98,9 @@ class Ledger:
     >>> ledger.fit(LogisticRegression(), x.iloc[:2] / x.mean(), y.iloc[:2], stage="scaled by everybody")
     Traceback (most recent call last):
         ...
-    postarrest.models.leakage.LeakageError: scaled by everybody: the values of 'lactate_mmol_l' are neither known \
-beforehand nor scores of an earlier stage. Whatever computes them may have used the test patients; move it into \
-the estimator.
+    postarrest.models.leakage.LeakageError: scaled by everybody: the values of 'lactate_mmol_l' are neither \
+known beforehand nor scores of an earlier stage. Whatever computes them may have used the test patients; \
+move it into the estimator.
     """
 
     split: Split
@@ -232,10 +235,10 @@ the estimator.
         -------
         pandas.DataFrame
             ``fold, stage, scored, n_fits, n_fitted_on, n_scored, n_in_both, n_indirect``. ``scored`` is
-            ``test`` or ``training side``. A stage that is fitted several times (on each inner fold) has one row
-            for each, with the number of patients of its largest fit and the sums of the other numbers.
-            ``n_in_both``: patients scored by a model fitted on them. ``n_indirect``: other patients scored who
-            were used at an earlier stage only: by a base model behind the predictors, or in a choice of
+            ``test`` or ``training side``. A stage that is fitted several times (on each inner fold) has one
+            row for each, with the number of patients of its largest fit and the sums of the other numbers.
+            ``n_in_both``: patients scored by a model fitted on them. ``n_indirect``: other patients scored
+            who were used at an earlier stage only: by a base model behind the predictors, or in a choice of
             hyperparameters.
         """
         each = pd.DataFrame(self._counts, columns=list(COLUMNS))

@@ -1,10 +1,12 @@
 """Platt scaling, the same for every model: a sigmoid of the predicted probability.
 
-Paper B calibrated with scikit-learn's ``CalibratedClassifierCV``, whose sigmoid ``1 / (1 + exp(a p + b))`` is of
-the probability ``p`` itself and not of its logit. Its two parameters are fitted by maximum likelihood, with the
-targets moved a little from 0 and 1 according to the number of patients of either outcome (Platt 1999). The other
-way, logistic recalibration of the logit, includes the identity, so that it leaves calibrated probabilities as
-they are; the sigmoid does not. ``docs/open-points.md`` gives what the choice changes.
+Paper B calibrated with scikit-learn's ``CalibratedClassifierCV``, whose sigmoid ``1 / (1 + exp(a p + b))``
+is of the probability ``p`` itself and not of its logit. Its two parameters are fitted by maximum
+likelihood, with the targets moved a little from 0 and 1 according to the number of patients of either
+outcome (Platt 1999).
+
+The alternative, logistic regression on the logit, can return a calibrated probability unchanged; the
+sigmoid of the probability cannot. ``docs/open-points.md`` gives the effect of the choice.
 
 References
 ----------
@@ -45,8 +47,8 @@ def platt(model: Any = None, *, folds: Any = 2) -> CalibratedClassifierCV:
     Parameters
     ----------
     model : scikit-learn classifier, optional
-        The model, unfitted. Without one, the table that is given to ``fit`` holds out-of-fold probabilities, to
-        which the sigmoid alone is fitted.
+        The model, unfitted. Without one, the table that is given to ``fit`` holds out-of-fold probabilities,
+        to which the sigmoid alone is fitted.
     folds : cross-validation splitter
         Folds within the fitted patients. The sigmoid is fitted to the predictions for the patients left out:
         predictions for patients the model was fitted on would be too extreme.
@@ -56,7 +58,7 @@ def platt(model: Any = None, *, folds: Any = 2) -> CalibratedClassifierCV:
     >>> p = pd.DataFrame({"p": [0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9]})
     >>> scaled = platt().fit(p, [0, 0, 1, 0, 1, 0, 1, 1]).predict_proba(p)[:, 1]
     >>> [round(float(v), 2) for v in scaled[[0, -1]]]
-    [0.21, 0.79]
+    [0.24, 0.76]
     """
     model = Given() if model is None else model
     return CalibratedClassifierCV(model, method="sigmoid", cv=folds, ensemble=False)

@@ -54,8 +54,8 @@ class Split:
     name : str
         ``"holdout-1"``, ``"outer-3"``.
     inner : tuple of (pandas.Index, pandas.Index)
-        Pairs of patients to fit on and patients to evaluate a choice on: one pair (training set, tuning set) in
-        a hold-out split, one per inner fold in nested cross-validation.
+        Pairs of patients to fit on and patients to evaluate a choice on: one pair (training set, tuning set)
+        in a hold-out split, one per inner fold in nested cross-validation.
     test : pandas.Index
         Patients that no fit and no choice may use.
     """

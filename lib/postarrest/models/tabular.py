@@ -183,8 +183,8 @@ def _identifies(values: pd.Series) -> bool:
         return distinct > 0.5
     if distinct < 0.98 or (values != values.round()).any():
         return False
-    # A volume in mm³ is a whole number too, and different in each patient. A running number leaves few numbers
-    # out, follows the order of the patients, or is part of their identifier.
+    # A volume in mm³ is a whole number too, and different in each patient. A running number leaves few
+    # numbers out, follows the order of the patients, or is part of their identifier.
     dense = values.max() - values.min() + 1 < 2 * len(values)
     order = abs(spearmanr(values, np.arange(len(values))).statistic) > 0.99
     digits = values.index.astype(str).str.extract(r"(\d+)$", expand=False)

@@ -142,8 +142,8 @@ def search(
 ) -> Tuned:
     """Search a space with TPE for the highest mean ROC-AUC over inner folds.
 
-    A trial is stopped early once it cannot win: if perfect remaining inner folds would leave it below the best
-    trial so far. That saves time and cannot change which of the trials drawn is best.
+    A trial is stopped early once it cannot win: if perfect remaining inner folds would leave it below the
+    best trial so far. That saves time and cannot change which of the trials drawn is best.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def check_models(study: load.Study) -> None:
         check("03_cnn", lambda: cnn.head.Training.of(network))
     if "04_stacking" in study.notebooks:
         stack = load.complete_parameters(study, "04_stacking")
-        check("04_stacking", lambda: tabular.declared(stack["models"]))
+        check("04_stacking", lambda: tabular.declared(stack["base_models"]))
         check("04_stacking", lambda: tabular.spaces(stack["spaces"]))
     if faults:
         raise StudyError("\n".join(f"params/{study.name}.yaml: {fault}" for fault in faults))

@@ -211,7 +211,7 @@ def _faults_of_settings(sections: Mapping[str, Mapping[str, Any]]) -> list[str]:
     checks = (
         lambda: SimulateSettings(**sections["simulate"]),
         lambda: SplitSettings(**sections["splits"]),
-        lambda: declared(sections["04_stacking"].get("models", {})),
+        lambda: declared(sections["04_stacking"].get("base_models", {})),
     )
     for check in checks:
         try:

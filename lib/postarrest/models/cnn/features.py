@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from postarrest.files import whole, write_text
-from postarrest.models.cnn.network import Network, augment, backbone, weights_source
+from postarrest.models.cnn.network import Network, backbone, variants, weights_source
 from postarrest.models.kept import digest
 from postarrest.places import Here
 
@@ -63,8 +63,8 @@ def images(here: Here, ids: pd.Index) -> np.ndarray:
 def features(here: Here, network: Network) -> Features:
     """Return the features of a study's images, computed unless they are kept.
 
-    They are kept under the hash of all that they depend on (images, settings and weights of the network, the code
-    and the packages that compute them) and of nothing else, so that other changes do not recompute them.
+    They are kept under the hash of all that they depend on (images, settings and weights of the network, the
+    code and the packages that compute them) and of nothing else, so that other changes do not recompute them.
 
     Parameters
     ----------
@@ -121,8 +121,7 @@ def _rows(patients: pd.Index, ids: pd.Index) -> np.ndarray:
 
 def _compute(images: np.ndarray, network: Network) -> tuple[np.ndarray, np.ndarray]:
     model = backbone(network)
-    original = pooled(model, images.astype(np.float32))
-    copies = [pooled(model, augment(images, network, c + 1)) for c in range(network.copies)]
+    original, *copies = (pooled(model, variant) for variant in variants(images, network))
     if not copies:
         return original, np.empty((len(images), 0, original.shape[1]), dtype=np.float32)
     return original, np.stack(copies, axis=1)

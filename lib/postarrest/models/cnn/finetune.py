@@ -17,7 +17,7 @@ import pandas as pd
 from postarrest.files import whole
 from postarrest.models.cnn.features import Features, images
 from postarrest.models.cnn.head import FineTuning, Head, Training
-from postarrest.models.cnn.network import Network, NetworkError, augment, backbone
+from postarrest.models.cnn.network import Network, NetworkError, backbone, variants
 from postarrest.models.kept import digest
 from postarrest.places import Here
 
@@ -42,7 +42,7 @@ class Inputs:
 
 
 def inputs(here: Here, found: Features, network: Network, depth: str) -> Inputs | None:
-    """Return the inputs of the trained part, computed unless they are kept; None where only the head is trained.
+    """Return the inputs of the trained part, computed unless kept; None where only the head is trained.
 
     Parameters
     ----------
@@ -66,17 +66,15 @@ def _keep(here: Here, found: Features, network: Network, layer: str, place: Path
     import keras
 
     slices = images(here, found.patients)
-    variants = [slices, *(augment(slices, network, c + 1) for c in range(network.copies))]
     base = backbone(network)
-    below = keras.Model(base.inputs[0], base.get_layer(layer).output) if layer else None
-    shape = (len(slices), len(variants), *(below.output.shape[1:] if below is not None else (256, 256, 1)))
+    below = keras.Model(base.inputs[0], base.get_layer(layer or "slice").output)
+    shape = (len(slices), 1 + network.copies, *below.output.shape[1:])
     with whole(place) as beside:
         kept = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float16, shape=shape)
-        for v, variant in enumerate(variants):
+        for v, variant in enumerate(variants(slices, network)):
             for start in range(0, len(slices), 16):
-                batch = variant[start : start + 16, ..., None].astype(np.float32)
-                output = batch if below is None else np.asarray(below(batch, training=False))
-                kept[start : start + 16, v] = output
+                batch = variant[start : start + 16, ..., None]
+                kept[start : start + 16, v] = np.asarray(below(batch, training=False))
         kept.flush()
 
 
@@ -84,8 +82,8 @@ def _keep(here: Here, found: Features, network: Network, layer: str, place: Path
 class FineTuned(Head):
     """A head, and below it the network's last block or all of it, trained together.
 
-    Batch normalisation keeps the statistics of the pretrained network: a batch of CT slices is too small for its
-    own.
+    Batch normalisation keeps the statistics of the pretrained network: a batch of CT slices is too small for
+    its own.
 
     Parameters
     ----------
@@ -192,7 +190,7 @@ class FineTuned(Head):
 
 
 def final(here: Here, found: Features, network: Network, training: Training) -> Callable[..., Head]:
-    """Return the class of the model that is fitted once the hyperparameters are chosen: by ``training.depth``."""
+    """Return the class of the model that is fitted once the hyperparameters are chosen, by its depth."""
     given = inputs(here, found, network, training.depth)
     if given is None:
         return Head

@@ -1,7 +1,7 @@
 """The CNN in one split, by either protocol: hyperparameters chosen, the head trained, patients scored.
 
-A frozen network is a fixed function, so its features of each slice are computed once per study and kept. What is
-tuned and trained is a head on these features.
+A frozen network is a fixed function, so its features of each slice are computed once per study and kept. What
+is tuned and trained is a head on these features.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Where in the slice a network looked: gradient-weighted class activation maps (Grad-CAM).
+"""Grad-CAM: the regions of a slice that support the predicted outcome.
 
 References
 ----------
@@ -24,12 +24,12 @@ TISSUES = ("outside the brain", "white matter", "cortex", "deep nuclei", "cerebr
 
 
 def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
-    """Return signed Grad-CAM maps at the last convolution: what speaks for a good outcome, and what against.
+    """Return signed Grad-CAM maps at the last convolution: support for a good outcome, and against it.
 
     Parameters
     ----------
     model : keras.Model
-        Whole network, from :func:`postarrest.cnn.whole_model`.
+        Whole network, from :meth:`postarrest.models.cnn.head.Head.whole_model`.
     network : Network
         Its settings (last convolution, crop or resize).
     images : numpy.ndarray of shape (n, 256, 256)
@@ -38,16 +38,16 @@ def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of shape (n, rows, columns), float32
-        Activations weighted by the mean gradient of the logit, before the ReLU of the method: its positive
-        part is Grad-CAM for a good outcome and its negative part, turned, that for a poor one, because the
-        logit of a poor outcome is that of a good one times -1. See :func:`for_class`. Not scaled, so that
-        maps of patients can be averaged and compared.
+        Activations weighted by the mean gradient of the logit, before the ReLU of the method. The positive
+        part is Grad-CAM for a good outcome, and minus the negative part that for a poor one, since the
+        logit of a poor outcome is minus that of a good one. See :func:`for_class`. Not scaled, so that maps
+        of patients can be averaged and compared.
     """
     import keras
     import tensorflow as tf
 
     convolutions = keras.Model(model.inputs[0], model.get_layer(NETWORKS[network.architecture][0]).output)
-    # As a graph, each layer's output is let go when it has been used; called directly, Keras keeps them all.
+    # A graph releases each layer's output once it has been used; called directly, Keras keeps them all.
     base = tf.function(lambda batch: convolutions(batch, training=False), reduce_retracing=True)
     names = [layer.name for layer in model.layers]
     tail, top = model.layers[names.index("pool") : -1], model.layers[-1]
@@ -60,7 +60,7 @@ def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
             hidden = activation
             for layer in tail:
                 hidden = layer(hidden)
-            # The logit: a sigmoid's gradient vanishes where the network is sure.
+            # The logit: a sigmoid's gradient vanishes where the probability is near 0 or 1.
             score = tf.reduce_sum(tf.matmul(hidden, top.kernel) + top.bias)
         weight = tf.reduce_mean(tape.gradient(score, activation), axis=(1, 2), keepdims=True)
         signed = tf.reduce_sum(tf.cast(weight, tf.float32) * tf.cast(activation, tf.float32), axis=-1)
@@ -69,16 +69,16 @@ def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
 
 
 def for_class(signed: np.ndarray, good: np.ndarray, network: Network) -> np.ndarray:
-    """Return Grad-CAM of one class for each patient, laid over the 256 x 256 slices.
+    """Return Grad-CAM of one outcome for each patient, at the size of the slices.
 
     Parameters
     ----------
     signed : numpy.ndarray of shape (n, rows, columns)
         From :func:`maps`.
     good : numpy.ndarray of bool, shape (n,)
-        Whether the class of each patient is the good outcome.
+        Whether that outcome is the good one.
     network : Network
-        Its settings: where the image was cropped the network did not look, and the map is 0.
+        Its settings: the map is 0 where the image was cropped.
 
     Returns
     -------
@@ -133,26 +133,24 @@ def attention_by_tissue(cams: np.ndarray, tissues: np.ndarray) -> np.ndarray:
     return np.divide(shares, total[:, None], out=np.full(shares.shape, np.nan), where=total[:, None] > 0)
 
 
-def read_tissues(folder: Path, patients: pd.Index) -> tuple[pd.Index, np.ndarray]:
-    """Return the tissue maps of those patients who have one (those of a simulation do).
+def read_tissues(folder: Path, patients: pd.Index) -> tuple[np.ndarray, np.ndarray]:
+    """Return which patients have a map of tissues (those of a simulation do), and these maps.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Folder of ``<patient_id>.png`` label maps; it need not be there.
+        Folder of ``<patient_id>.png`` label maps; it need not exist.
     patients : pandas.Index
         Patients.
 
     Returns
     -------
-    (pandas.Index, numpy.ndarray of shape (m, 256, 256))
+    (numpy.ndarray of bool, shape (n,), numpy.ndarray of shape (m, 256, 256), uint8)
     """
-    known = [p for p in patients if (folder / f"{p}.png").is_file()]
-    maps = np.zeros((len(known), 256, 256), dtype=np.uint8)
-    for i, patient in enumerate(known):
-        with Image.open(folder / f"{patient}.png") as image:
-            maps[i] = np.asarray(image)
-    return pd.Index(known, name=patients.name), maps
+    files = [folder / f"{patient}.png" for patient in patients]
+    known = np.array([file.is_file() for file in files], dtype=bool)
+    tissues = [np.asarray(Image.open(file)) for file in files if file.is_file()]
+    return known, np.array(tissues, dtype=np.uint8).reshape(-1, 256, 256)
 
 
 def shares_by_outcome(
@@ -167,39 +165,39 @@ def shares_by_outcome(
     y_good : numpy.ndarray of shape (n,)
         1 where the outcome is good.
     network : Network
-        Its settings: what was cropped away has no area, as it has no attention.
+        Its settings: what was cropped has neither attention nor area.
 
     Returns
     -------
     pandas.DataFrame
         ``tissue, outcome, n, share, lower, upper, area``: mean share with its 95 % t interval, and the
-        tissue's mean share of the area that the network sees. No rows where no tissue is known.
+        tissue's mean share of the area that the network sees. Without rows if no tissue is known.
     """
+    columns = ["tissue", "outcome", "n", "share", "lower", "upper", "area"]
+    if not len(cams):
+        return pd.DataFrame(columns=columns)
     rows = []
-    if len(cams):
-        shares = attention_by_tissue(cams, tissues)
-        even = np.ones((len(cams), 7, 7), dtype=np.float32)
-        seen = for_class(even, np.ones(len(cams), dtype=bool), network)
-        area = attention_by_tissue(seen, tissues).mean(axis=0)
-        for outcome, of_group in (("good", y_good == 1), ("poor", y_good == 0)):
-            for t, tissue in enumerate(TISSUES):
-                values = shares[of_group, t]
-                values = values[np.isfinite(values)]
-                if len(values) < 2:
-                    continue
-                mean = mean_with_interval(values)
-                rows.append((tissue, outcome, len(values), mean.value, mean.lower, mean.upper, area[t]))
-    return pd.DataFrame(rows, columns=["tissue", "outcome", "n", "share", "lower", "upper", "area"])
+    shares = attention_by_tissue(cams, tissues)
+    even = np.ones((len(cams), 7, 7), dtype=np.float32)
+    seen = for_class(even, np.ones(len(cams), dtype=bool), network)
+    area = attention_by_tissue(seen, tissues).mean(axis=0)
+    for outcome, group in (("good", y_good == 1), ("poor", y_good == 0)):
+        for t, tissue in enumerate(TISSUES):
+            values = shares[group, t]
+            mean, n = mean_with_interval(values), int(np.isfinite(values).sum())
+            if n >= 2:
+                rows.append((tissue, outcome, n, mean.value, mean.lower, mean.upper, area[t]))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def group_means(
     cams: np.ndarray, images: np.ndarray, y_good: np.ndarray, predicted_good: np.ndarray
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return mean maps and mean slices, in register, by true, by predicted, and by both outcomes.
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return mean slices and mean maps, heads aligned, by true, by predicted, and by both outcomes.
 
     Each map is that of its patient's predicted outcome, so that a group by true outcome alone holds maps of
-    both. Heads are brought onto a common ellipse first (:mod:`postarrest.alignment`). Empty groups are left
-    out.
+    both. Heads are aligned to a common ellipse first (:mod:`postarrest.models.cnn.alignment`). Empty groups
+    are left out.
 
     Parameters
     ----------
@@ -212,13 +210,12 @@ def group_means(
 
     Returns
     -------
-    (list of str, numpy.ndarray of shape (g, 256, 256), numpy.ndarray of shape (g, 256, 256))
-        Titles with the groups' sizes, maps, slices.
+    (numpy.ndarray of shape (g, 256, 256), numpy.ndarray of shape (g, 256, 256), list of str)
+        Slices, maps, and titles with the groups' sizes.
     """
     heads = [alignment.outline(image) for image in images]
     onto = alignment.common(heads, shape=images.shape[1:])
     cams, images = alignment.aligned(cams, heads, onto), alignment.aligned(images, heads, onto)
-    titles, maps_, slices = [], [], []
     good = y_good == 1
     groups = {
         "good outcome": good,
@@ -230,18 +227,51 @@ def group_means(
         "predicted good": predicted_good,
         "predicted poor": ~predicted_good,
     }
-    for title, group in groups.items():
-        if group.any():
-            titles.append(f"{title}\n(n = {int(group.sum())})")
-            maps_.append(cams[group].mean(axis=0))
-            slices.append(images[group].mean(axis=0))
-    return titles, np.stack(maps_), np.stack(slices)
+    groups = {title: group for title, group in groups.items() if group.any()}
+    slices = np.stack([images[group].mean(axis=0) for group in groups.values()])
+    maps = np.stack([cams[group].mean(axis=0) for group in groups.values()])
+    return slices, maps, [f"{title}\n(n = {int(group.sum())})" for title, group in groups.items()]
+
+
+def sanity_check(
+    model: Any, network: Network, images: np.ndarray, signed: np.ndarray, *, seed: int
+) -> dict[str, Estimate | int]:
+    """Compare maps with those of the same network with shuffled weights (Adebayo 2018).
+
+    Parameters
+    ----------
+    model, network, images
+        As for :func:`maps`.
+    signed : numpy.ndarray of shape (n, rows, columns)
+        The network's maps.
+    seed : int
+        Seed of the shuffling.
+
+    Returns
+    -------
+    dict
+        ``correlation``: mean Spearman correlation; ``size``: mean of its absolute value; ``n_checked``,
+        ``n_test`` and ``n_flat``: patients compared, all, and those with a constant map.
+    """
+    agreement = agreement_with(signed, maps(randomised(model, seed=seed), network, images))
+    return {
+        "correlation": mean_with_interval(agreement),
+        "size": mean_with_interval(np.abs(agreement)),
+        "n_checked": int(np.isfinite(agreement).sum()),
+        "n_test": len(agreement),
+        "n_flat": int(np.isnan(agreement).sum()),
+    }
+
+
+def n_blank(cams: np.ndarray) -> int:
+    """Return how many maps are 0 everywhere: no region supports the predicted outcome."""
+    return int((cams.max(axis=(1, 2)) == 0).sum())
 
 
 def agreement_with(signed: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the Spearman correlation of two signed maps of each patient, place by place.
+    """Return the Spearman correlation of two signed maps of each patient over their places.
 
-    Before the ReLU, because what it leaves of a map may be nothing, and two such maps would agree.
+    Maps before the ReLU: after it two maps may be 0 everywhere, and would agree.
 
     Parameters
     ----------
@@ -251,7 +281,7 @@ def agreement_with(signed: np.ndarray, others: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of shape (n,)
-        NaN where a map is the same everywhere.
+        NaN where a map is constant.
 
     Examples
     --------

@@ -35,6 +35,14 @@ SPACES: dict[str, Space] = {
 }
 
 
+# What each depth of training trains, in words.
+DEPTHS = {
+    "head": "a head on frozen features",
+    "last_block": "the head and the last block",
+    "all": "the whole network",
+}
+
+
 class FineTuning(Settings):
     """Training of the network's last block, or of all of it, after the head's.
 

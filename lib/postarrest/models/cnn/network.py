@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +17,8 @@ NETWORKS = {
     "VGG19": ("block5_conv4", "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
     "ResNet50": ("conv5_block3_out", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
 }
-# Both networks were trained on images minus these channel means (blue, green, red). A gray slice has three equal
-# channels, so their order makes no difference.
+# Both networks were trained on images minus these channel means (blue, green, red). A gray slice has three
+# equal channels, so their order makes no difference.
 IMAGENET_MEANS = (103.939, 116.779, 123.68)
 INPUT_PIXELS = 224
 
@@ -156,8 +157,8 @@ def _sha256(path: Path) -> str:
 def backbone(network: Network) -> Any:
     """Build the frozen network, from the 256 x 256 slice to its last convolution.
 
-    The model is flat (no network nested in it), which Grad-CAM and use elsewhere need; its first layers are the
-    preprocessing.
+    The model is flat (no network nested in it), which Grad-CAM and use elsewhere need; its first layers are
+    the preprocessing.
 
     Returns
     -------
@@ -245,3 +246,10 @@ def augment(images: np.ndarray, network: Network, copy: int) -> np.ndarray:
             batch = step(batch, training=True)
         out[start : start + 64] = np.clip(np.asarray(batch)[..., 0], 0, 255)
     return out
+
+
+def variants(images: np.ndarray, network: Network) -> Iterator[np.ndarray]:
+    """Yield the images, then each augmented copy of them, shape (n, 256, 256), float32."""
+    yield images.astype(np.float32)
+    for copy in range(network.copies):
+        yield augment(images, network, copy + 1)
