@@ -2,42 +2,37 @@
 
 import argparse
 import json
-import sys
 from dataclasses import fields
 from pathlib import Path
 
-from postarrest.simulate import Settings, write_study
+from pydantic import ValidationError
+
+from postarrest.simulate.settings import Settings
+from postarrest.simulate.write import write_study
 
 
-def main() -> int:
-    """Read the settings, write the study; 2 where the settings are wrong."""
+def main() -> None:
+    """Check the settings and write the study; exit with 2 and one line per error if they are wrong."""
+    known = ", ".join(field.name for field in fields(Settings))
     parser = argparse.ArgumentParser(
-        prog="python -m postarrest.simulate", description="Write a simulated study."
+        prog="python -m postarrest.simulate",
+        description="Write a simulated study.",
+        epilog=f"Settings: {known}",
     )
-    parser.add_argument("--settings", default="{}", help="settings as JSON, or a JSON file; see Settings")
     parser.add_argument(
-        "--out", required=True, type=Path, help="the study's data folder, made or replaced whole"
+        "--settings", default="{}", help="the settings as JSON; by default the hold-out study's"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, help="the study's data folder, created or replaced"
     )
     arguments = parser.parse_args()
-    text = arguments.settings
-    if not text.lstrip().startswith("{"):
-        text = Path(text).read_text(encoding="utf-8")
-    given = json.loads(text)
-    known = [field.name for field in fields(Settings)]
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        print(
-            f"simulate: unknown settings {', '.join(unknown)}; known are {', '.join(known)}", file=sys.stderr
-        )
-        return 2
     try:
-        settings = Settings(**given)
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 2
+        settings = Settings(**json.loads(arguments.settings))
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in error.errors()]
+        parser.error("\n".join(["the settings are wrong", *lines, f"The settings are {known}."]))
     write_study(settings, arguments.out)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

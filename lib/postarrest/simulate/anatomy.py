@@ -1,4 +1,4 @@
-"""The anatomy that every simulated head starts from."""
+"""The template anatomy of every simulated head."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ _PAD = (8, 6, 0)
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The template as maps on one grid of 1 mm.
+    """Maps of the template on a grid of 1 mm.
 
     Attributes
     ----------
     maps : numpy.ndarray of float32, shape (x, y, z, 5)
-        Probability of white matter; of gray matter; share of the gray that belongs to deep nuclei; share of
-        the fluid that belongs to the ventricles; distance to the brain's smooth outer surface, mm, positive
+        Probability of white matter and of gray matter; share of the gray matter that is deep nuclei; share of
+        the fluid that is in the ventricles; distance to the smooth outer surface of the brain, mm, positive
         inside.
     origin_mm : tuple of float
         MNI coordinates of the first voxel.
@@ -26,7 +26,7 @@ class Anatomy:
     origin_mm: tuple[float, float, float]
 
     def at(self, points_mm: np.ndarray) -> np.ndarray:
-        """Interpolate all maps linearly; outside the grid the nearest voxel counts.
+        """Interpolate all maps linearly; outside the grid, return the value of the nearest voxel.
 
         Parameters
         ----------
@@ -36,7 +36,7 @@ class Anatomy:
         Returns
         -------
         numpy.ndarray of float32, shape (5, n)
-            The maps' values.
+            The values of the maps.
         """
         nx, ny, nz, kinds = self.maps.shape
         index = points_mm - np.array(self.origin_mm, dtype=np.float32)[:, None]
@@ -57,14 +57,14 @@ class Anatomy:
 
 
 def load_anatomy() -> Anatomy:
-    """Make the template's maps from the gray- and white-matter maps that nilearn ships.
+    """Return the template's maps, derived from the gray- and white-matter maps that nilearn ships.
 
     Returns
     -------
     Anatomy
-        Maps that cover the head from 25 mm below the anterior commissure to 90 mm above.
+        Maps from 25 mm below the anterior commissure to 90 mm above it.
     """
-    # nilearn takes seconds to import; only this function needs it.
+    # nilearn takes seconds to import, and only this function needs it.
     from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
 
     image = load_mni152_gm_template(resolution=1)
@@ -76,13 +76,11 @@ def load_anatomy() -> Anatomy:
         for m in (image, load_mni152_wm_template(resolution=1))
     )
     origin = (float(corner[0] - _PAD[0]), float(corner[1] - _PAD[1]), float(corner[2] + low))
-    x, y, z = (
-        axis + start
-        for axis, start in zip(np.ogrid[tuple(slice(n) for n in gray.shape)], origin, strict=True)
-    )
+    grid = np.ogrid[tuple(slice(n) for n in gray.shape)]
+    x, y, z = (axis + start for axis, start in zip(grid, origin, strict=True))
     thalamus = _thalamus(x, y, z)
     depth = _depth(gray + white)
-    # The template counts much of thalamus and lentiform nucleus as white; on CT they are gray.
+    # The template counts much of thalamus and lentiform nucleus as white matter; on CT they are gray.
     gray = np.maximum(gray, 0.8 * thalamus * (gray + white) * (gray > 0.15))
     gray = np.maximum(gray, 0.9 * _lentiform(x, y, z) * (gray + white) * (gray > 0.35))
     white = np.minimum(white, np.maximum(1 - gray, 0))
@@ -94,14 +92,14 @@ def load_anatomy() -> Anatomy:
 def _depth(brain: np.ndarray) -> np.ndarray:
     """Distance to the smooth outer surface of the brain, mm, positive inside."""
     coarse = ndimage.gaussian_filter(brain[::2, ::2, ::2], 1.0, mode="nearest") > 0.3
-    # Closing by 30 mm bridges the fissures, as the dura does.
+    # Closing by 30 mm bridges the fissures, like the dura.
     grown = ndimage.distance_transform_edt(~coarse) <= 15
     hull = ndimage.distance_transform_edt(grown) > 15
     signed = 2 * (ndimage.distance_transform_edt(hull) - ndimage.distance_transform_edt(~hull))
     signed = ndimage.gaussian_filter(signed.astype(np.float32), 1.0, mode="nearest")
     index = [np.clip(np.arange(n) / 2, 0, m - 1) for n, m in zip(brain.shape, signed.shape, strict=True)]
     for axis, at in enumerate(index):
-        # Linear interpolation along one axis after the other.
+        # Linear interpolation, one axis at a time.
         lower = np.minimum(at.astype(int), signed.shape[axis] - 2)
         part = (at - lower).reshape([-1 if i == axis else 1 for i in range(3)])
         signed = signed.take(lower, axis) * (1 - part) + signed.take(lower + 1, axis) * part
@@ -109,7 +107,7 @@ def _depth(brain: np.ndarray) -> np.ndarray:
 
 
 def _soft_ellipsoid(x, y, z, *, centre, radii, edge_mm=2.0) -> np.ndarray:
-    """Return 1 inside, 0 outside and a smooth edge of about `edge_mm` between."""
+    """Return 1 inside an ellipsoid and 0 outside, with a smooth edge of about `edge_mm`."""
     r = np.sqrt(sum(((p - c) / a) ** 2 for p, c, a in zip((x, y, z), centre, radii, strict=True)))
     return (1 / (1 + np.exp(np.clip((r - 1) * min(radii) / edge_mm * 2, -30, 30)))).astype(np.float32)
 

@@ -1,8 +1,9 @@
-"""The clinical table and the screening log, and the latent variables behind them.
+"""The clinical table, the screening log, and the latent variables behind them.
 
-Outcome comes first; every variable is then drawn given the outcome. Distributions follow the published
-cohorts that `targets` lists; where these separate the outcomes more sharply than the study whose
-discrimination is to be reproduced, the direction is kept and the size is set by that discrimination.
+The outcome is drawn first, and every other variable given the outcome. Distributions follow the cohorts
+listed in `params/published.yaml`. Where these separate the outcomes more sharply than the study whose
+discrimination is reproduced, only the direction of the difference is kept; its size is set by that
+discrimination.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ from scipy.special import expit, logit
 
 from postarrest.simulate.settings import Settings
 
-# Difference of the CT severity between the outcomes in units of its standard deviation, at ct_effect = 1.
+# Mean difference in severity between the outcomes, in standard deviations, at ct_effect = 1.
 SEVERITY_DIFFERENCE = 1.85
-# Differences (good minus poor) of the mean pupil diameter, mm, and its spread within an outcome.
+# Mean pupil diameter by outcome, mm, and its standard deviation within an outcome.
 PUPIL_MEAN_MM = {"poor": 4.75, "good": 3.95}
 PUPIL_SD_MM = 1.25
-# Why patients were not analysed (paper A's reasons). The paper gives the counts in a figure that was not at
-# hand, so these shares are made up. All screened patients are adults, as in the paper.
+# Why patients were not analysed: the reasons are paper A's; the shares are made up, because we could not
+# obtain the figure with the counts. All screened patients are adults, as in the paper.
 EXCLUSION_SHARES = {
     "no CT within 3 h": 0.28,
     "stroke": 0.20,
@@ -32,9 +33,10 @@ EXCLUSION_SHARES = {
 }
 # Arrest durations (no-flow + low-flow, min) of paper A's five relabelled patients.
 RELABELLED_DURATION_MIN = (19, 23, 37, 19, 63)
-# What they died of; which ones is ours.
+# Their causes of death; the paper does not say which patient died of which.
 RELABELLED_DEATH_CAUSES = ("cardiogenic", "respiratory", "cardiogenic", "respiratory", "cardiogenic")
-# When: one, of a cardiogenic cause, on the day of the arrest, four after more than 14 days (which is ours).
+# Day of death: one, of a cardiogenic cause, on the day of the arrest; four after more than 14 days. Which is
+# which is made up.
 RELABELLED_DEATH_DAYS = (16, 21, 0, 18, 26)
 
 
@@ -45,10 +47,10 @@ class Cohort:
     Attributes
     ----------
     patients : pandas.DataFrame
-        The data contract's `patients` table, one row a screened patient, `patient_id` a column.
+        The data contract's `patients` table, one row per screened patient, `patient_id` a column.
     latents : pandas.DataFrame
-        What no hospital sees, row by row beside `patients`: `good` (the outcome that everything was drawn
-        from), `severity` (of the injury, in within-outcome standard deviations), `atrophy` (standard normal).
+        Unobservable variables, in the rows of `patients`: `good` (the outcome that all other variables depend
+        on), `severity` (of the injury, in within-outcome standard deviations), `atrophy` (standard normal).
     """
 
     patients: pd.DataFrame
@@ -61,7 +63,7 @@ def draw(settings: Settings) -> Cohort:
     Parameters
     ----------
     settings : Settings
-        Counts, effect sizes, missing shares and seed.
+        Counts, effect sizes, shares of missing values and seed.
 
     Returns
     -------
@@ -75,64 +77,59 @@ def draw(settings: Settings) -> Cohort:
     (50, 40)
     """
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 0]))
-    included = np.zeros(settings.n_screened, dtype=bool)
-    included[: settings.n_included] = True
-    good = np.zeros(settings.n_screened, dtype=bool)
-    good[: settings.n_good] = True
-    good[~included] = rng.random(settings.n_excluded) < settings.n_good / settings.n_included
-    relabelled = np.zeros(settings.n_screened, dtype=bool)
-    relabelled[: settings.n_relabelled] = True
-
-    order = rng.permutation(settings.n_screened)
+    n = settings.n_screened
+    number = np.arange(n)
+    included, good = number < settings.n_included, number < settings.n_good
+    relabelled = number < settings.n_relabelled
+    good[~included] = rng.random((~included).sum()) < settings.n_good / settings.n_included
+    order = rng.permutation(n)
     included, good, relabelled = included[order], good[order], relabelled[order]
+
     cohort = variables(good, settings=settings, rng=rng)
-    patients = cohort.patients
-    patients.insert(
-        0, "patient_id", [f"SIM{i + 1:0{max(4, len(str(len(good))))}d}" for i in range(len(good))]
-    )
-    patients.insert(1, "exclusion", "")
-    _relabel(patients, relabelled, rng)
-    _exclude(patients, ~included, rng)
+    width = max(4, len(str(n)))
+    cohort.patients.insert(0, "patient_id", [f"SIM{i:0{width}d}" for i in range(1, n + 1)])
+    cohort.patients.insert(1, "exclusion", "")
+    _relabel(cohort.patients, relabelled)
+    _exclude(cohort.patients, ~included, rng)
     return cohort
 
 
 def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator) -> Cohort:
-    """Draw every variable of analysable patients, given their outcome.
+    """Draw every variable of patients who can be analysed, given their outcome.
 
     Parameters
     ----------
     good : numpy.ndarray of bool, shape (n,)
-        Who recovers.
+        Which patients have a good outcome.
     settings : Settings
-        Effect sizes and missing shares; its counts are not used.
+        Effect sizes and shares of missing values; its counts are not used.
     rng : numpy.random.Generator
         Source of randomness.
 
     Returns
     -------
     Cohort
-        n rows; `patients` is without identifiers and exclusions.
+        n rows; `patients` has no identifiers and no exclusions.
     """
     n = len(good)
     shared = rng.standard_normal(n)
     rho = settings.modality_correlation
 
     def insult() -> np.ndarray:
-        # Standard normal given the outcome; any two correlate by rho; higher is worse.
+        # Standard normal given the outcome, with correlation rho between any two; higher is worse.
         return np.sqrt(rho) * shared + np.sqrt(1 - rho) * rng.standard_normal(n)
 
     def by_outcome(poor: float, good_value: float) -> np.ndarray:
         return np.where(good, poor + settings.ohca_effect * (good_value - poor), poor)
 
-    def happens(probability: np.ndarray) -> np.ndarray:
+    def happens(probability: np.ndarray | float) -> np.ndarray:
         return rng.random(n) < probability
 
     clinical = insult()
-    # The part of each variable that the shared insult does not explain.
-    own = np.sqrt(0.75)
 
-    def worse(sign: float = 1.0) -> np.ndarray:
-        return sign * 0.5 * clinical + own * rng.standard_normal(n)
+    def worse() -> np.ndarray:
+        # Standard normal given the outcome; the patient's clinical insult explains a quarter of the variance.
+        return 0.5 * clinical + np.sqrt(0.75) * rng.standard_normal(n)
 
     age_z = rng.standard_normal(n)
     # Skewed to the left as in the published quartiles (57, 69, 78); adults only.
@@ -140,24 +137,21 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     age = np.clip(np.round(age), 18, 99).astype(int)
     male = happens(expit(by_outcome(logit(0.64), logit(0.77))))
 
-    cause = np.where(
-        happens(expit(by_outcome(logit(0.55), logit(0.70)))),
-        "cardiac",
-        np.where(happens(np.full(n, 0.45)), "respiratory", "other"),
-    )
+    cardiac, respiratory = happens(expit(by_outcome(logit(0.55), logit(0.70)))), happens(0.45)
+    cause = np.select([cardiac, respiratory], ["cardiac", "respiratory"], "other")
     ems_witnessed = happens(expit(by_outcome(logit(0.09), logit(0.13))))
     bystander_witnessed = ~ems_witnessed & happens(expit(by_outcome(logit(0.58), logit(0.72))))
     witnessed = ems_witnessed | bystander_witnessed
     bystander_cpr = ~ems_witnessed & happens(expit(by_outcome(logit(0.42), logit(0.52))))
 
-    shockable_logit = by_outcome(-2.45, -0.9) + 0.9 * (cause == "cardiac") + 0.6 * witnessed + 0.2 * male
+    shockable_logit = by_outcome(-2.45, -0.9) + 0.9 * cardiac + 0.6 * witnessed + 0.2 * male
     shockable = happens(expit(shockable_logit - 0.3 * clinical))
     pea = ~shockable & happens(np.where(witnessed, 0.52, 0.24))
-    other = ~shockable & ~pea & happens(np.full(n, 0.12))
+    other = ~shockable & ~pea & happens(0.12)
     rhythm = np.select([shockable, pea, other], ["vf_vt", "pea", "other"], "asystole")
-    defibrillated = np.where(shockable, happens(np.full(n, 0.94)), happens(np.full(n, 0.12)))
+    defibrillated = np.where(shockable, happens(0.94), happens(0.12))
 
-    # No-flow: none where emergency staff saw the arrest; short where a bystander began; else until they came.
+    # No-flow time: none if emergency staff witnessed the arrest, else until a bystander or they began.
     response_min = np.exp(np.log(8.5) + 0.35 * worse())
     until_bystander_min = np.exp(np.log(2.2) + 0.8 * worse())
     no_flow = np.where(bystander_cpr, np.minimum(until_bystander_min, response_min), response_min)
@@ -172,34 +166,26 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
 
     epinephrine_rate = np.maximum(low_flow - 10, 0) / 6.0 * np.where(shockable, 0.8, 1.05) + 0.15
     epinephrine = np.minimum(rng.poisson(epinephrine_rate), 15)
-    lactate = np.exp(
-        by_outcome(np.log(9.5), np.log(8.4))
-        + 0.22 * np.log((low_flow + no_flow) / 30 + 0.05)
-        + 0.38 * worse()
-    )
-    kidney = rng.random(n) < 0.08
-    creatinine = np.exp(
-        by_outcome(np.log(88.0), np.log(79.0))
-        + 0.16 * male
-        + 0.004 * (age - 68)
-        + 0.26 * worse()
-        + kidney * (0.9 + 0.5 * rng.random(n))
-    )
+    log_duration = np.log((low_flow + no_flow) / 30 + 0.05)
+    lactate = np.exp(by_outcome(np.log(9.5), np.log(8.4)) + 0.22 * log_duration + 0.38 * worse())
+    kidney_disease = happens(0.08)
+    log_creatinine = by_outcome(np.log(88.0), np.log(79.0)) + 0.16 * male + 0.004 * (age - 68)
+    log_creatinine = log_creatinine + 0.26 * worse()
+    creatinine = np.exp(log_creatinine + kidney_disease * (0.9 + 0.5 * rng.random(n)))
 
     severity = insult() + np.where(good, 0.0, settings.ct_effect * SEVERITY_DIFFERENCE)
-    # Atrophy goes with the age relative to patients of the same outcome, so that ct_effect = 0 leaves nothing
-    # of the outcome in the image.
+    # Atrophy depends on age relative to patients with the same outcome: with ct_effect = 0 the image does not
+    # depend on the outcome.
     atrophy = 0.75 * age_z + np.sqrt(1 - 0.75**2) * rng.standard_normal(n)
     left, right = _pupils(insult(), good=good, effect=settings.pupil_effect, rng=rng)
 
-    # Blood is drawn late or not at all in the most unstable: longer resuscitation, more missing.
+    # Blood is drawn late or not at all in the most unstable patients, who were resuscitated longer.
     instability = 0.8 * (np.log(low_flow) - np.log(27.0)) / 0.6
     no_lactate = happens(_share(settings.lab_missing, instability))
-    no_creatinine = no_lactate & happens(np.full(n, 0.35)) | happens(
-        _share(settings.lab_missing * 0.3, instability)
-    )
-    no_pupils = happens(np.full(n, settings.pupil_missing))
-    no_flow_unknown = ~witnessed & happens(np.full(n, settings.no_flow_missing))
+    also_no_creatinine = no_lactate & happens(0.35)
+    no_creatinine = also_no_creatinine | happens(_share(settings.lab_missing * 0.3, instability))
+    no_pupils = happens(settings.pupil_missing)
+    no_flow_unknown = ~witnessed & happens(settings.no_flow_missing)
 
     patients = pd.DataFrame(
         {
@@ -224,8 +210,8 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     patients["cpc"] = _cpc(good, rng)
     patients["awake_after_ct"] = good.astype(int)
     dead = patients["cpc"] == 5
-    patients["death_cause_intracranial"] = np.where(dead, happens(np.full(n, 0.72)).astype(float), np.nan)
-    # Streams of their own: no other variable depends on when patients died, and of what.
+    patients["death_cause_intracranial"] = np.where(dead, happens(0.72).astype(float), np.nan)
+    # Separate random streams, so that no other variable depends on the day and cause of death.
     of_time, of_cause = rng.spawn(2)
     other = np.where(of_cause.random(n) < 0.7, "cardiogenic", "respiratory")
     intracranial = patients["death_cause_intracranial"] == 1
@@ -237,14 +223,14 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
 
 
 def _share(share: float, pull: np.ndarray) -> np.ndarray:
-    """Probability that averages about `share` over the cohort and rises with `pull` (centred, SD about 1)."""
+    """Return a probability with a mean of about `share` that rises with `pull` (mean 0, SD about 1)."""
     if share in (0.0, 1.0):
         return np.full(len(pull), share)
     return expit(logit(share) - 0.15 + 0.6 * pull)
 
 
-def _pupils(insult: np.ndarray, *, good: np.ndarray, effect: float, rng: np.random.Generator):
-    """Left and right diameters in steps of 0.5 mm, whole millimetres preferred, a few patients anisocoric."""
+def _pupils(insult: np.ndarray, *, good: np.ndarray, effect: float, rng: np.random.Generator) -> np.ndarray:
+    """Return left and right diameters, mm; some readers round to 0.5 and some to 1 mm; 5 % are anisocoric."""
     n = len(good)
     difference = effect * (PUPIL_MEAN_MM["good"] - PUPIL_MEAN_MM["poor"])
     both = PUPIL_MEAN_MM["poor"] + difference * good + PUPIL_SD_MM * insult
@@ -252,40 +238,39 @@ def _pupils(insult: np.ndarray, *, good: np.ndarray, effect: float, rng: np.rand
     anisocoric = rng.random(n) < 0.05
     wide = rng.integers(0, 2, n)
     sides[np.arange(n), wide] += anisocoric * (0.75 + 1.25 * rng.random(n))
-    # One reader's habit rounds both eyes alike.
+    # A reader rounds both eyes alike.
     step = np.where(rng.random(n) < 0.3, 1.0, 0.5)[:, None]
-    sides = np.clip(np.round(sides / step) * step, 1.0, 8.0)
-    return sides[:, 0], sides[:, 1]
+    return np.clip(np.round(sides / step) * step, 1.0, 8.0).T
 
 
 def _cpc(good: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """CPC 1-2 or 3-5; the shares are those of 232 resuscitated patients with early CT (16/6/6/12/60 %)."""
+    """Return the CPC, with the shares of 232 resuscitated patients with early CT (16/6/6/12/60 %)."""
     u = rng.random(len(good))
     return np.where(good, np.where(u < 16 / 22, 1, 2), np.select([u < 6 / 78, u < 18 / 78], [3, 4], 5))
 
 
-def _relabel(patients: pd.DataFrame, who: np.ndarray, rng: np.random.Generator) -> None:
-    """Turn good outcomes into patients who woke, then died of another cause."""
+def _relabel(patients: pd.DataFrame, who: np.ndarray) -> None:
+    """Turn good outcomes into patients who woke and then died of an extracranial cause."""
     rows = np.flatnonzero(who)
-    patients.loc[rows, "cpc"] = 5
-    patients.loc[rows, "death_cause_intracranial"] = 0.0
-    patients.loc[rows, "death_cause"] = np.resize(RELABELLED_DEATH_CAUSES, len(rows))
-    patients.loc[rows, "arrest_to_death_days"] = np.resize(RELABELLED_DEATH_DAYS, len(rows)).astype(float)
-    durations = np.resize(RELABELLED_DURATION_MIN, len(rows))
-    no_flow = np.minimum(patients.loc[rows, "no_flow_min"].fillna(0).to_numpy(), durations - 5)
-    known = patients.loc[rows, "no_flow_min"].notna().to_numpy()
-    patients.loc[rows, "no_flow_min"] = np.where(known, no_flow, np.nan)
-    patients.loc[rows, "low_flow_min"] = durations - np.where(known, no_flow, 0)
+    causes, days, durations = (
+        np.resize(values, len(rows))
+        for values in (RELABELLED_DEATH_CAUSES, RELABELLED_DEATH_DAYS, RELABELLED_DURATION_MIN)
+    )
+    patients.loc[rows, ["cpc", "death_cause_intracranial"]] = [5, 0.0]
+    patients.loc[rows, "death_cause"] = causes
+    patients.loc[rows, "arrest_to_death_days"] = days.astype(float)
+    no_flow = patients.loc[rows, "no_flow_min"].clip(upper=durations - 5)
+    patients.loc[rows, "no_flow_min"] = no_flow
+    patients.loc[rows, "low_flow_min"] = durations - no_flow.fillna(0)
 
 
 def _exclude(patients: pd.DataFrame, who: np.ndarray, rng: np.random.Generator) -> None:
-    """Give the patients who are not analysed a reason, and what goes with it."""
+    """Give the patients who are not analysed a reason, and the values that follow from it."""
     rows = np.flatnonzero(who)
-    reasons = list(EXCLUSION_SHARES)
-    reason = rng.choice(reasons, size=len(rows), p=list(EXCLUSION_SHARES.values()))
+    reason = rng.choice(list(EXCLUSION_SHARES), size=len(rows), p=list(EXCLUSION_SHARES.values()))
     patients.loc[rows, "exclusion"] = reason
     late = rows[reason == "no CT within 3 h"]
-    # Most had none at all; the others had one later.
+    # Most had no CT at all, the others a later one.
     minutes = np.where(rng.random(len(late)) < 0.65, np.nan, 181 + np.round(rng.gamma(1.5, 120, len(late))))
     patients.loc[late, "rosc_to_ct_min"] = minutes
     in_surgery = rows[reason == "death during surgery for aortic rupture"]

@@ -1,7 +1,7 @@
-"""Axial head CT slices of patients who do not exist, on the anatomy of the MNI152 template.
+"""Axial head CT slices of simulated patients, on the anatomy of the MNI152 template.
 
-Coordinates are MNI millimetres (x to the right, y to the front, z up). Images are radiological: the
-patient's right on the left, the front at the top.
+Coordinates are MNI, in mm (x to the right, y to the front, z up). Images are in radiological orientation: the
+patient's right is on the left, the front at the top.
 """
 
 from dataclasses import dataclass
@@ -15,51 +15,55 @@ SIZE = 256
 # A field of view of 240 mm.
 SPACING_MM = 0.9375
 THICKNESS_MM = 5.0
-# Where the slice is sampled through its thickness, mm.
+# Positions at which the slice is sampled through its thickness, mm.
 _THROUGH_MM = (-1.65, 0.0, 1.65)
-# The three levels of the published measurements: height of the plane above the anterior commissure, mm.
+# The three levels of the published measurements: height above the anterior commissure, mm.
 LEVELS_MM = {"basal_ganglia": 7.0, "centrum_semiovale": 36.0, "high_convexity": 54.0}
+# The codes of the tissue maps.
 TISSUES = {"outside": 0, "white_matter": 1, "cortex": 2, "deep_nuclei": 3, "csf": 4}
+_PARTS = tuple(TISSUES)[1:]
+# Standard deviation of the scanner's point spread function, mm.
+_BLUR_MM = 0.62
 # Attenuation without injury, HU.
 WHITE_HU = 28.0
 CORTEX_HU = 39.1
 DEEP_HU = 36.8
 CSF_HU = 6.0
-# What one within-outcome standard deviation of severity takes away, HU. More from cortex, where partial
-# volume hides a part of it, so that the readings of both fall alike.
+# Loss of attenuation per within-outcome standard deviation of severity, HU. It is larger in cortex, where
+# partial volume hides a part of it, so that the readings of both fall alike.
 CORTEX_LOSS_HU = 1.29
 DEEP_LOSS_HU = 1.11
-# Spread between patients that has nothing to do with the injury, HU: of all brain; and of cortex and of deep
-# nuclei, each by itself.
+# Standard deviations between patients that do not depend on the injury, HU: of the whole brain, and of cortex
+# and deep nuclei separately.
 BASELINE_SD_HU = 1.3
 CORTEX_SD_HU = 0.95
 DEEP_SD_HU = 0.65
-# The middle of the head in the template, which the scanner's centre aims at, mm.
+# The middle of the head in the template, at the centre of the scanner, mm.
 _MIDDLE_MM = (0.0, -18.0)
 
 
 @dataclass(frozen=True)
 class Head:
-    """How one patient differs from the template; drawn once, the same for all slices.
+    """How one patient's head differs from the template, the same in all slices.
 
     Attributes
     ----------
     to_template : numpy.ndarray, shape (3, 3)
-        Rotation and scale from patient millimetres to template millimetres.
+        Rotation and scaling from patient to template coordinates.
     shift_mm : numpy.ndarray, shape (2,)
-        Where the head lies off the scanner's centre, to the right and to the front.
+        Distance of the head from the scanner's centre, to the right and to the front.
     warp_mm : numpy.ndarray, shape (2, 5, 5)
-        Coarse in-plane displacements.
+        In-plane displacements on a coarse grid.
     level_mm : dict of str to float
-        How far each slice is off its level.
+        Distance of each slice from its level.
     severity, atrophy : float
-        The latent variables that the images show.
+        The latent variables of the patient.
     baseline_hu, cortex_hu, deep_hu : float
-        The patient's own attenuation: of all brain, and of the two kinds of gray matter above that.
+        The patient's deviation in attenuation: of the whole brain, and in addition of cortex and deep nuclei.
     skull_mm, scalp_mm, fat_share : float
-        Thickness of the calvarium and of the scalp, and how fat the latter is.
+        Thickness of calvarium and scalp, and the share of fat in the latter.
     calcified : numpy.ndarray of bool, shape (3,)
-        Whether the pineal gland and the right and left choroid plexus are.
+        Whether the pineal gland, the right and the left choroid plexus are calcified.
     """
 
     to_template: np.ndarray
@@ -87,14 +91,14 @@ def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> H
     severity : float
         Of the injury, in within-outcome standard deviations; 0 is the mean of good outcomes.
     atrophy : float
-        Standard normal; wide ventricles and sulci where high.
+        Standard normal; the higher, the wider are ventricles and sulci.
 
     Returns
     -------
     Head
         The patient's geometry and attenuation.
     """
-    # The head's size, then its shape; the template is a little larger than most heads.
+    # First size, then shape; the template is a little larger than most heads.
     size = np.array([0.97, 0.96, 1.0]) * (1 + 0.03 * rng.standard_normal())
     size = size * (1 + 0.02 * rng.standard_normal(3))
     pitch, roll, yaw = np.deg2rad([3.0, 1.8, 4.0]) * rng.standard_normal(3)
@@ -104,8 +108,8 @@ def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> H
         shift_mm=np.array([4.0, 5.0]) * rng.standard_normal(2),
         warp_mm=1.7 * rng.standard_normal((2, 5, 5)),
         level_mm=dict(zip(LEVELS_MM, np.array([1.5, 2.0, 2.0]) * rng.standard_normal(3), strict=True)),
-        severity=float(severity),
-        atrophy=float(atrophy),
+        severity=severity,
+        atrophy=atrophy,
         baseline_hu=BASELINE_SD_HU * rng.standard_normal(),
         cortex_hu=CORTEX_SD_HU * rng.standard_normal(),
         deep_hu=DEEP_SD_HU * rng.standard_normal(),
@@ -117,7 +121,7 @@ def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> H
 
 
 def _rotation(axis: int, angle: float) -> np.ndarray:
-    """Return the rotation by an angle about one axis."""
+    """Return the matrix of a rotation about one axis."""
     c, s = np.cos(angle), np.sin(angle)
     a, b = [i for i in range(3) if i != axis]
     matrix = np.eye(3)
@@ -133,11 +137,11 @@ class Slice:
     Attributes
     ----------
     hu : numpy.ndarray of float32, shape (256, 256)
-        What the scanner gives, HU.
+        Attenuation, HU.
     tissue : numpy.ndarray of uint8, shape (256, 256)
-        The tissue that fills most of each pixel, see `TISSUES`.
+        The tissue with the largest share of each pixel, see `TISSUES`.
     fractions : dict of str to numpy.ndarray
-        Share of each pixel that is white matter, cortex, deep nuclei and fluid.
+        Share of each pixel that is white matter, cortex, deep nuclei and cerebrospinal fluid.
     template_mm : numpy.ndarray, shape (3, 256, 256)
         MNI coordinates of each pixel's centre.
     """
@@ -151,7 +155,7 @@ class Slice:
 def render(
     anatomy: Anatomy, head: Head, *, level: str, noise_sd_hu: float, rng: np.random.Generator
 ) -> Slice:
-    """Make one slice of one patient.
+    """Simulate one slice of one patient.
 
     Parameters
     ----------
@@ -162,14 +166,14 @@ def render(
     level : str
         A key of `LEVELS_MM`.
     noise_sd_hu : float
-        Standard deviation of a pixel's noise, HU.
+        Standard deviation of the noise of a pixel, HU.
     rng : numpy.random.Generator
-        For the patient's own sulci and for noise.
+        Source of the patient's own sulci and of the noise.
 
     Returns
     -------
     Slice
-        HU, tissue and coordinates on one grid.
+        Attenuation, tissue and coordinates on one grid.
     """
     middle, steps = _plane(head, level)
     texture = {
@@ -177,36 +181,30 @@ def render(
         "ribbon": 0.4 * _field(rng, coarse=32),
         "thickness": _field(rng, coarse=6),
     }
-    # Far from the head there is nothing but air and the head holder: only the head is sampled.
-    reach = np.hypot((middle[0]) / 98, (middle[1] + 18) / 122) < 1
+    # Only the head is sampled: around it are air and the head holder.
+    reach = np.hypot(middle[0] / 98, (middle[1] + 18) / 122) < 1
     points = middle[:, reach]
     texture = {name: field[reach] for name, field in texture.items()}
     total, shares = 0, 0
     for step in steps:
-        hu, parts = _compose(head, anatomy.at(points + step[:, None]), points + step[:, None], texture)
+        at = points + step[:, None]
+        hu, parts = _compose(head, anatomy.at(at), at, texture)
         total, shares = total + hu / len(steps), shares + parts / len(steps)
 
     image = _holder()
     image[reach] = np.maximum(image[reach], total)
     image = ndimage.gaussian_filter(image, _BLUR_MM / SPACING_MM, mode="nearest")
     image += _noise(rng, noise_sd_hu)
-    fractions = {}
-    for name, share in zip(_PARTS, shares, strict=True):
-        fractions[name] = np.zeros((SIZE, SIZE), np.float32)
-        fractions[name][reach] = share
+    fractions = np.zeros((len(_PARTS), SIZE, SIZE), np.float32)
+    fractions[:, reach] = shares
     tissue = np.zeros((SIZE, SIZE), np.uint8)
-    codes = np.array([TISSUES[name] for name in _PARTS], dtype=np.uint8)
-    tissue[reach] = np.where(shares.sum(0) > 0.5, codes[shares.argmax(0)], 0)
-    return Slice(np.clip(np.round(image), -1024, 3071), tissue, fractions, middle)
-
-
-_PARTS = ("white_matter", "cortex", "deep_nuclei", "csf")
-# Standard deviation of the scanner's point spread.
-_BLUR_MM = 0.62
+    tissue[reach] = np.where(shares.sum(0) > 0.5, shares.argmax(0) + 1, 0)
+    hu = np.clip(np.round(image), -1024, 3071)
+    return Slice(hu, tissue, dict(zip(_PARTS, fractions, strict=True)), middle)
 
 
 def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the template coordinates of the middle of the slice, and the steps through its thickness."""
+    """Return the template coordinates of the slice's middle, and the steps through its thickness."""
     at = ((SIZE - 1) / 2 - np.arange(SIZE)) * SPACING_MM
     # Radiological: columns run to the patient's left, rows to the back.
     x, y = np.broadcast_to(at[None, :], (SIZE, SIZE)), np.broadcast_to(at[:, None], (SIZE, SIZE))
@@ -214,7 +212,7 @@ def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
     local[:2] += [_upsample(w) for w in head.warp_mm]
     centre = np.array([*_MIDDLE_MM, LEVELS_MM[level]])
     points = np.einsum("ij,jrc->irc", head.to_template, local) + centre[:, None, None]
-    # Wide ventricles push their surroundings away: what is seen here lies nearer the midline in the template.
+    # Wide ventricles displace what surrounds them, which is nearer the midline in the template.
     x, y, z = points
     nearness = np.exp(-((x / 32) ** 2 + ((y + 12) / 48) ** 2 + ((z - 12) / 18) ** 2))
     points[0] = x * (1 - np.clip(0.15 + 0.14 * head.atrophy, -0.1, 0.5) * nearness)
@@ -223,9 +221,9 @@ def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _upsample(coarse: np.ndarray) -> np.ndarray:
-    """Return the smooth surface through a coarse grid, on the image's grid."""
+    """Return a smooth surface through a coarse grid, on the grid of the image."""
     n = len(coarse)
-    # Cubic B-spline weights of each image row; columns are alike.
+    # Cubic B-spline weights of the rows, which are also those of the columns.
     at = np.linspace(0, n - 1, SIZE)
     t = np.abs(at[:, None] - np.arange(-1, n + 1))
     weights = np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6)
@@ -234,7 +232,7 @@ def _upsample(coarse: np.ndarray) -> np.ndarray:
 
 
 def _field(rng: np.random.Generator, *, coarse: int) -> np.ndarray:
-    """Return a smooth random surface of standard deviation 1 on the image's grid."""
+    """Return a smooth random surface of standard deviation 1 on the grid of the image."""
     field = _upsample(rng.standard_normal((coarse, coarse)))
     return field / field.std()
 
@@ -242,10 +240,10 @@ def _field(rng: np.random.Generator, *, coarse: int) -> np.ndarray:
 def _compose(
     head: Head, maps: np.ndarray, points: np.ndarray, texture: dict
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return HU, shape (n,), and the shares of the tissues, shape (4, n), of points in one thin plane."""
+    """Return the HU, shape (n,), and the shares of the tissues, shape (4, n), of points in a thin plane."""
     white, gray, deep, ventricle, depth = maps
-    # The template is a mean of 152 brains: raising the odds to a power makes one brain of it, and the
-    # patient's own terms widen or narrow its fluid spaces.
+    # The template is the mean of 152 brains. Raising the odds to a power sharpens it to that of one brain;
+    # the patient's own terms widen or narrow the fluid spaces.
     fluid = np.clip(1 - white - gray, 0, 1)
     effaced = np.logaddexp(0, head.severity)
     in_sulci = 0.9 + 0.8 * head.atrophy - 0.35 * effaced + texture["sulci"]
@@ -259,39 +257,37 @@ def _compose(
     wm, gm = odds[0], odds[1]
     parts = np.stack([wm, gm * (1 - deep), gm * deep, np.clip(_step(depth + gap_mm, 0.5) - wm - gm, 0, 1)])
     own = head.baseline_hu
-    densities = [
+    attenuation = [
         WHITE_HU + own,
         CORTEX_HU + own + head.cortex_hu - CORTEX_LOSS_HU * head.severity,
         DEEP_HU + own + head.deep_hu - DEEP_LOSS_HU * head.severity,
         CSF_HU,
     ]
-    hu = np.array(densities, dtype=np.float32) @ parts
+    hu = np.array(attenuation, dtype=np.float32) @ parts
     # The sagittal sinus fills the groove along the midline with blood.
     hu += parts[3] * 40 * np.exp(-((points[0] / 5) ** 2)) * np.clip((8 - depth) / 4, 0, 1)
-    return hu + _around(head, gap_mm + depth, points, texture["thickness"]) + _extras(
-        head, depth, points
-    ), parts
+    around = _around(head, gap_mm + depth, points, texture["thickness"])
+    return hu + around + _extras(head, depth, points), parts
 
 
 def _step(value: np.ndarray, width_mm: float) -> np.ndarray:
-    """Return 0 below zero, 1 above, a straight edge between."""
+    """Return 0 below zero and 1 above, with a linear edge between."""
     return np.clip(value / width_mm + 0.5, 0, 1)
 
 
 def _around(head: Head, inside_mm: np.ndarray, points: np.ndarray, thickness: np.ndarray) -> np.ndarray:
-    """Return the HU of skull, scalp and air by the distance from the inner table (0 inside it)."""
+    """Return the HU of skull, scalp and air by their distance from the inner table; 0 inside it."""
     x, y, z = points
     out = -inside_mm
-    # The skull is thin at the temples, where a muscle lies on it.
-    temple = (
-        np.exp(-(((y - 12) / 26) ** 2)) * np.clip((np.abs(x) - 35) / 20, 0, 1) * np.clip((34 - z) / 20, 0, 1)
-    )
+    # The skull is thin at the temples, where it is covered by muscle.
+    temple = np.exp(-(((y - 12) / 26) ** 2)) * np.clip((np.abs(x) - 35) / 20, 0, 1)
+    temple = temple * np.clip((34 - z) / 20, 0, 1)
     skull = head.skull_mm * (1 + 0.12 * thickness) * (1 - 0.45 * temple)
     muscle = 7.0 * temple
     scalp = head.scalp_mm * (1 + 0.1 * thickness) * (1 - 0.3 * temple)
     edges = [_step(out - at, 0.5) for at in (0, skull, skull + muscle, skull + muscle + scalp)]
     diploe = np.clip(1 - np.abs(out / skull - 0.5) / 0.28, 0, 1)
-    # Between the aponeurosis on the bone and the skin lies fat.
+    # There is fat between the aponeurosis on the bone and the skin.
     place = (out - skull - muscle) / scalp
     fat = np.clip((place - 0.22) / 0.1, 0, 1) * np.clip((0.62 - place) / 0.1, 0, 1) * head.fat_share
     return (
@@ -303,14 +299,13 @@ def _around(head: Head, inside_mm: np.ndarray, points: np.ndarray, thickness: np
 
 
 def _extras(head: Head, depth: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return what adds to the brain's HU: falx, calcified pineal and plexus, beam hardening at the bone."""
+    """Return the HU added by falx, calcified pineal gland and plexus, and beam hardening at the bone."""
     x, y, z = points
     inside = _step(depth, 1.0)
     at_falx = np.clip((np.hypot(y + 18, z - 10) - 52) / 4, 0, 1)
     extras = inside * (24 * at_falx * np.exp(-((x / 0.9) ** 2)) + 2 * np.exp(-np.maximum(depth, 0) / 5))
-    for present, (a, b, c) in zip(head.calcified, ((0, -31, 3), (24, -43, 8), (-24, -43, 8)), strict=True):
-        if present:
-            extras += 95 * np.exp(-(((x - a) ** 2 + (y - b) ** 2) / 2.2**2 + ((z - c) / 3.0) ** 2))
+    for a, b, c in np.array([(0, -31, 3), (24, -43, 8), (-24, -43, 8)])[head.calcified]:
+        extras += 95 * np.exp(-(((x - a) ** 2 + (y - b) ** 2) / 2.2**2 + ((z - c) / 3.0) ** 2))
     return extras
 
 
@@ -323,7 +318,7 @@ def _holder() -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, sd: float) -> np.ndarray:
-    """Return noise as filtered back-projection makes it, poor in low and in the highest frequencies, HU."""
+    """Return the noise of filtered back-projection, HU: few low and few of the highest frequencies."""
     f = np.fft.fftfreq(SIZE, SPACING_MM)
     r = np.hypot(f[:, None], f[None, : SIZE // 2 + 1])
     amplitude = np.sqrt((r + 0.02) * np.exp(-((r / 0.32) ** 2)))
