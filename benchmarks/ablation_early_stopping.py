@@ -1,9 +1,9 @@
-"""The leak that paper A's text describes, quantified: training stopped, and the grid judged, on the hold-out.
+"""Optimism from stopping training, and choosing from the grid, on the hold-out set, as in paper A's text.
 
 For each hold-out split of a study that has run (by default the twenty of `holdout20`), the head is trained
-twice on the same kept features: once as the study does (epochs and hyperparameters by the tune patients),
-once with the hold-out patients in their place. The difference of the two ROC-AUCs in the hold-out is the
-optimism.
+twice on the same kept features: once as the study does (epochs and hyperparameters chosen on the tuning
+set), once with the hold-out set in its place. The optimism is the difference of the two ROC-AUCs in the
+hold-out set.
 
     make report STUDY=holdout20 && python benchmarks/ablation_early_stopping.py
 """
@@ -30,13 +30,15 @@ def main() -> None:
 
     from postarrest import places
     from postarrest.models import splits
-    from postarrest.models.cnn import features, fit, network
+    from postarrest.models.cnn import features, fit, head, network
+    from postarrest.models.crossfit import CrossFit
     from postarrest.models.leakage import Ledger
     from postarrest.study import load
 
     loaded, here = load.load(given.study), places.open(given.study, save_to="report")
     values = load.complete_parameters(loaded, "03_cnn")
-    found = features.features(here, network.network_settings(values))
+    found = features.features(here, network.Network.of(values))
+    training = head.Training.of(values)
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{loaded.labels[0]}"]
     table = pd.read_parquet(here.build("splits.parquet"))
     rows = []
@@ -47,20 +49,9 @@ def main() -> None:
         row = {"split": name}
         for way, split in (("tune", honest), ("holdout", leaking)):
             with tempfile.TemporaryDirectory() as folder:
-                result = fit.fit_holdout(
-                    found,
-                    y,
-                    split,
-                    space=values["space"],
-                    fixed=values["fixed"],
-                    class_weights=values["class_weights"],
-                    patience=values["patience"],
-                    seed=values["seed"],
-                    keep=Path(folder),
-                    ledger=Ledger(split),
-                )
-            score = result.head.predict_proba(pd.DataFrame(index=honest.test))[:, 1]
-            row[f"auc_stopped_on_{way}"] = roc_auc_score(y[honest.test], score)
+                fold = CrossFit(split, y, Ledger(split), Path(folder), trials=1, seed=values["seed"])
+                result = fit.fit_split(found, training, fold)
+            row[f"auc_stopped_on_{way}"] = roc_auc_score(y[honest.test], result.test)
         rows.append(row)
     written = page(pd.DataFrame(rows))
     print(written)
@@ -69,7 +60,7 @@ def main() -> None:
 
 
 def page(each: pd.DataFrame) -> str:
-    """What was found, in words and as a table: ``split, auc_stopped_on_tune, auc_stopped_on_holdout``."""
+    """Return the result in words and as a table; ``each`` has one row per split."""
     gained = each["auc_stopped_on_holdout"] - each["auc_stopped_on_tune"]
     half = stats.t.ppf(0.975, len(gained) - 1) * gained.std(ddof=1) / np.sqrt(len(gained))
     rows = [
@@ -78,19 +69,19 @@ def page(each: pd.DataFrame) -> str:
     ]
     return "\n".join(
         [
-            "# What stopping early on the hold-out itself would add",
+            "# The optimism of stopping early on the hold-out set",
             "",
-            "Paper A's text has training watch the very patients on whom the network is then judged. Here",
-            "the same head was trained twice in each hold-out split of the same simulated patients: with",
-            "hyperparameters and length of training chosen on the tune patients, and on the hold-out ones in",
-            "their place. Made by `make ablation`, after `make report STUDY=holdout20`.",
+            "By paper A's text, training stops by the loss in the same patients on whom the network is then",
+            "evaluated. Here the same head was trained twice in each hold-out split of the same simulated",
+            "patients: with hyperparameters and length of training chosen on the tuning set, and on the",
+            "hold-out set in its place. Written by `make ablation`, after `make report STUDY=holdout20`.",
             "",
-            f"Mean ROC area in the hold-out: {each['auc_stopped_on_tune'].mean():.3f} chosen on tune, "
-            f"{each['auc_stopped_on_holdout'].mean():.3f} chosen on the hold-out;",
+            f"Mean ROC-AUC in the hold-out set: {each['auc_stopped_on_tune'].mean():.3f} chosen on the tuning "
+            f"set, {each['auc_stopped_on_holdout'].mean():.3f} chosen on the hold-out set;",
             f"optimism {gained.mean():.3f} (95 % CI {gained.mean() - half:.3f} to "
             f"{gained.mean() + half:.3f}; {len(gained)} splits, which share patients).",
             "",
-            "| split | chosen on tune | chosen on the hold-out |",
+            "| split | chosen on the tuning set | chosen on the hold-out set |",
             "|---|---|---|",
             *rows,
             "",

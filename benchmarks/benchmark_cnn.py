@@ -1,7 +1,7 @@
-"""What the CNN arm of the nested study costs as designed, and what retraining the whole network would.
+"""Time that the CNN of the nested study takes as designed, and that retraining the whole network would take.
 
-Both are measured in this one run, on a slice small enough to wait for, and extrapolated to the published
-size: 533 patients, 5 outer and 4 inner folds, 20 trials, 4 augmented copies, 10 epochs on average.
+Both are measured on a few images and extrapolated to the published size: 533 patients, 5 outer and 4 inner
+folds, 20 trials, 4 augmented copies, 10 epochs on average.
 
     make benchmark
 """
@@ -17,7 +17,7 @@ PATIENTS, OUTER, INNER, TRIALS, COPIES, EPOCHS = 533, 5, 4, 20, 4, 10
 
 
 def timed(function, *, least: int = 3) -> float:
-    """Median seconds of a call, after one that does not count."""
+    """Return the median seconds of a call, after one that does not count."""
     function()
     taken = []
     for _ in range(least):
@@ -30,39 +30,46 @@ def timed(function, *, least: int = 3) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--architecture", default="ResNet50")
-    # As a fold of the pipeline has it; with as many folds at once as cores, wall times are that much shorter.
+    # As in one fold of the pipeline; folds that run at once shorten the wall time.
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(given.threads)
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
 
-    from postarrest.models.cnn import features as features_room
-    from postarrest.models.cnn import head as head_room
-    from postarrest.models.cnn import network as network_room
+    from postarrest.models.cnn.features import Features, pooled
+    from postarrest.models.cnn.head import Head
+    from postarrest.models.cnn.network import Network, augment, backbone
 
     rng = np.random.default_rng(0)
-    augmentation = {"rotation_deg": 10, "shift": 0.05, "zoom": 0.05}
-    network = network_room.Network(given.architecture, "none", "resize", augmentation, COPIES, "float32", 1)
+    network = Network(
+        architecture=given.architecture,
+        weights="none",
+        fit_image="resize",
+        augmentation={"rotation_deg": 10, "shift": 0.05, "zoom": 0.05},
+        copies=COPIES,
+        precision="float32",
+        seed=1,
+    )
     images = rng.integers(0, 256, (64, 256, 256)).astype(np.float32)
-    per_copy = timed(lambda: network_room.augment(images, network, 1)) / len(images)
+    per_copy = timed(lambda: augment(images, network, 1)) / len(images)
     images = images[:32]
-    backbone = network_room.backbone(network)
-    per_image = timed(lambda: features_room.pooled(backbone, images)) / len(images)
+    frozen = backbone(network)
+    per_image = timed(lambda: pooled(frozen, images)) / len(images)
 
     n = PATIENTS * (OUTER - 1) // OUTER * (INNER - 1) // INNER
     ids = pd.Index([str(i) for i in range(n)])
-    kept = rng.normal(size=(n, 1 + COPIES, backbone.output.shape[-1])).astype(np.float32)
-    features = features_room.Features(ids, kept[:, 0], kept[:, 1:], "benchmark", "random")
+    kept = rng.normal(size=(n, 1 + COPIES, frozen.output.shape[-1])).astype(np.float32)
+    features = Features(ids, kept[:, 0], kept[:, 1:], "benchmark", "random")
     y = (np.arange(n) % 6 == 0).astype(int)
     values = {
         **{"learning_rate": 1e-3, "dropout": 0.25, "width": 64, "weight_decay": 1e-4},
         **{"batch_size": 32, "epochs": EPOCHS},
     }
-    per_fit = timed(lambda: head_room.Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y))
+    per_fit = timed(lambda: Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y))
 
-    head = head_room.Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y)
-    whole = head_room.whole_model(network, head)
+    head = Head(features, values, False, 1).fit(pd.DataFrame(index=ids), y)
+    whole = head.whole_model(network)
     for layer in whole.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     whole.compile(optimizer=keras.optimizers.Adam(1e-5), loss="binary_crossentropy")

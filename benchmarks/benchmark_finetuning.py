@@ -1,10 +1,9 @@
-"""What training deeper than the head costs, and what it gains, in a study that has run.
+"""The cost and the gain of training deeper than the head, in a study that has run.
 
-In the study's first splits the head is trained on frozen features, then from there the last block or the
-whole network, each with the hyperparameters that were chosen for the head, and each scores the split's test
-patients. Training is stopped by the tune patients in a hold-out split, and has a set length in an outer fold,
-where it is that of the refit on all development patients (the four out-of-fold fits of a fold cost about
-three times as much again).
+In each split the head is trained on frozen features, then the last block or the whole network from there,
+with the hyperparameters chosen for the head. Each model scores the split's test patients. In a hold-out
+split, training stops by the loss in the tuning set. In an outer fold it has a set length, and the time is that
+of the refit on all development patients (the four out-of-fold fits take about three times as long again).
 
     make report STUDY=ensemble WEIGHTS=path && make benchmark-finetuning STUDY=ensemble WEIGHTS=path
 """
@@ -32,17 +31,19 @@ def main() -> None:
     from postarrest.evaluation import comparisons, delong
     from postarrest.models import splits
     from postarrest.models.cnn import features, finetune, fit
-    from postarrest.models.cnn import network as network_room
+    from postarrest.models.cnn.head import Training
+    from postarrest.models.cnn.network import Network
+    from postarrest.models.crossfit import CrossFit
     from postarrest.models.leakage import Ledger
     from postarrest.study import load
 
     loaded, here = load.load(given.study), places.open(given.study, save_to="report")
     values = load.complete_parameters(loaded, "03_cnn")
-    network = network_room.network_settings(values)
+    network, training = Network.of(values), Training.of(values)
     found = features.features(here, network)
     label = loaded.labels[0]
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{label}"]
-    divided = pd.read_parquet(here.build("splits.parquet"))
+    table = pd.read_parquet(here.build("splits.parquet"))
     protocol = loaded.protocols[0]
     names = splits.names((protocol,), splits.Settings(**loaded.sections["splits"]))[: given.splits]
     print(f"{given.study}: {found.source}; {given.threads} threads\n")
@@ -50,20 +51,18 @@ def main() -> None:
     depths = {}
     for depth in given.depths:
         start = time.perf_counter()
-        depths[depth] = finetune.final(here, found, network, depth=depth, fine=values["fine_tuning"])
+        deeper = Training.of(values | {"depth": depth})
+        depths[depth] = finetune.final(here, found, network, deeper)
         kept = sorted(here.build("features").glob(f"*-{depth}.npy"))
         size = f"{sum(p.stat().st_size for p in kept) / 1e6:.0f} MB kept" if kept else "nothing kept"
-        print(f"{depth}: what the trained part gets, {time.perf_counter() - start:.0f} s, {size}")
+        print(f"{depth}: inputs of the trained part, {time.perf_counter() - start:.0f} s, {size}")
 
-    common = {
-        name: values[name] for name in ("space", "fixed", "class_weights", "patience", "trials", "seed")
-    }
-    rows, told = [], []
+    rows, timed = [], []
     for name in names:
-        split = splits.get(divided, name)
-        # The search has been done: it is taken up, and gives its result at once.
-        head = fit.fit_split(found, y, split, **common, keep=here.build("optuna"), ledger=Ledger(split))
-        chosen = values["fixed"] | head.tuned.values
+        split = splits.get(table, name)
+        fold = CrossFit(split, y, Ledger(split), here.build("optuna"), values["trials"], values["seed"])
+        # The search is finished and kept, so that this returns its result at once.
+        chosen = training.fixed | fit.fit_split(found, training, fold).tuned.values
         ids, watch = split.development, None
         if protocol == "holdout":
             ids, tune = split.inner[0]
@@ -83,12 +82,12 @@ def main() -> None:
                     }
                 )
             )
-            told.append((name, depth, len(ids), seconds, model.best_epoch_, len(model.curve_)))
+            timed.append((name, depth, len(ids), seconds, model.best_epoch_, len(model.curve_)))
             print(f"{name} {depth}: {len(ids)} patients, {seconds:.0f} s", flush=True)
 
-    table = scores.sets(scores.check(pd.concat(rows, ignore_index=True)))
+    evaluated = scores.sets(scores.check(pd.concat(rows, ignore_index=True)))
     columns = ["split", "depth", "patients", "seconds", "epoch_kept", "epochs"]
-    each = pd.DataFrame(told, columns=columns)
+    each = pd.DataFrame(timed, columns=columns)
     each["roc_auc"] = [delong.delong(r["y_good"], r["score"]).auc[0] for r in rows]
     print("\n" + each.round(3).to_string(index=False))
     print(
@@ -98,7 +97,7 @@ def main() -> None:
         .round(3)
         .to_string()
     )
-    compared = comparisons.comparisons(table)
+    compared = comparisons.comparisons(evaluated)
     shown = compared[compared["metric"].isin(["roc_auc", "brier"]) & (compared["positive_class"] != "poor")]
     columns = [
         "set",
