@@ -91,7 +91,7 @@ check: $(READY)  ## ruff, both as linter and as formatter
 
 .PHONY: simulation-check test-browser ablation
 simulation-check: $(READY)  ## the hold-out study's readings with 20 seeds, into docs/simulation-seeds.csv
-	@$(BIN)/python -m postarrest.simulate.seeds --seeds 20 --out docs/simulation-seeds.csv
+	@$(BIN)/python benchmarks/simulation_seeds.py --out docs/simulation-seeds.csv
 
 test-browser: $(READY)  ## longer: the reports' pages and JupyterLab in Chromium (needs node and Chromium)
 	@cd browser && npm ci --silent && npm run pages && npm run lab

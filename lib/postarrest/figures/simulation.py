@@ -1,6 +1,6 @@
-"""Figures of a simulated study: its slices, beside a real one where there is one, and their densities."""
+"""Slices of simulated patients by outcome, next to a real head CT if there is one, and their attenuation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,63 +9,55 @@ from matplotlib.figure import Figure
 from postarrest.figures.style import DOUBLE_COLUMN_IN, GOOD, POOR, SINGLE_COLUMN_IN, report_style
 
 _COLUMNS = 6
-# A window of 80 HU around 40, as 8 bits.
+# A window of 80 HU in 255 steps.
 _HU_PER_GRAY = 80 / 255
+_LINES = {"good outcome": (GOOD, "-"), "poor outcome": (POOR, "--")}
 
 
-def slice_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
+def slice_grid(groups: Mapping[str, np.ndarray]) -> Figure:
     """Draw slices in rows of six, as a viewing station shows them.
 
     Parameters
     ----------
-    images : numpy.ndarray of uint8, shape (n, 256, 256)
-        Slices, window 40 / 80 HU.
-    titles : sequence of str
-        What stands above each.
+    groups : Mapping
+        Name of the group, printed above each of its slices, to slices, uint8, shape (n, 256, 256), window
+        level 40, width 80 HU.
 
     Examples
     --------
-    >>> figure = slice_grid(np.zeros((7, 256, 256), np.uint8), ["good"] * 7)
+    >>> figure = slice_grid({"good outcome": np.zeros((7, 256, 256), np.uint8)})
     >>> len([axes for axes in figure.axes if axes.images])
     7
     """
-    rows = -(-len(images) // _COLUMNS)
+    titled = [(group, image) for group, images in groups.items() for image in images]
+    rows = -(-len(titled) // _COLUMNS)
     with report_style():
-        size = DOUBLE_COLUMN_IN / _COLUMNS
-        fig, axes = plt.subplots(rows, _COLUMNS, figsize=(DOUBLE_COLUMN_IN, rows * (size + 0.2)))
+        height = rows * (DOUBLE_COLUMN_IN / _COLUMNS + 0.2)
+        fig, axes = plt.subplots(rows, _COLUMNS, figsize=(DOUBLE_COLUMN_IN, height))
         for ax in axes.flat:
             ax.set_axis_off()
-        for ax, image, title in zip(axes.flat, images, titles, strict=False):
+        for ax, (group, image) in zip(axes.flat, titled, strict=False):
             ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-            ax.set_title(title, fontsize=7, pad=2)
+            ax.set_title(group, fontsize=7, pad=2)
     return fig
 
 
-def densities(groups: Mapping[str, np.ndarray]) -> Figure:
-    """Draw how often each density occurs in the brain window, one line a group of slices.
+def attenuation(groups: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the distribution of attenuation in the brain window, one line per group of slices.
 
     Parameters
     ----------
     groups : Mapping
-        Name to slices, uint8, shape (n, 256, 256), window 40 / 80 HU. Black and white pixels (air and fat;
-        bone) are left out.
+        As for :func:`slice_grid`. Black and white pixels (air and fat; bone) are left out.
     """
-    colours = {"good outcome": (GOOD, "-"), "poor outcome": (POOR, "--")}
     with report_style():
         fig, ax = plt.subplots(figsize=(SINGLE_COLUMN_IN * 1.3, 2.6))
-        for number, (name, images) in enumerate(groups.items()):
-            colour, dash = colours.get(name, ("#000000", ":"))
-            values = np.round(images[(images > 0) & (images < 255)] * _HU_PER_GRAY).astype(int)
+        for number, (group, images) in enumerate(groups.items()):
+            colour, dash = _LINES.get(group, ("#000000", ":"))
             # Whole HU, as CT stores them: other bins would hold one value here and two there.
-            share = np.bincount(values, minlength=81) / len(values)
-            ax.plot(100 * share, dash, color=colour)
-            ax.annotate(
-                name,
-                (0.98, 0.95 - 0.1 * number),
-                xycoords="axes fraction",
-                color=colour,
-                ha="right",
-                va="top",
-            )
-        ax.set(xlabel="density, HU", ylabel="pixels, %", xlim=(0, 80), ylim=(0, None))
+            values = np.round(images[(images > 0) & (images < 255)] * _HU_PER_GRAY).astype(int)
+            ax.plot(100 * np.bincount(values, minlength=81) / len(values), dash, color=colour)
+            place = {"x": 0.98, "y": 0.95 - 0.1 * number, "transform": ax.transAxes}
+            ax.text(s=group, color=colour, ha="right", va="top", **place)
+        ax.set(xlabel="attenuation, HU", ylabel="pixels, %", xlim=(0, 80), ylim=(0, None))
     return fig

@@ -1,9 +1,21 @@
 """A simulated cohort on real anatomy, whose truth is known.
 
-`write_study` writes a study's data folder as a hospital's export would look; `Settings` says what is in it.
+In: settings, a seed, and the published numbers that the simulation is set to.
+Out: a data folder in the form of a hospital's export, and tables that compare it with the published numbers.
 """
 
+from postarrest.simulate.examples import example_slices
 from postarrest.simulate.settings import Settings
+from postarrest.simulate.targets import against_published, over_seeds_summary
+from postarrest.simulate.truth import planted_performance, settings_table
 from postarrest.simulate.write import write_study
 
-__all__ = ["Settings", "write_study"]
+__all__ = [
+    "Settings",
+    "against_published",
+    "example_slices",
+    "over_seeds_summary",
+    "planted_performance",
+    "settings_table",
+    "write_study",
+]

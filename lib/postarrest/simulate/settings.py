@@ -34,9 +34,7 @@ class Settings:
     ct: Literal["dicom", "png", "none"] = Field("dicom", description="three DICOM slices, one PNG, or no CT")
     gwr: bool = Field(True, description="whether each included patient's regions are read twice")
     ct_effect: float = Field(1.0, ge=0, le=10, description="injury on CT; 1: the published GWR-AV")
-    ohca_effect: float = Field(
-        1.0, ge=0, le=10, description="clinical table; 1: the published OHCA AUC"
-    )
+    ohca_effect: float = Field(1.0, ge=0, le=10, description="clinical table; 1: the published OHCA AUC")
     pupil_effect: float = Field(1.0, ge=0, le=10, description="pupil diameters; 1: the published AUC")
     modality_correlation: float = Field(
         0.0, ge=0, le=0.9, description="correlation of CT, clinical table and pupils given the outcome"

@@ -14,7 +14,7 @@ from postarrest.simulate import published
 Figures = dict[tuple[str, str], float]
 
 
-def compared(data: Path) -> pd.DataFrame:
+def against_published(data: Path) -> pd.DataFrame:
     """Return each published figure that the simulation was set to, with that of a simulated study.
 
     Parameters
@@ -43,13 +43,13 @@ def compared(data: Path) -> pd.DataFrame:
     return table[~left_out].reset_index(drop=True)
 
 
-def over_seeds_summary(seeds: pd.DataFrame) -> pd.DataFrame:
+def over_seeds_summary(path: Path) -> pd.DataFrame:
     """Summarise the figures of the readings over several seeds.
 
     Parameters
     ----------
-    seeds : pandas.DataFrame
-        As returned by `seeds.over_seeds`.
+    path : pathlib.Path
+        A CSV file with one row per seed, as `benchmarks/simulation_seeds.py` writes it.
 
     Returns
     -------
@@ -57,6 +57,7 @@ def over_seeds_summary(seeds: pd.DataFrame) -> pd.DataFrame:
         `figure, published, mean, sd, lowest, highest, seeds`; `published` is missing if no paper reports it.
     """
     targets = published.figures()
+    seeds = pd.read_csv(path)
     names = [label(*key) for key in zip(targets["figure"], targets["group"], strict=True)]
     values = seeds.drop(columns="seed")
     table = values.agg(["mean", "std", "min", "max"]).T.set_axis(["mean", "sd", "lowest", "highest"], axis=1)

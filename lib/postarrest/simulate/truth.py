@@ -120,8 +120,8 @@ def document(settings: Settings) -> dict[str, Any]:
     }
 
 
-def tables(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what was planted in a simulated study, with the published AUCs, and the study's settings.
+def planted_performance(data: Path) -> pd.DataFrame:
+    """Return what was planted in a simulated study, with the published AUCs.
 
     Parameters
     ----------
@@ -130,13 +130,18 @@ def tables(data: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Returns
     -------
-    models : pandas.DataFrame
+    pandas.DataFrame
         `model, auc, mc_error, brier, brier_mc_error, published`.
-    settings : pandas.DataFrame
-        `setting, value`, the values as text.
     """
-    truth = json.loads((data / "truth.json").read_text(encoding="utf-8"))
-    models = pd.DataFrame(truth["models"]).T.rename_axis("model").reset_index()
-    models["published"] = models["model"].map(published.aucs())
-    settings = pd.Series(truth["settings"], name="value").rename_axis("setting").reset_index()
-    return models, settings.astype(str)
+    models = pd.DataFrame(_read(data)["models"]).T.rename_axis("model").reset_index()
+    return models.assign(published=models["model"].map(published.aucs()))
+
+
+def settings_table(data: Path) -> pd.DataFrame:
+    """Return a simulated study's settings: `setting, value`, the values as text."""
+    settings = pd.Series(_read(data)["settings"], name="value", dtype=object).astype(str)
+    return settings.rename_axis("setting").reset_index()
+
+
+def _read(data: Path) -> dict[str, Any]:
+    return json.loads((data / "truth.json").read_text(encoding="utf-8"))
