@@ -76,7 +76,7 @@ def page(each: pd.DataFrame) -> str:
             "patients: with hyperparameters and length of training chosen on the tuning set, and on the",
             "hold-out set in its place. Written by `make ablation`, after `make report STUDY=holdout20`.",
             "",
-            f"Mean ROC-AUC in the hold-out set: {each['auc_stopped_on_tune'].mean():.3f} chosen on the tuning "
+            f"Mean ROC-AUC in the hold-out: {each['auc_stopped_on_tune'].mean():.3f} chosen on the tuning "
             f"set, {each['auc_stopped_on_holdout'].mean():.3f} chosen on the hold-out set;",
             f"optimism {gained.mean():.3f} (95 % CI {gained.mean() - half:.3f} to "
             f"{gained.mean() + half:.3f}; {len(gained)} splits, which share patients).",

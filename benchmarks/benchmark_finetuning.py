@@ -2,8 +2,8 @@
 
 In each split the head is trained on frozen features, then the last block or the whole network from there,
 with the hyperparameters chosen for the head. Each model scores the split's test patients. In a hold-out
-split, training stops by the loss in the tuning set. In an outer fold it has a set length, and the time is that
-of the refit on all development patients (the four out-of-fold fits take about three times as long again).
+split, training stops by the loss in the tuning set. In an outer fold it has a set length, and the time is
+that of the refit on all development patients (the four out-of-fold fits take about three times as long).
 
     make report STUDY=ensemble WEIGHTS=path && make benchmark-finetuning STUDY=ensemble WEIGHTS=path
 """

@@ -217,8 +217,7 @@ page.text(
     "{n_checked} of {n_test} test patients, and {size} regardless of sign (1 would mean that the weights do not "
     "matter). In {n_flat} patients a map is constant and cannot be compared; in {n_blank} no region supports the "
     "predicted outcome.",
-    **models.cnn.gradcam.sanity_check(model, network, images, signed, seed=seed),
-    n_blank=models.cnn.gradcam.n_blank(cams),
+    **models.cnn.gradcam.sanity_check(model, network, images, signed, cams, seed=seed),
 )
 
 # %% [markdown]

@@ -221,7 +221,7 @@ def test_group_means_are_in_register():
     views = [head(120, 130, 1.0, 0.0), head(135, 120, 0.85, 0.2), head(128, 128, 1.15, -0.15)] * 2
     images, marks = np.stack([v[0] for v in views]), np.stack([v[1] for v in views]).astype(np.float32)
     y = np.array([1, 1, 1, 0, 0, 0])
-    titles, means, slices = gradcam.group_means(marks, images, y, y == 1)
+    slices, means, titles = gradcam.group_means(marks, images, y, y == 1)
     assert titles == [
         "good outcome\n(n = 3)",
         "good, predicted good\n(n = 3)",

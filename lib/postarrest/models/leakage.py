@@ -62,15 +62,6 @@ class Fitted:
     upstream: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """Scores of an earlier stage and every patient used for them."""
-
-    stage: str
-    used: frozenset[str]
-    score: pd.Series
-
-
 @dataclass
 class Ledger:
     """The patients that were fitted on and scored in one split.
@@ -105,7 +96,8 @@ move it into the estimator.
 
     split: Split
     known: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
-    _scores: list[_Scored] = field(default_factory=list, repr=False)
+    # Every score of an earlier stage, after all patients used for it.
+    _scores: list[tuple[frozenset[str], pd.Series]] = field(default_factory=list, repr=False)
     _counts: list[tuple[Any, ...]] = field(default_factory=list, repr=False)
 
     def choice(self, stage: str, *, on: Iterable[str]) -> Fitted:
@@ -148,7 +140,7 @@ move it into the estimator.
         if not x.index.equals(y.index):
             raise ValueError(f"{stage}: predictors and outcomes are not of the same patients.")
         behind = [choice.patients | choice.upstream for choice in after]
-        behind += [earlier.used for earlier, _ in self._origins(x, stage)]
+        behind += [used for used, _ in self._origins(x, stage)]
         estimator.fit(x, y.to_numpy())
         return Fitted(estimator, stage, frozenset(x.index), frozenset().union(*behind))
 
@@ -168,10 +160,10 @@ move it into the estimator.
             If a predictor's values are of unknown origin.
         """
         origins = self._origins(x, model.stage)
-        self._count(model, x.index, *(earlier.used & ids for earlier, ids in origins))
+        self._count(model, x.index, *(used & ids for used, ids in origins))
         score = pd.Series(model.estimator.predict_proba(x)[:, 1], index=x.index, name="score")
-        used = model.patients.union(model.upstream, *(earlier.used for earlier, _ in origins))
-        self._scores.append(_Scored(model.stage, used, score))
+        used = model.patients.union(model.upstream, *(used for used, _ in origins))
+        self._scores.append((used, score))
         return score
 
     def _count(self, model: Fitted, scored: Iterable[str], *behind_predictors: frozenset[str]) -> None:
@@ -183,18 +175,17 @@ move it into the estimator.
                 counts = (len(model.patients), len(ids), len(ids & model.patients), len(ids & indirect))
                 self._counts.append((self.split.fold, model.stage, group, 1, *counts))
 
-    def _origins(self, x: pd.DataFrame, stage: str) -> list[tuple[_Scored, frozenset[str]]]:
-        """Find the earlier scores among the predictors, with the patients whose values they are."""
-        found: list[tuple[_Scored, frozenset[str]]] = []
-        unknown = []
+    def _origins(self, x: pd.DataFrame, stage: str) -> list[tuple[frozenset[str], frozenset[str]]]:
+        """Return the patients used for each earlier score among the predictors, and those who have it."""
+        found, unknown = [], []
         for name, column in x.items():
             if name in self.known and _equal(column, self.known[name].reindex(x.index)).all():
                 continue
             explained = np.zeros(len(x), dtype=bool)
-            for earlier in self._scores:
-                same = _equal(column, earlier.score.reindex(x.index)) & x.index.isin(earlier.score.index)
+            for used, score in self._scores:
+                same = _equal(column, score.reindex(x.index)) & x.index.isin(score.index)
                 if same.any():
-                    found.append((earlier, frozenset(x.index[same])))
+                    found.append((used, frozenset(x.index[same])))
                     explained |= same
             if not explained.all():
                 unknown.append(f"'{name}'")
@@ -208,9 +199,7 @@ move it into the estimator.
 
     def write(self, path: Path) -> None:
         """Save every score with the patients behind it, for a later notebook of the same split."""
-        scores = [
-            {"stage": s.stage, "seen": sorted(s.used), "score": s.score.to_dict()} for s in self._scores
-        ]
+        scores = [{"used": sorted(used), "score": score.to_dict()} for used, score in self._scores]
         write_text(path, json.dumps({"split": self.split.name, "scores": scores}) + "\n")
 
     def adopt(self, path: Path) -> None:
@@ -226,7 +215,7 @@ move it into the estimator.
             raise ValueError(f"{path.name} is of split {saved['split']}, expected {self.split.name}.")
         for one in saved["scores"]:
             score = pd.Series(one["score"], dtype=float, name="score")
-            self._scores.append(_Scored(one["stage"], frozenset(one["seen"]), score))
+            self._scores.append((frozenset(one["used"]), score))
 
     def table(self) -> pd.DataFrame:
         """Return the ``leakage`` table of this split.

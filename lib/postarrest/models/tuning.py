@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from postarrest.models.settings import Settings
-
-if TYPE_CHECKING:
-    import optuna
 
 Values = dict[str, Any]
 
@@ -73,7 +70,7 @@ class Searched(Settings):
             return f"one of {', '.join(str(choice) for choice in self.choices)}"
         return f"{self.low} to {self.high}" + (", log scale" if self.log else "")
 
-    def suggest(self, trial: "optuna.Trial", name: str) -> Any:
+    def suggest(self, trial: Any, name: str) -> Any:
         """Return a trial's value of the hyperparameter of this name."""
         if self.choices is not None:
             return trial.suggest_categorical(name, self.choices)
@@ -166,14 +163,22 @@ def search(
     import optuna
 
     study = _open(keep, patients)
+
+    def mean_auc(trial: optuna.Trial) -> float:
+        best = max((t.value for t in _finished(study) if t.value is not None), default=0)
+        aucs = []
+        for auc in objective({name: searched.suggest(trial, name) for name, searched in space.items()}):
+            aucs.append(auc)
+            left = n_folds - len(aucs)
+            if left and (sum(aucs) + left) / n_folds < best:
+                raise optuna.TrialPruned
+        return float(np.mean(aucs))
+
     for number in range(len(_finished(study)), trials):
-        study.sampler = optuna.samplers.TPESampler(
-            # A sequence of two numbers, not their sum, so that neighbouring searches differ.
-            seed=int(np.random.SeedSequence([seed, number]).generate_state(1)[0]),
-            multivariate=True,
-            constant_liar=False,
-        )
-        study.optimize(lambda trial: _mean(trial, objective, space, n_folds), n_trials=1)
+        # A sequence of two numbers, not their sum, so that neighbouring searches differ.
+        own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+        study.sampler = optuna.samplers.TPESampler(seed=own_seed, multivariate=True, constant_liar=False)
+        study.optimize(mean_auc, n_trials=1)
     return _tuned(study, space, trials)
 
 
@@ -210,22 +215,7 @@ def grid(objective: Callable[[Values], float], space: Space, *, patients: Iterab
     return _tuned(study, space, len(combinations))
 
 
-def _mean(
-    trial: "optuna.Trial", objective: Callable[[Values], Iterator[float]], space: Space, n_folds: int
-) -> float:
-    import optuna
-
-    best = max((t.value for t in _finished(trial.study) if t.value is not None), default=0)
-    aucs = []
-    for auc in objective({name: searched.suggest(trial, name) for name, searched in space.items()}):
-        aucs.append(auc)
-        left = n_folds - len(aucs)
-        if left and (sum(aucs) + left) / n_folds < best:
-            raise optuna.TrialPruned
-    return float(np.mean(aucs))
-
-
-def _open(keep: Path, patients: Iterable[str]) -> "optuna.Study":
+def _open(keep: Path, patients: Iterable[str]) -> Any:
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -247,20 +237,17 @@ def _open(keep: Path, patients: Iterable[str]) -> "optuna.Study":
     return study
 
 
-def _finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+def _finished(study: Any) -> list[Any]:
     """Return the finished trials; one that a crash cut off does not count and is run again."""
     from optuna.trial import TrialState
 
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def _tuned(study: "optuna.Study", space: Space, trials: int) -> Tuned:
+def _tuned(study: Any, space: Space, trials: int) -> Tuned:
     done = _finished(study)[:trials]
-    rows = [
-        {"trial": i, "auc": np.nan if t.value is None else t.value} | t.params
-        for i, t in enumerate(done, start=1)
-    ]
-    history = pd.DataFrame(rows)
+    aucs = [{"trial": i, "auc": np.nan if t.value is None else t.value} for i, t in enumerate(done, 1)]
+    history = pd.DataFrame([auc | trial.params for auc, trial in zip(aucs, done, strict=True)])
     history.insert(2, "best", history["auc"].cummax().ffill())
     # Of equal trials the first.
     best = done[int(history["auc"].idxmax())]

@@ -121,32 +121,18 @@ class FineTuned(Head):
             optimizer=keras.optimizers.Adam(self.fine.learning_rate), loss="binary_crossentropy"
         )
         rng = np.random.default_rng(self.seed)
-        best, best_weights = np.inf, None
+        # The starting point is a candidate too: training further may only make it worse.
+        start, first = self._part.get_weights(), len(self.curve_) + 1
+        curve, best = self._train(
+            lambda: self._epoch(rows, y, weight, rng),
+            self._part.get_weights,
+            "fine-tuning",
+            first,
+            self.fine.epochs,
+        )
         if self.watch is not None:
-            # The starting point is a candidate too: training further may only make it worse.
-            best, best_weights = self.watched()["tune_loss"], self._part.get_weights()
-        head_epochs, stale, curve = len(self.curve_), 0, []
-        for epoch in range(head_epochs + 1, head_epochs + self.fine.epochs + 1):
-            loss = self._epoch(rows, y, weight, rng)
-            if not all(np.isfinite(w).all() for w in self._part.get_weights()):
-                raise NetworkError(
-                    f"fine_tuning: found weights that are not finite after epoch {epoch - head_epochs}; "
-                    f"the learning rate ({self.fine.learning_rate}) is too large."
-                )
-            curve.append({"part": "fine-tuning", "epoch": epoch, "train_loss": loss})
-            if self.watch is None:
-                self.best_epoch_ = epoch
-                continue
-            curve[-1] |= self.watched()
-            stale += 1
-            if curve[-1]["tune_loss"] < best:
-                best, best_weights = curve[-1]["tune_loss"], self._part.get_weights()
-                self.best_epoch_, stale = epoch, 0
-            if stale >= self.patience:
-                break
-        if best_weights is not None:
-            self._part.set_weights(best_weights)
-        self.curve_ = pd.concat([self.curve_, pd.DataFrame(curve)], ignore_index=True)
+            self._part.set_weights(best or start)
+        self.curve_ = pd.concat([self.curve_, curve], ignore_index=True)
         return self
 
     def _trained_part(self) -> Any:
@@ -170,6 +156,11 @@ class FineTuned(Head):
             batch = order[start : start + self.fine.batch_size]
             given = self.given.variants[rows[batch], variant[batch]].astype(np.float32)
             loss = self._part.train_on_batch(given, y[batch], sample_weight=weight[batch])
+        if not all(np.isfinite(w).all() for w in self._part.get_weights()):
+            raise NetworkError(
+                "fine_tuning: found weights that are not finite; "
+                f"the learning rate ({self.fine.learning_rate}) is too large."
+            )
         return float(loss)
 
     def predict_proba(self, x: pd.DataFrame) -> np.ndarray:

@@ -234,7 +234,7 @@ def group_means(
 
 
 def sanity_check(
-    model: Any, network: Network, images: np.ndarray, signed: np.ndarray, *, seed: int
+    model: Any, network: Network, images: np.ndarray, signed: np.ndarray, cams: np.ndarray, *, seed: int
 ) -> dict[str, Estimate | int]:
     """Compare maps with those of the same network with shuffled weights (Adebayo 2018).
 
@@ -244,6 +244,8 @@ def sanity_check(
         As for :func:`maps`.
     signed : numpy.ndarray of shape (n, rows, columns)
         The network's maps.
+    cams : numpy.ndarray of shape (n, 256, 256)
+        Maps of the predicted outcome, from :func:`for_class`.
     seed : int
         Seed of the shuffling.
 
@@ -251,7 +253,8 @@ def sanity_check(
     -------
     dict
         ``correlation``: mean Spearman correlation; ``size``: mean of its absolute value; ``n_checked``,
-        ``n_test`` and ``n_flat``: patients compared, all, and those with a constant map.
+        ``n_test`` and ``n_flat``: patients compared, all, and those with a constant map; ``n_blank``:
+        patients in whom no region supports the predicted outcome.
     """
     agreement = agreement_with(signed, maps(randomised(model, seed=seed), network, images))
     return {
@@ -260,12 +263,8 @@ def sanity_check(
         "n_checked": int(np.isfinite(agreement).sum()),
         "n_test": len(agreement),
         "n_flat": int(np.isnan(agreement).sum()),
+        "n_blank": int((cams.max(axis=(1, 2)) == 0).sum()),
     }
-
-
-def n_blank(cams: np.ndarray) -> int:
-    """Return how many maps are 0 everywhere: no region supports the predicted outcome."""
-    return int((cams.max(axis=(1, 2)) == 0).sum())
 
 
 def agreement_with(signed: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The head that is trained on frozen features, and its settings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args
@@ -156,25 +157,46 @@ class Head:
         )
         trainer.reset(float(self.values["learning_rate"]))
         rng = np.random.default_rng(self.seed)
-        curve, best, best_epoch, best_weights = [], np.inf, 0, None
-        for epoch in range(1, int(self.values["epochs"]) + 1):
+
+        def epoch() -> float:
             order = rng.permutation(len(y))
             # One variant of each patient per epoch: the slice itself or one of its augmented copies.
             variant = rng.integers(variants.shape[1], size=len(y))
             loss = trainer.epoch(variants[order, variant], y[order], weight[order])
-            self.weights_, self.best_epoch_ = trainer.weights(), epoch
-            curve.append({"part": "head", "epoch": epoch, "train_loss": loss})
-            if self.watch is not None:
-                curve[-1] |= self.watched()
-                if curve[-1]["tune_loss"] < best:
-                    best, best_epoch, best_weights = curve[-1]["tune_loss"], epoch, self.weights_
-                if epoch - best_epoch >= self.patience:
-                    break
-        if best_weights is not None:
-            self.weights_, self.best_epoch_ = best_weights, best_epoch
-        self.curve_ = pd.DataFrame(curve)
+            self.weights_ = trainer.weights()
+            return loss
+
+        self.curve_, best = self._train(epoch, lambda: self.weights_, "head", 1, int(self.values["epochs"]))
+        self.weights_ = best or self.weights_
         self.classes_ = np.array([0, 1])
         return self
+
+    def _train(
+        self, epoch: Callable[[], float], weights: Callable[[], Any], part: str, first: int, epochs: int
+    ) -> tuple[pd.DataFrame, Any]:
+        """Train until the watched loss has not improved for ``patience`` epochs, or for all epochs.
+
+        Returns
+        -------
+        (pandas.DataFrame, object)
+            The losses of each epoch, and the weights with the lowest watched loss; None where no loss is
+            watched, or none was lower than before.
+        """
+        curve, best_weights, best_at = [], None, first - 1
+        # Training that continues must improve on where it starts.
+        best = np.inf if first == 1 or self.watch is None else self.watched()["tune_loss"]
+        for number in range(first, first + epochs):
+            curve.append({"part": part, "epoch": number, "train_loss": epoch()})
+            if self.watch is None:
+                self.best_epoch_ = number
+                continue
+            curve[-1] |= self.watched()
+            if curve[-1]["tune_loss"] < best:
+                best, best_weights = curve[-1]["tune_loss"], weights()
+                self.best_epoch_ = best_at = number
+            if number - best_at >= self.patience:
+                break
+        return pd.DataFrame(curve), best_weights
 
     def _weighted(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return outcomes and each patient's weight in the loss, as single precision."""
