@@ -195,7 +195,7 @@ def test_grad_cam_is_that_of_its_definition(here, result):
     )
     expected = (activation * gradient).sum(axis=-1) / (activation.shape[0] * activation.shape[1])
     np.testing.assert_allclose(signed[0], expected, atol=1e-3 * np.abs(expected).max())
-    # The positive part speaks for a good outcome, the other for a poor one; laid over the slice.
+    # The positive part supports a good outcome, the negative part a poor one; at the slice's size.
     for good, towards in ((True, expected), (False, -expected)):
         cam = gradcam.for_class(signed, np.array([good]), network())[0]
         part = np.maximum(towards, 0).astype(np.float32)[..., None]
@@ -336,7 +336,7 @@ def test_fine_tuning_that_only_makes_it_worse_is_undone(here, found, y, table, t
     np.testing.assert_allclose(tuned.test, alone.test, atol=5e-3)
 
 
-def test_fine_tuning_that_diverges_is_told(here, found, y, table, tmp_path):
+def test_fine_tuning_that_diverges_is_an_error(here, found, y, table, tmp_path):
     fine = {"learning_rate": 0.5, "epochs": 9, "batch_size": 16}
     final = finetune.final(here, found, network(), training(depth="last_block", fine_tuning=fine))
     fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}

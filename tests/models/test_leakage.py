@@ -1,4 +1,4 @@
-"""Leaks that are planted are caught, and a cohort without signal scores one half."""
+"""Planted leaks are caught, and permuted labels give an AUC of one half."""
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def pooled_auc(scores, model):
     return roc_auc_score(rows["y_good"], rows["score"]), len(rows)
 
 
-def test_no_stage_scores_whom_it_saw(fitted):
+def test_no_stage_scores_patients_it_was_fitted_on(fitted):
     _, leaks = fitted
     assert (leaks["n_in_both"] == 0).all()
     stages = " ".join(leaks["stage"].unique())
@@ -133,7 +133,7 @@ def test_permuted_labels_score_one_half(patients, tmp_path):
         assert abs(auc - 0.5) < half_width, model
 
 
-def test_a_network_that_saw_the_test_patients_is_caught_in_the_stack(patients, tmp_path):
+def test_a_network_fitted_on_the_test_patients_is_caught_in_the_stack(patients, tmp_path):
     """The leak is planted in the other notebook: its head was fitted on every patient."""
     fold = next(outer_folds(patients, patients["y_good"], tmp_path, trials=2))
     leaking = head.Head(noise(patients), HEAD | {"learning_rate": 0.01}, True, 1)
@@ -151,8 +151,8 @@ def test_a_network_that_saw_the_test_patients_is_caught_in_the_stack(patients, t
         fold.ledger.check()
 
 
-def test_only_earlier_stages_of_the_training_side_have_seen_the_scored(fitted):
-    """The stack's inputs are of base models fitted on others of the training side: counted, and said."""
+def test_base_models_behind_the_stack_s_inputs_are_counted_as_indirect(fitted):
+    """They were fitted on the development patients that the stack scores, and never on test patients."""
     _, leaks = fitted
     assert (leaks.loc[leaks["scored"] == "test", "n_indirect"] == 0).all()
     stacks = leaks[leaks["stage"].str.contains("out-of-fold stack")]
@@ -168,8 +168,8 @@ def outer(patients):
     return splits.get(splits.table(patients["y_good"], protocols=("nested",), settings=SETTINGS), "outer-1")
 
 
-def test_transformer_fitted_on_all_rows_is_caught(patients, outer):
-    """A quantile transform of everybody, test patients included, feeds a model of the training side alone."""
+def test_a_transformer_fitted_on_every_patient_is_caught(patients, outer):
+    """A quantile transform of all patients feeds a model of the development patients."""
     x, y = patients[["low_flow_min"]], patients["y_good"]
     transform = QuantileTransformer(n_quantiles=50).set_output(transform="pandas")
     leaking = transform.fit_transform(x)
@@ -186,7 +186,7 @@ def test_transformer_fitted_on_all_rows_is_caught(patients, outer):
     ledger.check()
 
 
-def test_model_fitted_on_everybody_is_caught(patients, outer):
+def test_a_model_fitted_on_every_patient_is_caught(patients, outer):
     x, y = patients[["low_flow_min"]], patients["y_good"]
     ledger = Ledger(outer, patients)
     everybody = ledger.fit(LogisticRegression(), x, y, stage="planted leak")
@@ -195,8 +195,8 @@ def test_model_fitted_on_everybody_is_caught(patients, outer):
         ledger.check()
 
 
-def test_base_model_that_saw_the_test_patients_is_caught_behind_a_stack(patients, outer):
-    """The stack itself is fitted on the training side alone; what it is fed with is not."""
+def test_a_base_model_fitted_on_test_patients_is_caught_behind_a_stack(patients, outer):
+    """The stack itself is fitted on development patients alone; the base model behind it is not."""
     x, y = patients[["low_flow_min"]], patients["y_good"]
     ledger = Ledger(outer, patients)
     base = ledger.fit(LogisticRegression(), x, y, stage="base")
@@ -210,7 +210,7 @@ def test_base_model_that_saw_the_test_patients_is_caught_behind_a_stack(patients
         ledger.check()
 
 
-def test_test_scores_of_a_base_model_that_saw_them_are_caught_as_inputs(patients, outer):
+def test_inputs_by_a_base_model_fitted_on_the_scored_patients_are_caught(patients, outer):
     x, y = patients[["low_flow_min"]], patients["y_good"]
     ledger = Ledger(outer, patients)
     fits = outer.development
@@ -225,7 +225,7 @@ def test_test_scores_of_a_base_model_that_saw_them_are_caught_as_inputs(patients
     assert counted.loc[("stack", "test"), "n_indirect"] == len(outer.test)
 
 
-def test_scores_of_another_notebook_keep_whom_they_saw(patients, outer, tmp_path):
+def test_scores_of_another_notebook_keep_the_patients_behind_them(patients, outer, tmp_path):
     x, y = patients[["low_flow_min"]], patients["y_good"]
     first = Ledger(outer, patients)
     network = first.fit(LogisticRegression(), x, y, stage="network")
@@ -274,8 +274,8 @@ def test_choice_made_on_test_patients_is_caught_in_what_is_fitted_with_it(patien
     changed=st.integers(0, 1000),
     column=st.sampled_from(NUMBERS),
 )
-def test_no_changed_value_passes_for_a_known_one(patients, outer, rows, changed, column):
-    """Whichever one value of whichever patient differs from what is known, it is found."""
+def test_no_changed_value_passes_as_known(patients, outer, rows, changed, column):
+    """Any single value that differs from what is known is found."""
     x = patients[NUMBERS].iloc[rows]
     y = patients["y_good"].iloc[rows]
     strange = x.copy()
@@ -288,7 +288,7 @@ def test_no_changed_value_passes_for_a_known_one(patients, outer, rows, changed,
         ledger.fit(model, strange, y, stage="changed")
 
 
-def test_thresholds_chosen_on_whom_they_judge_are_counted():
+def test_thresholds_chosen_on_test_patients_are_counted():
     rows = pd.DataFrame(
         {
             "patient_id": ["a", "b", "c", "b", "d"],

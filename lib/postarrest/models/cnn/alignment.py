@@ -1,11 +1,11 @@
-"""Heads brought into one frame, so that maps of different patients can be averaged.
+"""Heads aligned, so that maps of different patients can be averaged.
 
-Patients lie and are cut a little differently, and heads differ in size. A head is taken as an ellipse: its
-centre, its axes and its tilt are moved onto those of a common one. That is coarse beside a registration to an
-atlas, and enough for maps whose own grain is 32 pixels.
+Heads differ in size, position and rotation. Each is described by an ellipse, whose centre, axes and tilt are
+mapped to those of a common one. This is coarse compared with registration to an atlas, but enough for maps
+with a resolution of 32 pixels.
 
-The axis nearer to the vertical is taken from front to back, whichever is longer: a patient lies on the back,
-and a wide head must not be turned on its side.
+The axis nearer to the vertical is taken as front to back, whichever is longer: patients lie on their back, and
+a wide head must not be turned on its side.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-# Below this ratio of its axes a head has no long axis to turn it by.
+# Below this ratio of its axes a head is too round for its tilt to be known.
 _LEAST_ELONGATION = 1.05
 
 
@@ -76,14 +76,14 @@ def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
     halves = np.maximum(2 * np.sqrt(np.maximum(variance, 0)), 1.0)
     upright = int(np.argmax(np.abs(axes[0])))
     down, right = axes[:, upright] * np.sign(axes[0, upright])
-    # All directions are alike in a round head; turning it would follow the noise.
+    # The tilt of a round head is noise.
     turned = halves.max() / halves.min() >= _LEAST_ELONGATION
     tilt = float(np.arctan2(right, down)) if turned else 0.0
     return Ellipse(centre, float(halves[upright]), float(halves[1 - upright]), tilt)
 
 
 def common(outlines: list[Ellipse | None], *, shape: tuple[int, int]) -> Ellipse:
-    """Return the upright ellipse in the middle of the image with the median axes of those that there are."""
+    """Return the upright ellipse in the middle of the image with the median axes of the outlines found."""
     found = [one for one in outlines if one is not None]
     middle = (np.array(shape) - 1) / 2
     if not found:
@@ -93,14 +93,14 @@ def common(outlines: list[Ellipse | None], *, shape: tuple[int, int]) -> Ellipse
 
 
 def aligned(stack: np.ndarray, outlines: list[Ellipse | None], onto: Ellipse) -> np.ndarray:
-    """Move slices, or maps over them, so that each head's ellipse comes to lie on a common one.
+    """Move slices, or maps over them, so that each head's ellipse matches a common one.
 
     Parameters
     ----------
     stack : numpy.ndarray of shape (n, rows, columns)
-        Slices, or anything in register with them.
+        Slices, or maps at the same pixels.
     outlines : list of Ellipse or None
-        The head of each; where there is none, the slice stays as it is.
+        The head of each; without one, the slice is not changed.
     onto : Ellipse
         From :func:`common`.
 
