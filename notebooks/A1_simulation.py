@@ -56,15 +56,15 @@ page.figure(
 
 # %% [markdown]
 # In poor outcomes the attenuation of gray matter is lower and sulci are narrower; white matter is the same. In one slice
-# this is hard to see. Pooled over slices, the peak of gray matter moves towards that of white matter.
+# this is hard to see. Pooled over slices, the peak of brain tissue is lower.
 
 # %%
 page.figure(
     figures.simulation.attenuation(slices),
     name="simulated_densities",
     caption="Attenuation in the slices shown, without air, fat and bone.",
-    alt="Two peaks close together, white and gray matter, with a tail of cerebrospinal fluid; in poor outcomes the "
-    "attenuation of gray matter is lower.",
+    alt="One peak of white and gray matter at 20 to 45 HU, with a tail of cerebrospinal fluid below; in poor outcomes "
+    "the peak is at a lower attenuation.",
 )
 
 # %% [markdown]

@@ -22,7 +22,7 @@ from postarrest.data import cohort as cohort_room
 from postarrest.data import export
 from postarrest.data.ct import slices
 from postarrest.simulate import Settings, cohort, truth, write_study
-from postarrest.simulate.targets import compared
+from postarrest.simulate.targets import against_published
 
 SMALL = Settings(n_included=24, n_good=9, n_relabelled=2, n_screened=32, seed=5, n_truth=1000)
 
@@ -434,7 +434,7 @@ def test_command_reports_what_is_wrong(tmp_path):
 
 
 def test_published_figures_stand_beside_the_simulated_ones(small):
-    table = compared(small)
+    table = against_published(small)
     assert set(table["use"]) <= {"set to", "direction", "bound"}
     assert table["simulated"].notna().all()
     # Counts of 321 patients mean nothing in a study of 24.

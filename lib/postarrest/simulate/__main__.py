@@ -13,11 +13,8 @@ from postarrest.simulate.write import write_study
 
 def main() -> None:
     """Check the settings and write the study; exit with 2 and one line per error if they are wrong."""
-    known = ", ".join(field.name for field in fields(Settings))
     parser = argparse.ArgumentParser(
-        prog="python -m postarrest.simulate",
-        description="Write a simulated study.",
-        epilog=f"Settings: {known}",
+        prog="python -m postarrest.simulate", description="Write a simulated study."
     )
     parser.add_argument(
         "--settings", default="{}", help="the settings as JSON; by default the hold-out study's"
@@ -30,7 +27,8 @@ def main() -> None:
         settings = Settings(**json.loads(arguments.settings))
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, found {e['input']!r}" for e in error.errors()]
-        parser.error("\n".join(["the settings are wrong", *lines, f"The settings are {known}."]))
+        known = ", ".join(field.name for field in fields(Settings))
+        parser.error("\n".join(["wrong settings", *lines, f"The settings are {known}."]))
     write_study(settings, arguments.out)
 
 

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from postarrest.simulate.phantom import LEVELS_MM, SIZE, SPACING_MM, THICKNESS_MM
@@ -17,7 +17,7 @@ _BLANK = (
 )
 
 
-def write_dicom(path: Path, hu: np.ndarray, *, patient_id: str, seed: int, level: str, number: int) -> None:
+def write_dicom(path: Path, hu: np.ndarray, patient_id: str, *, seed: int, level: str, number: int) -> None:
     """Write one slice as a DICOM file without dates, names or institution.
 
     Parameters
@@ -35,20 +35,17 @@ def write_dicom(path: Path, hu: np.ndarray, *, patient_id: str, seed: int, level
     number : int
         Position in the series, 1 = most caudal.
     """
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = _uid(seed, patient_id, number)
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = _uid("postarrest")
-    meta.ImplementationVersionName = "POSTARREST_SIM"
-    image = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    image = Dataset()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image.file_meta.ImplementationClassUID = _uid("postarrest")
+    image.file_meta.ImplementationVersionName = "POSTARREST_SIM"
     for keyword in _BLANK.split():
         setattr(image, keyword, "")
     image.SpecificCharacterSet = "ISO_IR 192"
     image.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
     image.SOPClassUID = CTImageStorage
-    image.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    image.SOPInstanceUID = _uid(seed, patient_id, number)
     image.Modality = "CT"
     image.Manufacturer = "postarrest simulation"
     image.StudyDescription = "SIMULATED"
@@ -71,15 +68,11 @@ def write_dicom(path: Path, hu: np.ndarray, *, patient_id: str, seed: int, level
     image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     image.SliceLocation = LEVELS_MM[level]
     image.ImageComments = f"SIMULATED, {level.replace('_', ' ')}"
-    image.SamplesPerPixel = 1
-    image.PhotometricInterpretation = "MONOCHROME2"
-    image.Rows, image.Columns = hu.shape
     image.PixelSpacing = [SPACING_MM, SPACING_MM]
-    image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
-    image.PixelRepresentation = 0
     image.WindowCenter, image.WindowWidth = 40, 80
     image.RescaleIntercept, image.RescaleSlope, image.RescaleType = _INTERCEPT, 1, "HU"
-    image.PixelData = (hu - _INTERCEPT).astype("<u2").tobytes()
+    stored = (hu - _INTERCEPT).astype("<u2")
+    image.set_pixel_data(stored, "MONOCHROME2", bits_stored=12, generate_instance_uid=False)
     image.save_as(path, enforce_file_format=True)
 
 

@@ -79,45 +79,39 @@ def clinical_figures(patients: pd.DataFrame) -> tuple[Figures, dict[tuple[str, s
         The table `patients` of the data contract, screening log included.
     """
     included, good = _included(patients)
-    cpc, age = included["cpc"], included["age_years"]
-    medians = {
-        "age, median": age,
-        "no-flow, median": included["no_flow_min"],
-        "low-flow, median": included["low_flow_min"],
-        "adrenaline, median": included["epinephrine_mg"],
-        "lactate, median": included["lactate_mmol_l"],
-        "creatinine, median": included["creatinine_umol_l"],
-        "pupil diameter, median": included["pupil_left_mm"],
+    cpc, age, lactate = included["cpc"], included["age_years"], included["lactate_mmol_l"]
+    no_flow, unwitnessed = included["no_flow_min"], included["witnessed"] == 0
+    total, mean, median = pd.Series.sum, pd.Series.mean, pd.Series.median
+    figures = {
+        "patients included": (good.notna(), total),
+        "good outcome, revised label": (good, total),
+        "relabelled as good": (good & (cpc > 2), total),
+        "age, first quartile": (age, lambda values: values.quantile(0.25)),
+        "age, median": (age, median),
+        "age, third quartile": (age, lambda values: values.quantile(0.75)),
+        "no-flow, median": (no_flow, median),
+        "low-flow, median": (included["low_flow_min"], median),
+        "adrenaline, median": (included["epinephrine_mg"], median),
+        "lactate, median": (lactate, median),
+        "creatinine, median": (included["creatinine_umol_l"], median),
+        "pupil diameter, median": (included["pupil_left_mm"], median),
+        "men": (included["sex"] == "male", mean),
+        "CT under ROSC": (included["circulation"] == "rosc", mean),
+        "witnessed": (~unwitnessed, mean),
+        "bystander CPR": (included["bystander_cpr"] == 1, mean),
+        "shockable rhythm": (included["initial_rhythm"] == "vf_vt", mean),
+        "lactate missing, at least": (lactate.isna(), mean),
+        "lactate missing, at most": (lactate.isna(), mean),
+        "no-flow missing if unwitnessed": (no_flow[unwitnessed].isna(), mean),
+        "CPC 1 among CPC 1-2": (cpc[cpc <= 2] == 1, mean),
+        "CPC 5 among CPC 3-5": (cpc[cpc > 2] == 5, mean),
     }
-    no_lactate = included["lactate_mmol_l"].isna()
-    shares = {
-        "men": included["sex"] == "male",
-        "CT under ROSC": included["circulation"] == "rosc",
-        "witnessed": included["witnessed"] == 1,
-        "bystander CPR": included["bystander_cpr"] == 1,
-        "shockable rhythm": included["initial_rhythm"] == "vf_vt",
-        "lactate missing, at least": no_lactate,
-        "lactate missing, at most": no_lactate,
-        "no-flow missing if unwitnessed": included.loc[included["witnessed"] == 0, "no_flow_min"].isna(),
-        "CPC 1 among CPC 1-2": cpc[cpc <= 2] == 1,
-        "CPC 5 among CPC 3-5": cpc[cpc > 2] == 5,
-    }
-    found, n = {}, {}
-    for group, chosen in {"all": included.index, "good": good[good].index, "poor": good[~good].index}.items():
-        for figure, values in (medians | shares).items():
-            of_group = values[values.index.isin(chosen)]
-            found[figure, group] = of_group.median() if figure in medians else of_group.mean()
-            n[figure, group] = of_group.count()
-    counts = {
-        "age, first quartile": age.quantile(0.25),
-        "age, third quartile": age.quantile(0.75),
-        "patients included": len(included),
-        "good outcome, revised label": good.sum(),
-        "relabelled as good": (good & (cpc > 2)).sum(),
-    }
-    found |= {(figure, "all"): value for figure, value in counts.items()}
-    n |= {(figure, "all"): len(included) for figure in counts}
-    found["patients screened", "all"] = n["patients screened", "all"] = len(patients)
+    key = ("patients screened", "all")
+    found, n = {key: len(patients)}, {key: len(patients)}
+    for group, chosen in {"all": good.notna(), "good": good, "poor": ~good}.items():
+        for figure, (values, statistic) in figures.items():
+            of_group = values[chosen[values.index]]
+            found[figure, group], n[figure, group] = statistic(of_group), of_group.count()
     return found, n
 
 

@@ -95,36 +95,24 @@ def simulate_images(settings: Settings, drawn: cohort.Cohort, folder: Path) -> p
     pandas.DataFrame
         The table `gwr` of the data contract; empty unless `settings.gwr`.
     """
-    rows = np.flatnonzero(drawn.patients["exclusion"] == "")
+    included = drawn.patients["exclusion"] == ""
+    patients = drawn.latents.assign(patient_id=drawn.patients["patient_id"])[included]
     anatomy = load_anatomy()
     jobs = (
-        joblib.delayed(_one_patient)(
-            settings,
-            anatomy,
-            folder,
-            patient_id=drawn.patients["patient_id"].iat[row],
-            # One seed per patient: the result does not depend on the number of processes.
-            rng=np.random.default_rng(np.random.SeedSequence([settings.seed, 1, int(row)])),
-            latents=drawn.latents.iloc[row],
-        )
-        for row in rows
+        joblib.delayed(_one_patient)(settings, anatomy, folder, patient)
+        for patient in patients.reset_index(names="row").to_dict("records")
     )
     # Starting a process takes as long as a dozen patients.
-    n_jobs = max(1, min(joblib.cpu_count(), len(rows) // 12))
+    n_jobs = max(1, min(joblib.cpu_count(), len(patients) // 12))
     return pd.concat(joblib.Parallel(n_jobs=n_jobs)(jobs), ignore_index=True)
 
 
-def _one_patient(
-    settings: Settings,
-    anatomy: Anatomy,
-    folder: Path,
-    *,
-    patient_id: str,
-    rng: np.random.Generator,
-    latents: pd.Series,
-) -> pd.DataFrame:
-    """Render, write and read one patient's slices."""
-    head = phantom.draw_head(rng, severity=latents["severity"], atrophy=latents["atrophy"])
+def _one_patient(settings: Settings, anatomy: Anatomy, folder: Path, patient: dict) -> pd.DataFrame:
+    """Render, write and read the slices of one patient: row in the table, identifier and latent variables."""
+    # One seed per patient: the result does not depend on the number of processes.
+    rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 1, patient["row"]]))
+    patient_id = patient["patient_id"]
+    head = phantom.draw_head(rng, severity=patient["severity"], atrophy=patient["atrophy"])
     levels = list(phantom.LEVELS_MM) if settings.gwr or settings.ct == "dicom" else ["basal_ganglia"]
     slices = {
         level: phantom.render(anatomy, head, level=level, noise_sd_hu=settings.noise_sd_hu, rng=rng)
@@ -136,9 +124,7 @@ def _one_patient(
         series.mkdir()
         for number, (level, image) in enumerate(slices.items(), start=1):
             place = series / f"{number:03d}.dcm"
-            write_dicom(
-                place, image.hu, patient_id=patient_id, seed=settings.seed, level=level, number=number
-            )
+            write_dicom(place, image.hu, patient_id, seed=settings.seed, level=level, number=number)
     elif settings.ct == "png":
         Image.fromarray(window(first.hu)).save(folder / "ct" / f"{patient_id}.png")
     if settings.ct != "none":
