@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from postarrest.models import gwr
-from postarrest.simulate import anatomy as anatomy_room
 from postarrest.simulate import phantom, readings
+from postarrest.simulate.anatomy import load_anatomy
 
 
 @pytest.fixture(scope="module")
 def anatomy():
-    return anatomy_room.load_anatomy()
+    return load_anatomy()
 
 
 @pytest.fixture(scope="module")
 def typical():
-    """A head like the template, lying straight, without anything of its own."""
+    """A head like the template, in a straight position, without any variation of its own."""
     drawn = phantom.draw_head(np.random.default_rng(1), severity=0.0, atrophy=0.0)
     return dataclasses.replace(
         drawn,
@@ -41,7 +41,7 @@ def slices(anatomy, head, *, noise_sd_hu=0.0, seed=3):
 
 
 def pixel_at(image, x, y):
-    """Row and column of a place in the template."""
+    """Row and column of a position in the template."""
     away = np.hypot(image.template_mm[0] - x, image.template_mm[1] - y)
     return np.unravel_index(away.argmin(), away.shape)
 
@@ -69,11 +69,11 @@ def test_images_are_radiological(anatomy, typical):
         (40, 45, None),  # somewhere in the frontal lobe
     ],
 )
-def test_anatomy_is_where_it_belongs(anatomy, typical, x, y, tissue):
+def test_structures_are_at_their_coordinates(anatomy, typical, x, y, tissue):
     image = slices(anatomy, typical)["basal_ganglia"]
     for side in (1, -1):
         row, column = pixel_at(image, side * x, y)
-        # The reader's circle around the place, as large as the nuclei allow.
+        # A region of interest around the position, as large as the nuclei allow.
         around = image.tissue[row - 2 : row + 3, column - 2 : column + 3]
         if tissue is None:
             assert (around > 0).all()
@@ -81,7 +81,7 @@ def test_anatomy_is_where_it_belongs(anatomy, typical, x, y, tissue):
             assert (around == phantom.TISSUES[tissue]).any()
 
 
-def test_tissues_have_their_densities(anatomy, typical):
+def test_tissues_have_their_attenuation(anatomy, typical):
     for image in slices(anatomy, typical).values():
         pure = {name: image.hu[share > 0.98] for name, share in image.fractions.items()}
         assert np.median(pure["white_matter"]) == pytest.approx(phantom.WHITE_HU, abs=1)
@@ -97,7 +97,7 @@ def test_noise_has_the_standard_deviation_asked_for(anatomy, typical):
         assert (noisy[level].hu - quiet[level].hu)[100:150, 100:150].std() == pytest.approx(4, abs=0.5)
 
 
-def test_neighbouring_pixels_share_noise(anatomy, typical):
+def test_noise_of_neighbouring_pixels_correlates(anatomy, typical):
     noise = (
         slices(anatomy, typical, noise_sd_hu=10.0)["basal_ganglia"].hu
         - slices(anatomy, typical)["basal_ganglia"].hu
@@ -137,7 +137,7 @@ def test_injury_effaces_sulci_and_atrophy_widens_all_fluid_spaces(anatomy, typic
     assert old[1] > 1.2 * usual[1]
 
 
-def test_a_circle_on_an_even_image_reads_its_value(anatomy, typical):
+def test_an_roi_on_a_uniform_image_reads_its_value(anatomy, typical):
     even = {
         level: dataclasses.replace(image, hu=np.full_like(image.hu, 31.0))
         for level, image in slices(anatomy, typical).items()
@@ -149,7 +149,7 @@ def test_a_circle_on_an_even_image_reads_its_value(anatomy, typical):
     assert set(table["region"]) == set(gwr.REGIONS)
 
 
-def test_readings_find_gray_denser_than_white(anatomy, typical):
+def test_gray_matter_reads_higher_than_white_matter(anatomy, typical):
     table = readings.read_twice(slices(anatomy, typical), rng=np.random.default_rng(4), reader_sd_mm=0.3)
     mean = table.groupby("region")["mean_hu"].mean()
     for gray, white in (("CN", "PLIC"), ("PU", "CC"), ("MC1", "MW1"), ("MC2", "MW2")):
@@ -158,7 +158,7 @@ def test_readings_find_gray_denser_than_white(anatomy, typical):
         assert mean[white] == pytest.approx(phantom.WHITE_HU, abs=1.2)
 
 
-def test_two_readings_differ_more_with_an_unsteadier_hand(anatomy, typical):
+def test_two_readings_differ_more_with_a_less_precise_reader(anatomy, typical):
     image = slices(anatomy, typical, noise_sd_hu=4.0)
 
     def spread(sd_mm):
