@@ -4,8 +4,8 @@ Heads differ in size, position and rotation. Each is described by an ellipse, wh
 mapped to those of a common one. This is coarse compared with registration to an atlas, but enough for maps
 with a resolution of 32 pixels.
 
-The axis nearer to the vertical is taken as front to back, whichever is longer: patients lie on their back, and
-a wide head must not be turned on its side.
+The axis nearer to the vertical is taken as front to back, whichever is longer: patients lie on their back,
+and a wide head must not be turned on its side.
 """
 
 from dataclasses import dataclass

@@ -112,30 +112,25 @@ def weights_source(network: Network) -> WeightsSource:
     NetworkError
         If a named file does not exist, or a requested download fails.
     """
-    cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-    cached /= NETWORKS[network.architecture][1]
+    name = network.architecture
+    cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models" / NETWORKS[name][1]
     if network.weights == "none" or (network.weights == "auto" and not cached.is_file()):
-        return WeightsSource(
-            None,
-            "",
-            f"no pretrained weights: an untrained {network.architecture} with random weights "
-            f"(seed {network.seed}), so its results say little about transfer learning",
+        words = (
+            f"no pretrained weights: an untrained {name} with random weights (seed {network.seed}), so its "
+            "results say little about transfer learning"
         )
-    if network.weights in ("auto", "imagenet"):
-        if not cached.is_file():
-            _download(network.architecture)
-        return WeightsSource(
-            cached, _sha256(cached), f"ImageNet weights of {network.architecture} from Keras"
-        )
-    path = Path(network.weights).expanduser()
+        return WeightsSource(None, "", words)
+    from_keras = network.weights in ("auto", "imagenet")
+    if from_keras and not cached.is_file():
+        _download(name)
+    path = cached if from_keras else Path(network.weights).expanduser()
     if not path.is_file():
         raise NetworkError(
             f"weights: found no file '{path.name}'; expected auto, imagenet, none or a file's path."
         )
-    sha256 = _sha256(path)
-    return WeightsSource(
-        path, sha256, f"weights of {network.architecture} from the file {path.name} ({sha256[:12]})"
-    )
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    file = f"weights of {name} from the file {path.name} ({sha256[:12]})"
+    return WeightsSource(path, sha256, f"ImageNet weights of {name} from Keras" if from_keras else file)
 
 
 def _download(architecture: str) -> None:
@@ -147,11 +142,6 @@ def _download(architecture: str) -> None:
         raise NetworkError(
             f"weights: Keras's download for {architecture} failed ({error}). Give a file, or 'none'."
         ) from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def backbone(network: Network) -> Any:
