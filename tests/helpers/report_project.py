@@ -1,4 +1,4 @@
-"""A small project whose notebooks have "run": what the tests of the report read."""
+"""A small project with executed notebooks, for the tests of the report."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def make(
     folds: int = 2,
     scores: str = "",
 ) -> Path:
-    """Lay out the project: parameters, the real notebooks' sources, the lock."""
+    """Write the project: parameters, the real notebooks, the lock file."""
     (root / "params").mkdir(parents=True)
     (root / "params" / "tiny.yaml").write_text(
         STUDY.format(protocols=protocols, modalities=modalities, folds=folds, scores=scores)
@@ -54,7 +54,7 @@ def make(
 
 
 class Notebook:
-    """An executed notebook in the making: what a page displays becomes the output of a cell."""
+    """A notebook to be executed: what its page displays becomes the output of a cell."""
 
     def __init__(self, root: Path, name: str, *, part: str = "", title: str = "A question?") -> None:
         self.here = places.Here("tiny", save_to="report", root=root)
@@ -112,7 +112,7 @@ def run_all(root: Path, monkeypatch) -> dict[str, Notebook]:
     held = load.load("tiny", root=root)
     made = {}
     for run in runs.runs(held):
-        notebook = Notebook(root, run.notebook, part=run.part, title=f"What of {run.notebook}?")
+        notebook = Notebook(root, run.notebook, part=run.part, title=f"Question of {run.notebook}?")
         made[run.name] = notebook
         if run.notebook == "01_cohort":
             steps = ["screened", "excluded", "included", "good outcome", "poor outcome"]
@@ -186,8 +186,8 @@ def _evaluation(notebook: Notebook, monkeypatch) -> None:
         0.097,
         "",
     ]
-    judged = pd.DataFrame([limit], columns=THRESHOLDS.split())
-    _table(notebook, monkeypatch, "thresholds", judged, caption="Thresholds.")
+    thresholds = pd.DataFrame([limit], columns=THRESHOLDS.split())
+    _table(notebook, monkeypatch, "thresholds", thresholds, caption="Thresholds.")
     every = {"outcome_label": where[0], "set": where[1], "model": main, "fnr": 0.01}
     sweep = pd.DataFrame(every | {"threshold": [i / 100 for i in range(101)]})
     sweep = pd.concat([sweep, sweep.head(30).assign(model=other)])

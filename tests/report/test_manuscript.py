@@ -1,4 +1,4 @@
-"""Files for a manuscript, opened as its authors would."""
+"""Files for a manuscript, opened as its authors would open them."""
 
 import io
 import re
@@ -44,7 +44,7 @@ def test_word_has_the_tables_as_the_report_shows_them(written):
     captions = [p.text for p in document.paragraphs if re.match(r"Table \d", p.text)]
     assert captions[0] == "Table 1.1. Flow & all."
     flow = document.tables[0]
-    assert [c.text for c in flow.rows[0].cells] == ["step", "reason", "n"]
+    assert [c.text for c in flow.rows[0].cells] == ["Step", "Reason", "Patients, n"]
     assert [c.text for c in flow.rows[1].cells] == ["screened", "", "110"]
     assert "SIMULATED PATIENTS" in document.sections[0].header.paragraphs[0].text
 
@@ -64,7 +64,7 @@ def test_excel_has_every_table_with_its_numbers_whole(written):
     rows = list(sheet.iter_rows(min_row=3, values_only=True))
     found = pd.DataFrame(rows[1:], columns=rows[0])
     pd.testing.assert_frame_equal(found, pd.read_csv(written / "tables/comparisons.csv"), check_dtype=False)
-    listed = [row[1] for row in book["contents"].iter_rows(min_row=5, values_only=True)]
+    listed = [row[1] for row in book["contents"].iter_rows(min_row=4, values_only=True)]
     assert set(listed) == names
 
 
@@ -107,14 +107,17 @@ def test_methods_are_those_of_the_parameters():
     text = dict(methods.methods(held, DESCRIBED, weights="ImageNet", root=places.ROOT))
     assert set(text) == {
         "Patients and outcome",
-        "Division of the patients",
+        "Training, tuning and hold-out sets",
         "Gray-to-white-matter ratio",
         "Network on head CT",
         "Statistical analysis",
         "Software",
     }
-    assert f"seed {held.sections['splits']['seed']}" in text["Division of the patients"]
-    assert "training (64 %), tuning (16 %) and hold-out patients (20 %" in text["Division of the patients"]
+    assert f"seed {held.sections['splits']['seed']}" in text["Training, tuning and hold-out sets"]
+    assert (
+        "a training set (64 %), a tuning set (16 %) and a hold-out set (20 %"
+        in text["Training, tuning and hold-out sets"]
+    )
     assert "VGG19 (weights: ImageNet;" in text["Network on head CT"]
     assert "Python 3.11.9 with numpy 2.4.6 and keras 3.15.1" in text["Software"]
     assert "commit abc123." in text["Software"]

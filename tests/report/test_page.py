@@ -1,4 +1,4 @@
-"""What a notebook shows and keeps."""
+"""What a notebook shows and saves."""
 
 import json
 
@@ -9,15 +9,14 @@ from bs4 import BeautifulSoup
 
 from postarrest.estimate import Estimate
 from postarrest.places import ROOT, Here
-from postarrest.report import environment
-from postarrest.report import page as page_room
+from postarrest.report import Page, environment, page, tables
 from report_project import figure
 
 
 @pytest.fixture
 def shown(monkeypatch):
     collected = []
-    monkeypatch.setattr(page_room, "display", collected.append)
+    monkeypatch.setattr(page, "display", collected.append)
     return collected
 
 
@@ -28,36 +27,42 @@ def here(tmp_path):
     return Here("tiny", save_to="report", root=tmp_path)
 
 
-def test_a_table_is_shown_rounded_and_kept_whole(shown, here):
+def test_a_table_is_shown_rounded_and_saved_in_full(shown, here):
     data = pd.DataFrame(
         {"model": ["cnn", "a<b"], "n_good": [13, 14], "estimate": [1 / 3, np.nan], "p": [0.0002, 0.04]}
     )
-    page_room.Page(here, notebook="05_evaluation").table(data, name="performance", caption="All & sundry.")
+    Page(here, notebook="05_evaluation").table(data, name="performance", caption="All & sundry.")
     pd.testing.assert_frame_equal(pd.read_csv(here.table("performance")), data)
     table = BeautifulSoup(shown[0].data, "html.parser").find("figure", id="tab-performance")
-    assert [h.text for h in table.find_all("th", scope="col")] == ["model", "n good", "estimate", "p"]
+    assert [h.text for h in table.find_all("th", scope="col")] == [
+        "Model",
+        "Good outcomes, n",
+        "Estimate",
+        "P value",
+    ]
     assert [c.text for c in table.find_all("td")] == ["13", "0.33", "<0.001", "14", "", "0.040"]
-    assert [h.text for h in table.find_all("th", scope="row")] == ["cnn", "a<b"]
+    assert [h.text for h in table.find_all("th", scope="row")] == ["Head CT (neural network)", "a<b"]
     assert table.find("figcaption").text == "All & sundry."
 
 
 def test_small_numbers_are_not_shown_as_zero_and_counts_not_as_fractions():
-    cells = page_room.shown_cells(pd.DataFrame({"rate": [0.0003, 0.5], "n": [3.0, np.nan]}))
+    cells = tables.shown_cells(pd.DataFrame({"rate": [0.0003, 0.5], "n": [3.0, np.nan]}))
     assert cells.to_numpy().tolist() == [["0.0003", "3"], ["0.50", ""]]
 
 
 def test_a_part_of_a_table_waits_to_be_joined(shown, here):
-    page = page_room.Page(here, notebook="04_stacking", part="outer-2")
-    page.table(pd.DataFrame({"fold": [2]}), name="leakage", caption="None.")
+    Page(here, notebook="04_stacking", part="outer-2").table(
+        pd.DataFrame({"fold": [2]}), name="leakage", caption="None."
+    )
     assert not here.table("leakage").exists()
     assert here.part("leakage", "outer-2").read_text() == "fold\n2\n"
 
 
-def test_a_figure_is_kept_in_three_forms_with_the_same_bytes_each_time(shown, here):
-    page = page_room.Page(here, notebook="05_evaluation")
+def test_a_figure_is_saved_in_three_formats_with_the_same_bytes_each_time(shown, here):
+    own = Page(here, notebook="05_evaluation")
     kept = []
     for _ in range(2):
-        page.figure(figure(), name="roc", caption="ROC.", alt='Above "chance".')
+        own.figure(figure(), name="roc", caption="ROC.", alt='Above "chance".')
         kept.append({e: here.figure(f"roc.{e}").read_bytes() for e in ("svg", "pdf", "png")})
     assert kept[0] == kept[1]
     assert kept[0]["pdf"].startswith(b"%PDF") and kept[0]["png"].startswith(b"\x89PNG")
@@ -65,30 +70,38 @@ def test_a_figure_is_kept_in_three_forms_with_the_same_bytes_each_time(shown, he
     assert image["alt"] == 'Above "chance".' and image["src"].startswith("data:image/svg+xml")
 
 
+def test_notes_show_code(shown, here):
+    data = pd.DataFrame({"p": [0.5]})
+    Page(here, notebook="01_cohort").table(data, name="a", caption="A.", note="`p` is not <0.05.")
+    note = BeautifulSoup(shown[0].data, "html.parser").find("p", class_="note")
+    assert note.text == "p is not <0.05." and note.find("code").text == "p"
+
+
 def test_png_has_300_dpi(shown, here):
     from PIL import Image
 
-    page_room.Page(here, notebook="05_evaluation").figure(figure(), name="roc", caption="ROC.", alt="Above.")
+    Page(here, notebook="05_evaluation").figure(figure(), name="roc", caption="ROC.", alt="Above.")
     with Image.open(here.figure("roc.png")) as image:
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         assert image.width == 1050
 
 
-def test_a_heavy_drawing_is_shown_as_a_picture_of_points(shown, here):
+def test_a_large_drawing_is_shown_as_png(shown, here):
     import matplotlib.pyplot as plt
 
     fig, ax = plt.subplots()
     rng = np.random.default_rng(0)
     ax.scatter(*rng.random((2, 4000)))
-    page_room.Page(here, notebook="02_gwr").figure(fig, name="cloud", caption="Cloud.", alt="A cloud.")
+    Page(here, notebook="02_gwr").figure(fig, name="cloud", caption="Cloud.", alt="A cloud.")
     assert BeautifulSoup(shown[0].data, "html.parser").find("img")["src"].startswith("data:image/png")
     assert len(shown[0].data) < 300_000 < here.figure("cloud.svg").stat().st_size
 
 
-def test_numbers_of_a_sentence_are_kept_with_unit_and_table(shown, here):
-    page = page_room.Page(here, notebook="05_evaluation", part="")
-    page.text(
+def test_every_number_of_a_sentence_is_saved_with_its_unit_and_table(shown, here):
+    Page(here, notebook="05_evaluation").text(
         "AUC {auc} ([](#tab-performance)), bias {bias} HU, {share} % of {n} in {where}.",
+        table="performance",
+        units={"bias": "HU", "share": "%"},
         auc=Estimate(0.8211, 0.7, 0.9),
         bias=np.float32(0.25),
         share=20.9,
@@ -96,34 +109,69 @@ def test_numbers_of_a_sentence_are_kept_with_unit_and_table(shown, here):
         where="all",
     )
     assert shown[0].data == (
-        "AUC 0.82 (95 % CI 0.70 to 0.90) ([](#tab-performance)), bias 0.25 HU, 20.90 % of 321 in all."
+        'AUC 0.82 (95 % CI 0.70 to 0.90) ([Table "performance"](#tab-performance)), bias 0.25 HU, 20.90 % of 321 '
+        "in all."
     )
-    kept = json.loads(here.numbers("05_evaluation").read_text())
-    assert set(kept) == {f"05_evaluation.{n}" for n in ("auc", "bias", "share", "n")}
-    assert kept["05_evaluation.auc"] == {
-        "value": 0.8211,
-        "lower": 0.7,
-        "upper": 0.9,
-        "unit": "",
-        "table": "performance",
+    saved = json.loads(here.numbers("05_evaluation").read_text())
+    assert set(saved) == {f"05_evaluation.{n}" for n in ("auc", "bias", "share", "n")}
+    auc = {"value": 0.8211, "lower": 0.7, "upper": 0.9, "unit": "", "table": "performance"}
+    assert saved["05_evaluation.auc"] == auc
+    assert saved["05_evaluation.bias"]["unit"] == "HU" and saved["05_evaluation.share"]["unit"] == "%"
+    assert saved["05_evaluation.n"]["value"] == 321 and isinstance(saved["05_evaluation.n"]["value"], int)
+
+
+def test_units_and_tables_are_not_guessed_from_the_sentence(shown, here):
+    Page(here, notebook="02_gwr").text("{bias} HU ([](#tab-gwr-reliability)).", bias=0.5)
+    saved = json.loads(here.numbers("02_gwr").read_text())["02_gwr.bias"]
+    assert saved["unit"] == "" and saved["table"] == ""
+
+
+def test_the_same_sentence_about_several_models_saves_the_numbers_of_each(shown, here):
+    own = Page(here, notebook="05_evaluation")
+    for model, auc, n in (("cnn", Estimate(0.8, 0.7, 0.9), 64), ("gwr_av", Estimate(0.7, 0.6, 0.8), 60)):
+        own.text("{auc} in {n}", of=model, auc=auc, n=n)
+    saved = json.loads(here.numbers("05_evaluation").read_text())
+    assert {name: entry["value"] for name, entry in saved.items()} == {
+        "05_evaluation.auc_cnn": 0.8,
+        "05_evaluation.n_cnn": 64,
+        "05_evaluation.auc_gwr_av": 0.7,
+        "05_evaluation.n_gwr_av": 60,
     }
-    assert kept["05_evaluation.bias"]["unit"] == "HU" and kept["05_evaluation.share"]["unit"] == "%"
-    assert kept["05_evaluation.n"]["value"] == 321 and isinstance(kept["05_evaluation.n"]["value"], int)
+
+
+def test_a_reference_reads_as_words_in_jupyterlab(shown, here):
+    Page(here, notebook="01_cohort").text("See [](#fig-flow), [the table of patients](#tab-table1).")
+    assert shown[0].data == 'See [Figure "flow"](#fig-flow), [the table of patients](#tab-table1).'
+
+
+def test_a_table_without_rows_is_one_sentence(shown, here):
+    Page(here, notebook="05_evaluation").table(
+        pd.DataFrame({"model": []}), name="split_spread", caption="Spread over splits."
+    )
+    text = BeautifulSoup(shown[0].data, "html.parser")
+    assert text.get_text().strip() == "This study has no rows for the table “Spread over splits.”"
+    assert not text.find("table") and here.table("split_spread").read_text() == "model\n"
+
+
+def test_yes_no_and_identifiers_are_shown_in_words(shown, here):
+    data = pd.DataFrame({"set": ["holdout"], "recommended": [True], "model": ["ensemble_logistic"]})
+    cells = tables.shown_cells(data).to_numpy().tolist()
+    assert cells == [["hold-out", "yes", "Ensemble (logistic regression)"]]
 
 
 def test_a_sentence_without_its_number_is_refused(shown, here):
     with pytest.raises(KeyError, match="auc"):
-        page_room.Page(here, notebook="05_evaluation").text("AUC {auc}.")
+        Page(here, notebook="05_evaluation").text("AUC {auc}.")
 
 
 def test_what_is_not_defined_is_null(shown, here):
-    page_room.Page(here, notebook="05_evaluation").number("slope", float("nan"), table="calibration")
+    Page(here, notebook="05_evaluation").number("slope", float("nan"), table="calibration")
     kept = json.loads(here.numbers("05_evaluation").read_text())
     assert kept["05_evaluation.slope"]["value"] is None
 
 
 def test_a_page_notes_what_it_is_computed_with(here):
-    page_room.Page(here, notebook="03_cnn", part="outer-1-standard")
+    Page(here, notebook="03_cnn", part="outer-1-standard")
     noted = json.loads(here.build("environment/03_cnn-outer-1-standard.json").read_text())
     assert noted["versions"]["numpy"] == np.__version__
     assert noted["commit"] == "" and noted["changed"] is False  # the folder is not under version control

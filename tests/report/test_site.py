@@ -1,4 +1,4 @@
-"""The HTML report, read as its reader would."""
+"""The HTML report, read as a reader would see it."""
 
 import json
 import re
@@ -11,8 +11,7 @@ from bs4 import BeautifulSoup
 from nbformat import v4
 
 from postarrest import places
-from postarrest.report import body as body_room
-from postarrest.report import cards, runs, site, summary
+from postarrest.report import body, cards, runs, site, summary
 from postarrest.report.body import PageError
 from postarrest.study import load
 from report_project import make, run_all
@@ -98,7 +97,7 @@ def test_figures_and_tables_are_numbered_and_referred_to(built):
     assert "not of a part that this study does not have" in fold.find("main").get_text()
 
 
-def test_code_is_folded_and_there(built):
+def test_code_is_there_and_folded(built):
     code = soup(built, "05_evaluation.html").find("details", class_="code")
     assert not code.has_attr("open") and "page.show()" in code.text
 
@@ -122,13 +121,13 @@ def test_the_head_says_what_was_computed_with_what(built):
 
 def test_the_index_gives_the_main_result_from_the_tables(built):
     page = soup(built, "index.html")
-    told = page.find(class_="result").text
-    assert told.startswith(
-        "The ensemble told good from poor outcome with an AUC of 0.82 (95 % CI 0.74 to 0.88)"
+    result = page.find(class_="result").text
+    assert result.startswith(
+        "Ensemble (random forest) discriminated good from poor outcome with an AUC of 0.82 (95 % CI 0.74 to 0.88)"
     )
-    assert "the model of the OHCA score's variables reached 0.70" in told
-    assert "the difference was 0.12 (95 % CI 0.02 to 0.22), p = 0.015." in told
-    assert "0 of 36 patients who recovered" in told and "20 of 54 poor outcomes" in told
+    assert "the AUC of OHCA variables was 0.70" in result
+    assert "the difference was 0.12 (95 % CI 0.02 to 0.22), P = 0.015." in result
+    assert "0 of 36 patients with a good outcome" in result and "20 of 54 poor outcomes" in result
     numbers = json.loads((built / "reports/tiny/numbers.json").read_text())
     assert numbers["index.auc"]["value"] == 0.82 and numbers["index.auc_difference"]["lower"] == 0.02
     assert numbers["05_evaluation.n"]["value"] == 90
@@ -137,9 +136,9 @@ def test_the_index_gives_the_main_result_from_the_tables(built):
 
 
 def test_every_number_of_the_main_result_is_kept(built):
-    told = soup(built, "index.html").find(class_="result").text
+    result = soup(built, "index.html").find(class_="result").text
     # The level of an interval, and what the guideline limits, are no results.
-    text = told.replace("95 % CI", "").replace("upper 95 % bound", "")
+    text = result.replace("95 % CI", "").replace("upper 95 % confidence limit", "")
     stated = {float(n) for n in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text)}
     numbers = json.loads((built / "reports/tiny/numbers.json").read_text())
     kept = {
@@ -190,7 +189,7 @@ def test_a_scores_table_from_elsewhere_has_a_report_too(tmp_path, monkeypatch):
     assert written == {"index.html", "05_evaluation.html", "manuscript.html"}
     text = soup(root, "index.html").text
     assert "SIMULATED" not in text and "the scores table 'their_scores.csv'" in text
-    assert "which is of a scores table made elsewhere" in text
+    assert "it evaluates a scores table made elsewhere" in text
 
 
 def test_a_fold_that_the_study_no_longer_has_leaves_the_report(tmp_path, monkeypatch):
@@ -207,29 +206,27 @@ def test_a_fold_that_the_study_no_longer_has_leaves_the_report(tmp_path, monkeyp
 
 def test_the_leakage_page_counts(built):
     text = soup(built, "leakage.html").find("main").get_text(" ", strip=True)
-    assert (
-        "None. In 6 runs of a notebook (1 kinds of stages) and the choice of thresholds, 180 scores, choices"
-        in text
-    )
+    assert "None. 180 scores and choices were counted, in 6 notebook runs with 1 kinds of stages" in text
 
 
-def test_nothing_is_vouched_for_that_was_fitted_elsewhere(built, tmp_path):
-    """A scores table alone has thresholds chosen here, and models made by somebody else."""
+def test_there_is_no_leakage_page_for_models_fitted_elsewhere(built, tmp_path):
+    """With a scores table alone, only thresholds are chosen here."""
     shutil.copytree(built, tmp_path / "project")
     here = places.Here("tiny", save_to="report", root=tmp_path / "project")
     pd.read_csv(here.table("leakage")).assign(run="thresholds").to_csv(here.table("leakage"), index=False)
     assert cards.leakage(here) is None
 
 
-def test_leakage_would_be_shouted(built, tmp_path):
+def test_leakage_is_shown_prominently(built, tmp_path):
     shutil.copytree(built, tmp_path / "project")
     here = places.Here("tiny", save_to="report", root=tmp_path / "project")
-    counted = pd.read_csv(here.table("leakage"))
-    counted.loc[2, "n_in_both"] = 4
-    # Of a base model behind the stack's inputs, in test patients
-    counted.loc[3, "n_indirect"] = 2
-    counted.to_csv(here.table("leakage"), index=False)
-    assert "LEAKAGE: 6 times" in cards.leakage(here).soup.get_text()
+    # The second is of a base model behind the ensemble's inputs, in test patients.
+    for part, column, n in (("outer-1-revised", "n_in_both", 4), ("outer-2", "n_indirect", 2)):
+        place = here.part("leakage", part)
+        pd.read_csv(place).assign(**{column: n}).to_csv(place, index=False)
+    site.write_study("tiny", root=tmp_path / "project")
+    text = soup(tmp_path / "project", "leakage.html").find("main").get_text(" ", strip=True)
+    assert "LEAKAGE: 6 scores" in text and "No result of this report may be used." in " ".join(text.split())
 
 
 def test_tripod_has_all_items_and_marks_what_is_open(built):
@@ -247,7 +244,7 @@ def test_tripod_has_all_items_and_marks_what_is_open(built):
 
 def test_the_model_card_has_the_main_models_numbers(built):
     page = soup(built, "model-card.html")
-    assert page.find("h1").text == "Model card: the ensemble"
+    assert page.find("h1").text == "Model card: Ensemble (random forest)"
     cells = [c.text for c in page.find("main").find("table").find("tbody").find("tr").find_all("td")]
     assert cells == ["ROC-AUC", "0.82 (0.74 to 0.88)", "90", "36"]
     assert "Not for the care of patients" in page.text and "must not be used on anybody" in page.text
@@ -258,7 +255,7 @@ def test_the_index_says_why_simulated_numbers_replicate_nothing(built, tmp_path)
     (tmp_path / "project/reports/tiny/tables/published.csv").write_text("paper,item\nA,AUC\n")
     site.write_study("tiny", root=tmp_path / "project")
     text = soup(tmp_path / "project", "index.html").text
-    assert "It can't show that the papers' findings are true, and it is no replication." in text
+    assert "It cannot show that the papers' findings are true, and it is no replication." in text
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +269,7 @@ def run_once(tmp_path_factory):
 
 @pytest.fixture
 def small(tmp_path, run_once):
-    """A study without CT and GWR whose notebooks have run, and the notebooks to meddle with."""
+    """A study without CT and GWR whose notebooks have run, and its notebooks, to be changed."""
     root, made = run_once
     shutil.copytree(root, tmp_path / "project")
     return tmp_path / "project", {name: n.copied(tmp_path / "project") for name, n in made.items()}
@@ -291,23 +288,23 @@ def test_a_killed_notebook_is_refused(small):
     assert "01_cohort.ipynb did not run to its end" in refusal(root)
 
 
-def test_all_reasons_are_told_at_once(small):
+def test_all_reasons_are_reported_at_once(small):
     root, made = small
     notebook = nbformat.read(made["05_evaluation"].path, as_version=4)
     notebook.cells[-1].outputs = [v4.new_output("error", ename="ValueError", evalue="no scores")]
     nbformat.write(notebook, made["05_evaluation"].path)
     made["01_cohort"].path.unlink()
-    told = refusal(root)
-    assert "01_cohort.ipynb is missing" in told and "ValueError: no scores" in told
+    result = refusal(root)
+    assert "01_cohort.ipynb is missing" in result and "ValueError: no scores" in result
 
 
-def test_a_picture_without_words_is_refused(small):
+def test_a_picture_without_alternative_text_is_refused(small):
     root, made = small
     plot = v4.new_output("display_data", data={"image/png": "iVBORw0KGgo="})
     cell = v4.new_code_cell("fig", outputs=[plot])
     made["01_cohort"].cells.append(cell)
     made["01_cohort"].save()
-    assert "a picture has no text that stands for it" in refusal(root)
+    assert "a picture has no alternative text" in refusal(root)
 
 
 def test_a_path_of_the_machine_is_refused(small):
@@ -340,12 +337,12 @@ def test_an_identifier_is_refused(small):
     assert "shows the identifiers of 2 patients" in refusal(root)
 
 
-def test_a_row_for_each_patient_is_refused(small, monkeypatch):
+def test_one_row_per_patient_is_refused(small, monkeypatch):
     root, made = small
     rows = pd.DataFrame({"patient_id": ["a"], "age_years": [70]})
     made["01_cohort"].show(monkeypatch, made["01_cohort"].page.table, rows, name="raw", caption="Raw.")
     made["01_cohort"].save()
-    assert "tables/raw.csv has a row for each patient" in refusal(root)
+    assert "tables/raw.csv has one row per patient" in refusal(root)
 
 
 def test_a_page_that_is_too_large_is_refused(small):
@@ -356,24 +353,24 @@ def test_a_page_that_is_too_large_is_refused(small):
     assert "01_cohort.html has 3.1 MB" in refusal(root)
 
 
-def test_parts_of_no_run_are_told(small):
+def test_parts_of_no_run_are_reported(small):
     root, _ = small
     place = places.Here("tiny", save_to="report", root=root).part("leakage", "fold-9")
     place.write_text("fold\n9\n")
-    with pytest.raises(PageError, match="'leakage' are of no run"):
+    with pytest.raises(PageError, match="'leakage' belong to no run"):
         site.write_study("tiny", root=root)
 
 
 def test_what_is_printed_is_escaped_and_folded():
     cell = v4.new_code_cell("print(1)", outputs=[v4.new_output("stream", name="stdout", text="<b>1</b>")])
-    body = body_room.body(v4.new_notebook(cells=[v4.new_markdown_cell("# Why?"), cell]), name="01_cohort")
-    printed = body.soup.find("details", class_="printed")
+    notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# Why?"), cell])
+    printed = body.from_notebook(notebook, name="01_cohort").soup.find("details", class_="printed")
     assert printed.find("pre").text.strip() == "<b>1</b>" and not printed.has_attr("open")
 
 
 def test_equal_headings_get_their_own_anchors():
-    body = body_room.from_html("<h1>A</h1><h2>Who?</h2><h2>Who?</h2>", name="01_cohort")
-    assert [h[1] for h in body.headings] == ["who", "who-2"]
+    page = body.from_html("<h1>A</h1><h2>Who?</h2><h2>Who?</h2>", name="01_cohort")
+    assert [h[1] for h in page.headings] == ["who", "who-2"]
 
 
 def test_without_a_comparison_or_threshold_the_result_is_shorter(small):
@@ -381,19 +378,19 @@ def test_without_a_comparison_or_threshold_the_result_is_shorter(small):
     folder = root / "reports/tiny/tables"
     for name in ("comparisons", "thresholds"):
         (folder / f"{name}.csv").unlink()
-    told = summary.of(load.load("tiny", root=root), folder)
-    assert len(told.sentences) == 2
-    assert told.sentences[1].endswith("(GWR-AV) reached 0.70 (95 % CI 0.61 to 0.78).")
+    result = summary.of(load.load("tiny", root=root), folder)
+    assert len(result.sentences) == 2
+    assert result.sentences[1].endswith("GWR, average was 0.70 (95 % CI 0.61 to 0.78).")
 
 
-def test_no_threshold_within_the_guideline_is_said_with_its_reason(small):
+def test_the_reason_is_given_where_no_threshold_meets_the_guideline(small):
     root, _ = small
     file = root / "reports/tiny/tables/thresholds.csv"
-    judged = pd.read_csv(file).assign(tp=float("nan"), note="None: with 36 good outcomes it is 9.7 %.")
-    judged.to_csv(file, index=False)
-    told = summary.of(load.load("tiny", root=root), file.parent)
-    assert told.sentences[2].startswith("No threshold could be chosen")
-    assert told.sentences[2].endswith("as the guideline asks: with 36 good outcomes it is 9.7 %.")
+    thresholds = pd.read_csv(file).assign(tp=float("nan"), note="None: with 36 good outcomes it is 9.7 %.")
+    thresholds.to_csv(file, index=False)
+    result = summary.of(load.load("tiny", root=root), file.parent)
+    assert result.sentences[2].startswith("No threshold keeps the upper 95 % confidence limit")
+    assert result.sentences[2].endswith("as the guideline requires: with 36 good outcomes it is 9.7 %.")
 
 
 def test_a_study_that_was_not_evaluated_has_no_result(small):
@@ -403,7 +400,7 @@ def test_a_study_that_was_not_evaluated_has_no_result(small):
         summary.of(load.load("tiny", root=root), root / "reports/tiny/tables")
 
 
-def test_the_command_tells_what_is_wrong_and_fails(capsys):
+def test_the_command_reports_the_error_and_fails(capsys):
     assert site.main(["--study", "no-such-study"]) == 1
     assert "No study 'no-such-study'" in capsys.readouterr().err
 
@@ -413,7 +410,7 @@ def test_no_home_without_a_report(tmp_path):
         site.write_home(root=tmp_path)
 
 
-def test_a_notebook_is_as_it_was(small):
+def test_notebooks_are_not_changed(small):
     root, made = small
     before = made["01_cohort"].path.read_bytes()
     site.write_study("tiny", root=root)

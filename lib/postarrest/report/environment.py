@@ -1,10 +1,10 @@
-"""What a result was computed with: versions against the lock, processor, threads, commit."""
+"""What a result was computed with: versions compared with the lock file, processor, threads, commit."""
 
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -12,23 +12,15 @@ from typing import Any
 
 from postarrest.places import ROOT
 
-# What the methods of a paper name; the comparison with the lock covers every installed package.
+# Packages that a paper's methods name; the comparison with the lock file covers every installed package.
 NAMED = (
-    "numpy",
-    "pandas",
-    "scipy",
-    "scikit-learn",
-    "lightgbm",
-    "optuna",
-    "tensorflow",
-    "keras",
-    "statsmodels",
-    "matplotlib",
-    "pydicom",
-    "nibabel",
-    "papermill",
-    "snakemake",
-)
+    "numpy pandas scipy scikit-learn lightgbm optuna tensorflow keras statsmodels matplotlib pydicom nibabel "
+    "papermill snakemake"
+).split()
+# Instruction sets by which numerical libraries choose their code.
+_INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
+# What decides whether results have the same bytes.
+_KIND = ("python", "system", "processor", "instructions", "versions")
 
 
 def describe(*, root: Path = ROOT) -> dict[str, Any]:
@@ -46,13 +38,16 @@ def describe(*, root: Path = ROOT) -> dict[str, Any]:
     locked = read_lock(root / "requirements.lock")
     installed = _installed()
     commit, changed = _commit(root)
+    # A container or a scheduler may allow fewer cores than there are.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    flags = _cpuinfo("flags").split()
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "instructions": _instructions(),
-        "cores": _cores(),
-        "threads": int(os.environ.get("POSTARREST_THREADS") or os.environ.get("OMP_NUM_THREADS") or _cores()),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "instructions": [name for name in _INSTRUCTIONS if name in flags],
+        "cores": cores,
+        "threads": int(os.environ.get("POSTARREST_THREADS") or os.environ.get("OMP_NUM_THREADS") or cores),
         "versions": {name: installed[name] for name in NAMED if name in installed},
         "n_installed": sum(name in locked for name in installed),
         "differs_from_lock": differences(installed, locked),
@@ -62,7 +57,7 @@ def describe(*, root: Path = ROOT) -> dict[str, Any]:
 
 
 def read_lock(path: Path) -> dict[str, list[str]]:
-    """Return the versions that a lock has of each package; several where it depends on the platform.
+    """Return the locked versions of each package; several where they depend on the platform.
 
     Examples
     --------
@@ -70,15 +65,14 @@ def read_lock(path: Path) -> dict[str, list[str]]:
     '3'
     """
     found: dict[str, list[str]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", line)
-        if match:
-            found.setdefault(_normal(match[1]), []).append(match[2])
+    pattern = r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)"
+    for name, version in re.findall(pattern, path.read_text(encoding="utf-8"), re.M):
+        found.setdefault(_normal(name), []).append(version)
     return found
 
 
-def differences(installed: dict[str, str], locked: dict[str, list[str]]) -> list[str]:
-    """Return the installed packages whose version is not the lock's, in words.
+def differences(installed: Mapping[str, str], locked: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the installed packages whose version is not the locked one, in words.
 
     Examples
     --------
@@ -92,16 +86,22 @@ def differences(installed: dict[str, str], locked: dict[str, list[str]]) -> list
     ]
 
 
-def agree(descriptions: Iterable[dict[str, Any]]) -> bool:
-    """Return whether all steps were computed with the same versions on the same kind of machine."""
-    compared = [repr([kind(d), d["commit"], d["changed"]]) for d in descriptions]
-    return len(set(compared)) <= 1
+def differing(descriptions: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return in what several steps differ: versions, kind of machine, commit.
+
+    Examples
+    --------
+    >>> here = describe()
+    >>> differing([here, here]), differing([here, here | {"python": "3.9.0"}])
+    ([], ['python'])
+    """
+    first, *others = descriptions or [{}]
+    return [key for key in (*_KIND, "commit", "changed") if any(d[key] != first[key] for d in others)]
 
 
 def kind(description: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a description that decides whether results have the same bytes."""
-    deciding = ("python", "system", "processor", "instructions", "versions")
-    return {key: description[key] for key in deciding}
+    return {key: description[key] for key in _KIND}
 
 
 @cache
@@ -113,41 +113,25 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _cores() -> int:
-    # The cores that this process may use, which a container or a scheduler can make fewer than there are.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        match = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text(encoding="utf-8", errors="replace"))
-        if match:
-            return match[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _instructions() -> list[str]:
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.is_file():
-        return []
-    match = re.search(r"^flags\s*:\s*(.+)$", cpuinfo.read_text(encoding="utf-8", errors="replace"), re.M)
-    flags = set(match[1].split()) if match else set()
-    return [name for name in ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+def _cpuinfo(name: str) -> str:
+    file = Path("/proc/cpuinfo")
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    match = re.search(rf"^{name}\s*:\s*(.+)$", text, re.M)
+    return match[1].strip() if match else ""
 
 
 def _commit(root: Path) -> tuple[str, bool]:
-    def git(*arguments: str) -> str | None:
+    def git(*arguments: str) -> str:
         try:
             done = subprocess.run(
                 ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=20
             )
         except FileNotFoundError:
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
+            return ""
+        return done.stdout.strip() if done.returncode == 0 else ""
 
     # A copy without history may lie within another project's checkout, whose commit is not ours.
     if Path(git("rev-parse", "--show-toplevel") or "/dev/null").resolve() != root.resolve():
         return "", False
-    commit = git("rev-parse", "--short=12", "HEAD") or ""
-    return commit, bool(git("status", "--porcelain", "--", "lib", "notebooks", "params", "requirements.lock"))
+    changed = git("status", "--porcelain", "--", "lib", "notebooks", "params", "requirements.lock")
+    return git("rev-parse", "--short=12", "HEAD"), bool(changed)

@@ -1,4 +1,4 @@
-"""Hashes of what a report was made from and of what it consists of."""
+"""SHA-256 of every file that a report was made from and of every file in it."""
 
 import hashlib
 import json
@@ -8,18 +8,29 @@ from pathlib import Path
 
 from postarrest.files import write_text
 from postarrest.places import ROOT, Here
+from postarrest.report.rendering import as_json
 from postarrest.study.load import Study
 
-# In the order in which one thing follows from another, so that the first difference is the cause of the rest.
+# Causes before consequences, so that the first difference explains the others.
 KINDS = ("lock", "code", "data", "scores", "outputs")
 NAME = "manifest.json"
-# What a study reads of its data folder. Single CTs are named after patients, so a folder has one hash.
+_CODE = (
+    "lib/**/*.py",
+    "lib/postarrest/report/templates/**/*",
+    "notebooks/*.py",
+    "Snakefile",
+    "params/published.yaml",
+    "docs/coverage.csv",
+    "docs/simulation-seeds.csv",
+    "docs/tripod-ai.yaml",
+)
+# What a study reads of its data folder. CT files are named after patients, so a folder has one hash.
 _DATA = ("patients.*", "gwr.*", "truth.json", "ct", "tissue")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A file that is not as the manifest says.
+    """A file that differs from the manifest.
 
     Parameters
     ----------
@@ -37,36 +48,32 @@ class Difference:
 
 
 def of(study: Study, *, root: Path = ROOT) -> dict[str, dict[str, str]]:
-    """Return the SHA-256 of what a report was made from and of what it consists of, by kind and file."""
+    """Return the SHA-256 of what a report was made from and of what is in it, by kind and file."""
     here = Here(study.name, save_to="report", root=root)
-    code = [
-        *root.glob("lib/**/*.py"),
-        *root.glob("lib/postarrest/templates/**/*"),
-        *root.glob("notebooks/*.py"),
-    ]
-    code += [root / "Snakefile", root / "params" / f"{study.name}.yaml", root / "params" / "published.yaml"]
-    code += [root / "docs" / name for name in ("coverage.csv", "simulation-seeds.csv", "tripod-ai.yaml")]
-    outputs = [p for p in here.report_dir.rglob("*") if p.is_file() and not _is_aside(p)]
+    data = Path(study.data) if study.data else here.data
+    # Hidden files and Jupyter's own folders are not part of the report.
+    outputs = [p for p in here.report_dir.rglob("*") if not p.name.startswith(".") and p.name != NAME]
+    outputs = [p for p in outputs if not any(part.startswith(".ipynb") for part in p.parts)]
     return {
         "lock": _hashes([root / "requirements.lock"], root),
-        "code": _hashes((p for p in code if p.is_file()), root),
-        "data": _data_hashes(Path(study.data) if study.data else here.data),
-        "scores": _hashes((p for p in [here.build("scores.csv")] if p.is_file()), root),
-        "outputs": _hashes((p for p in outputs if p.name != NAME), here.report_dir),
+        "code": _hashes(_matching(root, (*_CODE, f"params/{study.name}.yaml")), root),
+        "data": {p.name: _sha256(p) for p in ([data] if data.is_file() else _matching(data, _DATA))},
+        "scores": _hashes([here.build("scores.csv")], root),
+        "outputs": _hashes(outputs, here.report_dir),
     }
 
 
 def write(study: Study, *, root: Path = ROOT) -> Path:
-    """Write ``reports/<study>/manifest.json``, last of all of the report."""
+    """Write ``reports/<study>/manifest.json``, after everything else in the report."""
     place = Here(study.name, save_to="report", root=root).report_dir / NAME
-    write_text(place, json.dumps(of(study, root=root), indent=1, sort_keys=True) + "\n")
+    write_text(place, as_json(of(study, root=root)))
     return place
 
 
 def check(study: Study, *, root: Path = ROOT) -> list[Difference]:
-    """Return what is not as the manifest says, causes before consequences.
+    """Return what differs from the manifest, causes before consequences.
 
-    Data and scores that are not on this machine at all are not compared: a reviewer has the report alone.
+    Data and scores that are missing on this machine are not compared: a reviewer has the report alone.
 
     Raises
     ------
@@ -88,31 +95,20 @@ def check(study: Study, *, root: Path = ROOT) -> list[Difference]:
     return differing
 
 
+def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+
+
 def _hashes(files: Iterable[Path], root: Path) -> dict[str, str]:
     return {p.relative_to(root).as_posix(): _sha256(p) for p in sorted(files) if p.is_file()}
 
 
-def _data_hashes(data: Path) -> dict[str, str]:
-    if data.is_file():
-        return {data.name: _sha256(data)}
-    found = {}
-    for pattern in _DATA:
-        for path in sorted(data.glob(pattern)):
-            found[path.name] = _sha256(path) if path.is_file() else _folder_sha256(path)
-    return found
-
-
-def _folder_sha256(folder: Path) -> str:
-    whole = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        whole.update(f"{path.relative_to(folder).as_posix()} {_sha256(path)}\n".encode())
-    return whole.hexdigest()
-
-
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_aside(path: Path) -> bool:
-    return path.name.startswith(".") or any(part.startswith(".ipynb") for part in path.parts)
+    """Return the hash of a file, or of a folder's file names and their hashes."""
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    lines = [
+        f"{p.relative_to(path).as_posix()} {_sha256(p)}\n" for p in sorted(path.rglob("*")) if p.is_file()
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Tables for Word and Excel."""
+"""Tables and paragraphs as Word and Excel files."""
 
 import io
 import re
@@ -6,17 +6,16 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape
 
 import pandas as pd
 
-from postarrest.report.methods import in_words
-from postarrest.report.page import shown_cells
+from postarrest.report.tables import head_in_words, is_numeric, shown_cells
 from postarrest.study.load import Study
 
-# A longer table is for a spreadsheet, not for a page.
+# Longer tables are left to the spreadsheet.
 _LONGEST_IN_WORD = 120
-# Archives note when each file in them was written; the same report must give the same bytes.
+_SIMULATED = "SIMULATED PATIENTS - no result in this file is from a real patient"
+# Office files note when they were written; the same report must give the same bytes.
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -45,11 +44,10 @@ class Table:
 def word(study: Study, tables: Sequence[Table], *, paragraphs: Sequence[tuple[str, str]] = ()) -> bytes:
     """Return a Word file of paragraphs and tables, the same bytes for the same content.
 
-    Longer tables than a page are left to the spreadsheet, and the file says so in their place.
+    A table of more than 120 rows is replaced by a reference to the spreadsheet.
     """
     from docx import Document
     from docx.enum.section import WD_ORIENT
-    from docx.oxml import parse_xml
     from docx.shared import Mm, Pt
 
     document = Document()
@@ -58,13 +56,13 @@ def word(study: Study, tables: Sequence[Table], *, paragraphs: Sequence[tuple[st
     document.styles["Normal"].font.name = "Arial"
     document.styles["Normal"].font.size = Pt(9)
     section = document.sections[0]
+    section.page_width, section.page_height = Mm(210), Mm(297)
     if tables:
         section.orientation = WD_ORIENT.LANDSCAPE
-    wide, high = (Mm(297), Mm(210)) if tables else (Mm(210), Mm(297))
-    section.page_width, section.page_height = wide, high
+        section.page_width, section.page_height = Mm(297), Mm(210)
     section.left_margin = section.right_margin = Mm(18)
     if study.simulated:
-        section.header.paragraphs[0].text = "SIMULATED PATIENTS - no result of this file is of a real patient"
+        section.header.paragraphs[0].text = _SIMULATED
     document.add_heading(study.title, level=1)
     for heading, paragraph in paragraphs:
         document.add_heading(heading, level=2)
@@ -75,95 +73,63 @@ def word(study: Study, tables: Sequence[Table], *, paragraphs: Sequence[tuple[st
         caption.add_run(f"{table.label}. ").bold = True
         caption.add_run(table.caption)
         if table.data.empty:
-            document.add_paragraph("No rows.")
+            document.add_paragraph("This study has no rows for this table.")
         elif len(table.data) > _LONGEST_IN_WORD:
             document.add_paragraph(f"{len(table.data)} rows: see sheet {table.name[:31]} of the spreadsheet.")
         else:
-            # Cell by cell, python-docx needs a minute for what takes a moment as a whole.
-            document.element.body.insert(-1, parse_xml(_word_table(table.data)))
-            document.add_paragraph()
+            _add_word_table(document, table.data)
     out = io.BytesIO()
     document.save(out)
     return _timeless(out.getvalue())
 
 
-def _word_table(data: pd.DataFrame) -> str:
-    space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
-    size = "14" if data.shape[1] > 9 else "16"
-    numeric = [pd.api.types.is_numeric_dtype(data.iloc[:, i]) for i in range(data.shape[1])]
+def _add_word_table(document: Any, data: pd.DataFrame) -> None:
+    from docx.enum.text import WD_ALIGN_PARAGRAPH
+    from docx.oxml import OxmlElement
+    from docx.shared import Pt
 
-    def row(cells: Sequence[str], *, head: bool = False) -> str:
-        edges = '<w:top w:val="single" w:sz="8"/>' if head else ""
-        edges += (
-            f'<w:bottom w:val="single" w:sz="{8 if head else 2}" w:color="{"000000" if head else "BBBBBB"}"/>'
-        )
-        bold = "<w:b/>" if head else ""
-        run = f'<w:rPr>{bold}<w:sz w:val="{size}"/></w:rPr>'
-        texts = [
-            f"<w:tc><w:tcPr><w:tcBorders>{edges}</w:tcBorders></w:tcPr><w:p><w:pPr><w:spacing w:after='0'/>"
-            f'<w:jc w:val="{"right" if is_number else "left"}"/></w:pPr><w:r>{run}'
-            f'<w:t xml:space="preserve">{escape(cell)}</w:t></w:r></w:p></w:tc>'
-            for cell, is_number in zip(cells, numeric, strict=True)
-        ]
-        # The head is repeated on each page, and no row is broken between two.
-        repeated = "<w:tblHeader/>" if head else ""
-        return f"<w:tr><w:trPr><w:cantSplit/>{repeated}</w:trPr>{''.join(texts)}</w:tr>"
-
-    grid = "<w:gridCol/>" * data.shape[1]
-    head = row([in_words(str(c)) for c in data.columns], head=True)
-    body = "".join(row(list(cells)) for cells in shown_cells(data).itertuples(index=False, name=None))
-    return (
-        f'<w:tbl {space}><w:tblPr><w:tblW w:w="5000" w:type="pct"/><w:tblLayout w:type="autofit"/></w:tblPr>'
-        f"<w:tblGrid>{grid}</w:tblGrid>{head}{body}</w:tbl>"
-    )
+    lines = [[head_in_words(c) for c in data.columns], *shown_cells(data).to_numpy().tolist()]
+    size, numeric = Pt(7 if data.shape[1] > 9 else 8), is_numeric(data)
+    table = document.add_table(len(lines), data.shape[1], style="Light Shading")
+    # Word repeats a row that is marked as the head on every page.
+    table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+    for row, line in zip(table.rows, lines, strict=True):
+        for cell, text, is_number in zip(row.cells, line, numeric, strict=True):
+            paragraph = cell.paragraphs[0]
+            paragraph.add_run(text).font.size = size
+            paragraph.paragraph_format.space_after = 0
+            if is_number:
+                paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
+    document.add_paragraph()
 
 
 def excel(study: Study, tables: Sequence[Table]) -> bytes:
-    """Return an Excel file with a sheet of contents and one a table, the same bytes for the same content."""
-    from openpyxl import Workbook
+    """Return an Excel file with a sheet of contents and one per table, the same bytes for the same content."""
     from openpyxl.styles import Font
-    from openpyxl.utils import get_column_letter
 
-    book = Workbook()
-    contents = book.active
-    contents.title = "contents"
-    contents.append([study.title])
-    if study.simulated:
-        contents.append(["SIMULATED PATIENTS - no result of this file is of a real patient"])
-    contents.append([])
-    contents.append(["table", "sheet", "caption"])
-    for table in tables:
-        name = table.name[:31]
-        contents.append([table.label, name, table.caption])
-        contents.cell(contents.max_row, 2).hyperlink = f"#'{name}'!A1"
-        sheet = book.create_sheet(name)
-        sheet.append([f"{table.label}. {table.caption}"])
-        sheet.append([])
-        sheet.append([str(c) for c in table.data.columns])
-        for cells in table.data.itertuples(index=False, name=None):
-            sheet.append([_excel_cell(value) for value in cells])
-        for cell in sheet[3]:
-            cell.font = Font(bold=True)
-        sheet["A1"].font = Font(bold=True)
-        sheet.freeze_panes = "A4"
-        for i, column in enumerate(table.data.columns, start=1):
-            longest = table.data[column].astype(str).str.len().max() if len(table.data) else 0
-            sheet.column_dimensions[get_column_letter(i)].width = min(40, max(len(str(column)), longest) + 2)
-    contents["A1"].font = Font(bold=True)
-    contents.column_dimensions["A"].width = 12
-    contents.column_dimensions["B"].width = 26
-    contents.column_dimensions["C"].width = 100
+    listed = [(t.label, t.name[:31], t.caption) for t in tables]
+    contents = pd.DataFrame(listed, columns=["table", "sheet", "caption"])
+    title = study.title + (f" ({_SIMULATED})" if study.simulated else "")
+    sheets = [("contents", title, contents)]
+    sheets += [(t.name[:31], f"{t.label}. {t.caption}", t.data.map(_excel_cell)) for t in tables]
     out = io.BytesIO()
-    book.save(out)
+    with pd.ExcelWriter(out, engine="openpyxl") as writer:
+        for name, heading, data in sheets:
+            data.to_excel(writer, sheet_name=name, startrow=2, index=False, freeze_panes=(3, 0))
+            sheet = writer.sheets[name]
+            sheet["A1"], sheet["A1"].font = heading, Font(bold=True)
+            for column in sheet.iter_cols(min_row=3):
+                longest = max(len(str(cell.value)) for cell in column)
+                sheet.column_dimensions[column[0].column_letter].width = min(60, longest + 2)
+        for row, name in enumerate(contents["sheet"], start=4):
+            writer.sheets["contents"].cell(row, 2).hyperlink = f"#'{name}'!A1"
     return _timeless(out.getvalue())
 
 
 def _excel_cell(value: Any) -> Any:
-    if pd.isna(value):
-        return None
     # A text that begins like a formula must stay a text.
-    text = isinstance(value, str) and value[:1] in "=+-@" and not re.fullmatch(r"[-+]?[\d.]+", value)
-    return f"'{value}" if text else value
+    is_formula = isinstance(value, str) and value[:1] in "=+-@" and not re.fullmatch(r"[-+]?[\d.]+", value)
+    return f"'{value}" if is_formula and value else value
 
 
 def _timeless(archive: bytes) -> bytes:
@@ -174,7 +140,7 @@ def _timeless(archive: bytes) -> bytes:
             content = old.read(entry)
             if entry.filename == "docProps/core.xml":
                 content = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?", b"1980-01-01T00:00:00Z", content)
-            fixed = zipfile.ZipInfo(entry.filename, _FIXED_TIME)
-            fixed.compress_type = zipfile.ZIP_DEFLATED
-            new.writestr(fixed, content)
+            new.writestr(
+                zipfile.ZipInfo(entry.filename, _FIXED_TIME), content, compress_type=zipfile.ZIP_DEFLATED
+            )
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""The last check before a page is written: no identifier, no path, no oversized page."""
+"""The last check before a report is written: no identifier, no path of this machine, no oversized page."""
 
 import re
 from collections.abc import Mapping
@@ -14,25 +14,41 @@ LARGEST_PAGE_BYTES = 3_000_000
 
 
 def check_pages(written: Mapping[str, str], here: Here, study: Study) -> None:
+    """Refuse pages that would disclose a patient or this machine, and those that are too large.
+
+    Parameters
+    ----------
+    written : Mapping
+        HTML by file name.
+    here : Here
+        The study's places; its tables are checked as well.
+    study : Study
+        The study, whose paths are private.
+
+    Raises
+    ------
+    PageError
+        Listing every reason, without any identifier.
+    """
     private = {str(here.root), str(Path.home()), study.data, study.scores} - {"", "/", "/root"}
     identifiers = _identifiers(here)
-    faults = []
+    reasons = []
     for file_name, text in written.items():
         if len(text.encode()) > LARGEST_PAGE_BYTES:
-            faults.append(f"{file_name} has {len(text.encode()) / 1e6:.1f} MB, at most 3 are published.")
-        # What a picture's data spell is no text.
+            reasons.append(f"{file_name} has {len(text.encode()) / 1e6:.1f} MB, expected at most 3 MB")
+        # The encoded data of pictures are no text.
         words = re.sub(r"data:image/[^\"']+", "", text)
-        faults += [f"{file_name} shows the path {p}" for p in sorted(private) if p in words]
-        # An identifier may hold dots, and a sentence may end after it.
+        reasons += [f"{file_name} shows the path {p}" for p in sorted(private) if p in words]
+        # An identifier may contain dots, and one may end a sentence.
         found = identifiers & {word.rstrip(".") for word in re.findall(r"[\w.-]+", words)}
         if found:
-            faults.append(f"{file_name} shows the identifiers of {len(found)} patients")
+            reasons.append(f"{file_name} shows the identifiers of {len(found)} patients")
     for path in sorted((here.report_dir / "tables").glob("*.csv")):
-        header = path.read_text(encoding="utf-8").split("\n", 1)[0].split(",")
-        if "patient_id" in header:
-            faults.append(f"tables/{path.name} has a row for each patient")
-    if faults:
-        raise PageError("\n".join(faults))
+        with path.open(encoding="utf-8") as file:
+            if "patient_id" in file.readline().strip().split(","):
+                reasons.append(f"tables/{path.name} has one row per patient")
+    if reasons:
+        raise PageError("\n".join(reasons))
 
 
 def _identifiers(here: Here) -> set[str]:

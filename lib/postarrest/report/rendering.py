@@ -1,52 +1,89 @@
-"""Jinja templates and the texts that several pages share."""
+"""The one Jinja environment: tables and figures of notebooks, pages, the texts of a manuscript.
+
+Templates that end in ``.html.j2`` escape what they are given; those that end in ``.md.j2`` are Markdown.
+"""
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+import yaml
+from markupsafe import Markup, escape
 
-from postarrest.places import Here
-from postarrest.report import body
-from postarrest.study.load import Study
-
-FURTHER = {
-    "leakage": "Counted for every stage of every run: patients scored by what had seen them.",
-    "model-card": "Intended use, patients, performance and limits of the main model.",
-    "tripod-ai": "Where the report meets each item of the guideline, and what only authors can write.",
-    "manuscript": "Tables for Word and Excel, sizes of the figures, the methods in words, the supplement.",
-}
+TEMPLATES = Path(__file__).parent / "templates"
 
 
-def weights_in_words(here: Here) -> str:
-    """Return where the network's weights are from, as noted when its features were computed."""
-    noted = here.build("features.json")
-    return json.loads(noted.read_text(encoding="utf-8"))["weights"] if noted.is_file() else "not noted"
-
-
-def page_footer(study: Study) -> str:
-    what = "Simulated patients. " if study.simulated else ""
-    return f"{study.title}. {what}Research software; not for the care of patients."
-
-
-def as_json(content: Any) -> str:
-    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+def render(template: str, **values: Any) -> str:
+    """Return a template of ``templates/`` filled in."""
+    return _environment().get_template(template).render(**values)
 
 
 @cache
-def _templates() -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(body.TEMPLATES)
-    made = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.ChainableUndefined,
     )
-    made.globals["style"] = Markup((body.TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    return made
+    environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    environment.filters |= {"code": _code, "in_words": in_words, "listed": listed, "plain": plain_value}
+    environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
+    return environment
 
 
-def render_template(template: str, **values: Any) -> str:
-    return _templates().get_template(template).render(**values)
+@cache
+def words() -> dict[str, dict[str, str]]:
+    """Return what readers see for a column, a model and a value: ``templates/words.yaml``."""
+    return yaml.safe_load((TEMPLATES / "words.yaml").read_text(encoding="utf-8"))
+
+
+def model_in_words(name: str) -> str:
+    """Return the readers' name of a model in the scores table.
+
+    Examples
+    --------
+    >>> model_in_words("ohca_score"), model_in_words("mri")
+    ('OHCA score (Adrie 2006)', 'mri')
+    """
+    return words()["models"].get(name, name)
+
+
+def in_words(name: str) -> str:
+    """Return an identifier without its underscores."""
+    return str(name).replace("_", " ")
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return items as an enumeration in a sentence.
+
+    Examples
+    --------
+    >>> listed(["age", "sex", "lactate"])
+    'age, sex and lactate'
+    """
+    items = list(items)
+    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
+
+
+def plain_value(value: Any) -> str:
+    """Return a parameter's value as a sentence states it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{in_words(k)} {plain_value(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return " to ".join(plain_value(v) for v in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def as_json(content: Any) -> str:
+    """Return JSON with sorted keys, so that the same content gives the same bytes."""
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _code(text: str) -> Markup:
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))

@@ -1,24 +1,23 @@
-"""The runs of notebooks that make up a report, and what each of them left."""
+"""The runs of notebooks that make up a report, and the files that each run wrote."""
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
 
 from postarrest.files import write_text
 from postarrest.models import splits
 from postarrest.places import Here
-from postarrest.report import body
-from postarrest.report.body import PageError
+from postarrest.report.body import PageError, problems
 from postarrest.study.load import Study
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a notebook: of its one, or of a split's.
+    """One run of a notebook: its only one, or that of one split.
 
     Parameters
     ----------
@@ -37,13 +36,13 @@ class Run:
         return f"{self.notebook}_{self.part}" if self.part else self.notebook
 
     @property
-    def numbers(self) -> str:
-        """Name of the file of numbers."""
+    def stem(self) -> str:
+        """Name of the files of numbers and environment, without ending."""
         return f"{self.notebook}-{self.part}" if self.part else self.notebook
 
     @property
     def title(self) -> str:
-        """What the part is, in words.
+        """The part in words.
 
         Examples
         --------
@@ -55,86 +54,89 @@ class Run:
         if not self.part:
             return ""
         kind, number, *label = self.part.split("-")
-        words = f"{ {'holdout': 'hold-out split', 'outer': 'outer fold'}[kind] } {number}"
-        return words + (f", {label[0]} outcome" if label and kind == "holdout" else "")
+        if kind == "outer":
+            return f"outer fold {number}"
+        return f"hold-out split {number}" + (f", {label[0]} outcome" if label else "")
 
 
 def runs(study: Study) -> list[Run]:
     """Return the runs of notebooks that make up a study's report, in reading order."""
     settings = splits.Settings(**study.sections["splits"])
-    held = [
-        (name, label)
-        for name in splits.names(("holdout",), settings)
-        for label in study.outcome_labels
-        if "holdout" in study.protocols
-    ]
-    outer = splits.names(("nested",), settings) if "nested" in study.protocols else []
+    holdout, outer = (
+        splits.names((protocol,), settings) if protocol in study.protocols else []
+        for protocol in ("holdout", "nested")
+    )
+    main = study.outcome_labels[0]
     parts = {
-        "03_cnn": [f"{n}-{label}" for n, label in held] + [f"{n}-{study.outcome_labels[0]}" for n in outer],
+        "03_cnn": [f"{split}-{label}" for split in holdout for label in study.outcome_labels]
+        + [f"{split}-{main}" for split in outer],
         "04_stacking": outer,
     }
-    return [Run(n, part) for n in study.notebooks for part in parts.get(n, [""])]
+    return [Run(notebook, part) for notebook in study.notebooks for part in parts.get(notebook, [""])]
 
 
-def join_tables(here: Here, parts: Sequence[str]) -> list[Path]:
-    """Join the parts of tables that a notebook's runs left, as ``tables/<name>.csv`` with a column ``run``.
+def read_notebooks(here: Here, expected: Sequence[Run]) -> dict[Run, nbformat.NotebookNode]:
+    """Return the executed notebooks.
+
+    Raises
+    ------
+    PageError
+        Listing every notebook that is missing, did not run to its end or stopped at an error.
+    """
+    reasons, found = [], {}
+    for run in expected:
+        path = here.report_dir / f"{run.name}.ipynb"
+        if path.is_file():
+            found[run] = nbformat.read(path, as_version=4)
+            reasons += problems(found[run], run.name)
+        else:
+            reasons.append(f"{path.name} is missing; 'make report STUDY={here.study}' runs it.")
+    if reasons:
+        raise PageError("\n".join(reasons))
+    return found
+
+
+def join_tables(here: Here, parts: Sequence[str]) -> None:
+    """Join the parts of tables that a notebook's runs saved, as ``tables/<name>.csv`` with a column ``run``.
 
     Parameters
     ----------
     here : Here
         The study's places.
     parts : sequence of str
-        The parts that belong to the study as it is, in reading order: others, of folds that it had once, stay
-        out.
+        The parts that the study has now, in reading order. Files of other parts, such as those of folds that
+        the study had before, are ignored.
 
     Raises
     ------
     PageError
         If a table has parts and none of them belongs to the study.
     """
-    folders = sorted(p for p in here.build("parts").glob("*") if p.is_dir())
-    written = []
-    faults = []
-    for folder in folders:
+    reasons = []
+    for folder in sorted(p for p in here.build("parts").glob("*") if p.is_dir()):
         files = [folder / f"{part}.csv" for part in parts if (folder / f"{part}.csv").is_file()]
         if not files:
-            faults.append(f"The parts of table '{folder.name}' are of no run of this study.")
+            reasons.append(f"The parts of table '{folder.name}' belong to no run of this study.")
             continue
-        # As text: a number is to leave this as it came, to the last digit.
+        # Read as text, so that every number is written again to its last digit.
         tables = {f.stem: pd.read_csv(f, dtype=str, keep_default_na=False) for f in files}
         joined = pd.concat(tables, names=["run", None]).reset_index("run").fillna("")
-        place = here.table(folder.name)
-        write_text(place, joined.to_csv(index=False, lineterminator="\n"))
-        written.append(place)
-    if faults:
-        raise PageError("\n".join(faults))
-    return written
+        write_text(here.table(folder.name), joined.to_csv(index=False, lineterminator="\n"))
+    if reasons:
+        raise PageError("\n".join(reasons))
 
 
 def join_numbers(here: Here, expected: Iterable[Run]) -> dict[str, Any]:
-    """Return the numbers that the pages of a study left, by name."""
+    """Return the numbers of all pages of a study, by name."""
     joined: dict[str, Any] = {}
     for run in expected:
-        place = here.numbers(run.numbers)
+        place = here.numbers(run.stem)
         if place.is_file():
             joined |= json.loads(place.read_text(encoding="utf-8"))
     return joined
 
 
-def read_notebooks(here: Here, expected: Sequence[Run]) -> dict[Run, Any]:
-    faults, found = [], {}
-    for run in expected:
-        path = here.report_dir / f"{run.name}.ipynb"
-        if not path.is_file():
-            faults.append(f"{path.name} is missing; 'make report STUDY={here.study}' runs it.")
-            continue
-        found[run] = body.read(path)
-        faults += body.faults(found[run], run.name)
-    if faults:
-        raise PageError("\n".join(faults))
-    return found
-
-
-def environments_of_runs(here: Here, expected: Iterable[Run]) -> dict[Run, dict[str, Any]]:
-    places = {run: here.build(f"environment/{run.numbers}.json") for run in expected}
+def environments(here: Here, expected: Iterable[Run]) -> dict[Run, dict[str, Any]]:
+    """Return what each run was computed with, as its page noted."""
+    places = {run: here.build(f"environment/{run.stem}.json") for run in expected}
     return {r: json.loads(p.read_text(encoding="utf-8")) for r, p in places.items() if p.is_file()}
