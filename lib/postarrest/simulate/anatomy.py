@@ -97,13 +97,9 @@ def _depth(brain: np.ndarray) -> np.ndarray:
     hull = ndimage.distance_transform_edt(grown) > 15
     signed = 2 * (ndimage.distance_transform_edt(hull) - ndimage.distance_transform_edt(~hull))
     signed = ndimage.gaussian_filter(signed.astype(np.float32), 1.0, mode="nearest")
-    index = [np.clip(np.arange(n) / 2, 0, m - 1) for n, m in zip(brain.shape, signed.shape, strict=True)]
-    for axis, at in enumerate(index):
-        # Linear interpolation, one axis at a time.
-        lower = np.minimum(at.astype(int), signed.shape[axis] - 2)
-        part = (at - lower).reshape([-1 if i == axis else 1 for i in range(3)])
-        signed = signed.take(lower, axis) * (1 - part) + signed.take(lower + 1, axis) * part
-    return signed.astype(np.float32)
+    # Back to the full grid.
+    index = np.meshgrid(*(np.arange(n) / 2 for n in brain.shape), indexing="ij")
+    return ndimage.map_coordinates(signed, index, output=np.float32, order=1, mode="nearest")
 
 
 def _soft_ellipsoid(x, y, z, *, centre, radii, edge_mm=2.0) -> np.ndarray:

@@ -224,8 +224,6 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
 
 def _share(share: float, pull: np.ndarray) -> np.ndarray:
     """Return a probability with a mean of about `share` that rises with `pull` (mean 0, SD about 1)."""
-    if share in (0.0, 1.0):
-        return np.full(len(pull), share)
     return expit(logit(share) - 0.15 + 0.6 * pull)
 
 

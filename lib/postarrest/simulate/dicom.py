@@ -11,10 +11,7 @@ from postarrest.simulate.phantom import LEVELS_MM, SIZE, SPACING_MM, THICKNESS_M
 
 # Offset of the stored values from HU, as scanners write them.
 _INTERCEPT = -1024
-_BLANK = (
-    "StudyDate StudyTime AccessionNumber ReferringPhysicianName PatientBirthDate PatientSex "
-    "PositionReferenceIndicator"
-)
+_BLANK = "StudyDate StudyTime AccessionNumber ReferringPhysicianName PatientBirthDate PatientSex"
 
 
 def write_dicom(path: Path, hu: np.ndarray, patient_id: str, *, seed: int, level: str, number: int) -> None:
@@ -66,6 +63,7 @@ def write_dicom(path: Path, hu: np.ndarray, patient_id: str, *, seed: int, level
     corner = -(SIZE - 1) / 2 * SPACING_MM
     image.ImagePositionPatient = [corner, corner, LEVELS_MM[level]]
     image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    image.PositionReferenceIndicator = ""
     image.SliceLocation = LEVELS_MM[level]
     image.ImageComments = f"SIMULATED, {level.replace('_', ' ')}"
     image.PixelSpacing = [SPACING_MM, SPACING_MM]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.interpolate import BSpline
+from scipy.spatial.transform import Rotation
 
 from postarrest.simulate.anatomy import Anatomy
 
@@ -102,9 +104,9 @@ def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> H
     size = np.array([0.97, 0.96, 1.0]) * (1 + 0.03 * rng.standard_normal())
     size = size * (1 + 0.02 * rng.standard_normal(3))
     pitch, roll, yaw = np.deg2rad([3.0, 1.8, 4.0]) * rng.standard_normal(3)
-    rotate = _rotation(0, pitch) @ _rotation(1, roll) @ _rotation(2, yaw)
+    rotation = Rotation.from_euler("XYZ", [pitch, -roll, yaw]).as_matrix()
     return Head(
-        to_template=np.diag(1 / size) @ rotate.T,
+        to_template=np.diag(1 / size) @ rotation.T,
         shift_mm=np.array([4.0, 5.0]) * rng.standard_normal(2),
         warp_mm=1.7 * rng.standard_normal((2, 5, 5)),
         level_mm=dict(zip(LEVELS_MM, np.array([1.5, 2.0, 2.0]) * rng.standard_normal(3), strict=True)),
@@ -118,16 +120,6 @@ def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> H
         fat_share=float(rng.uniform(0.3, 0.9)),
         calcified=rng.random(3) < np.array([0.55, 0.45, 0.45]),
     )
-
-
-def _rotation(axis: int, angle: float) -> np.ndarray:
-    """Return the matrix of a rotation about one axis."""
-    c, s = np.cos(angle), np.sin(angle)
-    a, b = [i for i in range(3) if i != axis]
-    matrix = np.eye(3)
-    matrix[[a, b], [a, b]] = c
-    matrix[a, b], matrix[b, a] = -s, s
-    return matrix
 
 
 @dataclass(frozen=True)
@@ -223,10 +215,8 @@ def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
 def _upsample(coarse: np.ndarray) -> np.ndarray:
     """Return a smooth surface through a coarse grid, on the grid of the image."""
     n = len(coarse)
-    # Cubic B-spline weights of the rows, which are also those of the columns.
-    at = np.linspace(0, n - 1, SIZE)
-    t = np.abs(at[:, None] - np.arange(-1, n + 1))
-    weights = np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.clip(2 - t, 0, None) ** 3 / 6)
+    # Cubic B-splines along the rows, which are also those along the columns.
+    weights = BSpline.design_matrix(np.linspace(0, n - 1, SIZE), np.arange(-3, n + 3), 3).toarray()
     edged = np.pad(coarse, 1, mode="edge")
     return (weights @ edged @ weights.T).astype(np.float32)
 

@@ -36,9 +36,7 @@ class Settings:
     ct_effect: float = Field(1.0, ge=0, le=10, description="injury on CT; 1: the published GWR-AV")
     ohca_effect: float = Field(1.0, ge=0, le=10, description="clinical table; 1: the published OHCA AUC")
     pupil_effect: float = Field(1.0, ge=0, le=10, description="pupil diameters; 1: the published AUC")
-    modality_correlation: float = Field(
-        0.0, ge=0, le=0.9, description="correlation of CT, clinical table and pupils given the outcome"
-    )
+    modality_correlation: float = Field(0.0, ge=0, le=0.9, description="of modalities, given the outcome")
     noise_sd_hu: float = Field(4.0, ge=0, le=30, description="SD of the noise of a pixel, HU")
     reader_sd_mm: float = Field(0.4, ge=0, le=5, description="SD of a reader's ROI placement, each axis, mm")
     lab_missing: float = Field(0.08, ge=0, le=1, description="share of patients without lactate")

@@ -92,12 +92,11 @@ def _brier(good: np.ndarray, log_odds: np.ndarray, *, prevalence: float) -> dict
     Half of the simulated sample has a good outcome, so its log odds are those of a prevalence of one half.
     """
     probability = expit(log_odds + np.log(prevalence / (1 - prevalence)))
-    squared = (probability - good) ** 2
-    value, variance = 0.0, 0.0
-    for share, errors in ((prevalence, squared[good]), (1 - prevalence, squared[~good])):
-        value += share * errors.mean()
-        variance += share**2 * errors.var(ddof=1) / len(errors)
-    return {"brier": value, "brier_mc_error": np.sqrt(variance)}
+    share = np.array([prevalence, 1 - prevalence])
+    squared = [((probability - good) ** 2)[group] for group in (good, ~good)]
+    variance = [errors.var(ddof=1) / len(errors) for errors in squared]
+    value = share @ [errors.mean() for errors in squared]
+    return {"brier": value, "brier_mc_error": np.sqrt(share**2 @ variance)}
 
 
 def document(settings: Settings) -> dict[str, Any]:
