@@ -109,8 +109,8 @@ def test_every_number_of_a_sentence_is_saved_with_its_unit_and_table(shown, here
         where="all",
     )
     assert shown[0].data == (
-        'AUC 0.82 (95 % CI 0.70 to 0.90) ([Table "performance"](#tab-performance)), bias 0.25 HU, 20.90 % of 321 '
-        "in all."
+        'AUC 0.82 (95 % CI 0.70 to 0.90) ([Table "performance"](#tab-performance)), bias 0.25 HU, '
+        "20.90 % of 321 in all."
     )
     saved = json.loads(here.numbers("05_evaluation").read_text())
     assert set(saved) == {f"05_evaluation.{n}" for n in ("auc", "bias", "share", "n")}

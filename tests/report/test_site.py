@@ -123,7 +123,8 @@ def test_the_index_gives_the_main_result_from_the_tables(built):
     page = soup(built, "index.html")
     result = page.find(class_="result").text
     assert result.startswith(
-        "Ensemble (random forest) discriminated good from poor outcome with an AUC of 0.82 (95 % CI 0.74 to 0.88)"
+        "Ensemble (random forest) discriminated good from poor outcome with an AUC of 0.82 "
+        "(95 % CI 0.74 to 0.88) in 90 patients not used for fitting, 36 of them"
     )
     assert "the AUC of OHCA variables was 0.70" in result
     assert "the difference was 0.12 (95 % CI 0.02 to 0.22), P = 0.015." in result

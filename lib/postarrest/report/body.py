@@ -96,8 +96,8 @@ def problems(notebook: Mapping[str, Any], name: str) -> list[str]:
     return found
 
 
-def from_notebook(notebook: nbformat.NotebookNode, *, name: str, hidden: Sequence[str] = ()) -> Body:
-    """Convert a notebook.
+def from_notebook(notebook: nbformat.NotebookNode, *, name: str) -> Body:
+    """Convert a notebook. Of a path among its parameters, only the last part is shown.
 
     Parameters
     ----------
@@ -105,8 +105,6 @@ def from_notebook(notebook: nbformat.NotebookNode, *, name: str, hidden: Sequenc
         The notebook.
     name : str
         Name of the page; figures and tables are numbered after its leading digits.
-    hidden : sequence of str
-        Paths among the notebook's parameters; of each, only the last part is shown.
 
     Raises
     ------
@@ -119,8 +117,10 @@ def from_notebook(notebook: nbformat.NotebookNode, *, name: str, hidden: Sequenc
                 # A warning names its file with the folders of this machine.
                 output.text = re.sub(r"/\S*/(?=[^/\s]+\.py\b)", "", output.text)
     text, _ = _exporter().from_notebook_node(notebook)
+    given = notebook.metadata.get("papermill", {}).get("parameters", {}).values()
+    paths = [value for value in given if isinstance(value, str) and Path(value).is_absolute()]
     # Longest first: one path may contain another.
-    for path in sorted(hidden, key=len, reverse=True):
+    for path in sorted(paths, key=len, reverse=True):
         text = text.replace(path, Path(path).name)
     return from_html(text, name=name)
 

@@ -12,16 +12,16 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.places import Here
-from postarrest.report.body import Body, from_markdown
-from postarrest.report.head import Report
+from postarrest.report.body import Body, Item, from_markdown
 from postarrest.report.rendering import model_in_words, render
+from postarrest.report.runs import Report
 from postarrest.report.tables import table_html
 from postarrest.study.schema import read_yaml
 
 _MM_PER_POINT = 25.4 / 72
 
 
-def pages(report: Report, *, methods: Sequence[tuple[str, str]], figures: Sequence[str]) -> list[Body]:
+def pages(report: Report, *, methods: Sequence[tuple[str, str]], figures: Sequence[Item]) -> list[Body]:
     """Return the pages that apply to a study.
 
     Parameters
@@ -30,20 +30,16 @@ def pages(report: Report, *, methods: Sequence[tuple[str, str]], figures: Sequen
         What the pages are made from; the files of the manuscript have been written.
     methods : sequence of (str, str)
         Heading and paragraph, from :func:`postarrest.report.methods.methods`.
-    figures : sequence of str
-        Names of the figures, in reading order.
+    figures : sequence of Item
+        The figures, in reading order.
     """
     filled = {"manuscript": _manuscript(report.here, methods, figures)}
     # Of models that were fitted elsewhere, nothing more is known here.
     if not report.study.scores:
-        checklist = read_yaml(report.here.root / "docs" / "tripod-ai.yaml")
         filled = {
             "leakage": leakage(report.here),
             "model-card": _model_card(report),
-            "tripod-ai": {
-                "checklist": checklist,
-                "items": [i for s in checklist["sections"] for i in s["items"]],
-            },
+            "tripod-ai": {"checklist": read_yaml(report.here.root / "docs" / "tripod-ai.yaml")},
         } | filled
     return [
         from_markdown(render(f"{name}.md.j2", **values), name=name)
@@ -101,9 +97,9 @@ def _model_card(report: Report) -> dict[str, Any]:
     }
 
 
-def _manuscript(here: Here, methods: Sequence[tuple[str, str]], figures: Sequence[str]) -> dict[str, Any]:
+def _manuscript(here: Here, methods: Sequence[tuple[str, str]], figures: Sequence[Item]) -> dict[str, Any]:
     sizes = pd.DataFrame(
-        [(name, *_size_mm(here.figure(f"{name}.pdf"))) for name in figures],
+        [(item.name, *_size_mm(here.figure(f"{item.name}.pdf"))) for item in figures],
         columns=["figure", "width, mm", "height, mm"],
     )
     return {

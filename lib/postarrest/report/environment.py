@@ -13,10 +13,8 @@ from typing import Any
 from postarrest.places import ROOT
 
 # Packages that a paper's methods name; the comparison with the lock file covers every installed package.
-NAMED = (
-    "numpy pandas scipy scikit-learn lightgbm optuna tensorflow keras statsmodels matplotlib pydicom nibabel "
-    "papermill snakemake"
-).split()
+NAMED = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "optuna", "tensorflow", "keras")
+NAMED += ("statsmodels", "matplotlib", "pydicom", "nibabel", "papermill", "snakemake")
 # Instruction sets by which numerical libraries choose their code.
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
 # What decides whether results have the same bytes.

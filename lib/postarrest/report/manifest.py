@@ -14,16 +14,8 @@ from postarrest.study.load import Study
 # Causes before consequences, so that the first difference explains the others.
 KINDS = ("lock", "code", "data", "scores", "outputs")
 NAME = "manifest.json"
-_CODE = (
-    "lib/**/*.py",
-    "lib/postarrest/report/templates/**/*",
-    "notebooks/*.py",
-    "Snakefile",
-    "params/published.yaml",
-    "docs/coverage.csv",
-    "docs/simulation-seeds.csv",
-    "docs/tripod-ai.yaml",
-)
+_CODE = ("lib/**/*.py", "lib/**/templates/**/*", "notebooks/*.py", "Snakefile", "params/published.yaml")
+_CODE += ("docs/coverage.csv", "docs/simulation-seeds.csv", "docs/tripod-ai.yaml")
 # What a study reads of its data folder. CT files are named after patients, so a folder has one hash.
 _DATA = ("patients.*", "gwr.*", "truth.json", "ct", "tissue")
 

@@ -1,7 +1,6 @@
 """What a manuscript takes from a report: tables for Word and Excel, the supplement, the methods in words."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -9,23 +8,17 @@ from postarrest.data.contract import NAMES
 from postarrest.files import write_bytes
 from postarrest.models import tabular
 from postarrest.places import Here
-from postarrest.report.head import Report
+from postarrest.report.body import Item
 from postarrest.report.methods import markdown
 from postarrest.report.office import Table, excel, word
-from postarrest.report.rendering import model_in_words, plain_value
+from postarrest.report.rendering import model_in_words, plain_value, words
+from postarrest.report.runs import Report
 from postarrest.study.load import complete_parameters
 
-_HANDLING = {
-    "lightgbm": "unchanged; LightGBM handles missing values itself",
-    "logistic": "standardised; missing values: median of the fitted patients, with an indicator",
-    "forest": "missing values: median of the fitted patients, with an indicator",
-    "select": "by the algorithm chosen in the inner folds",
-    "cnn": "one CT slice, window 40 / 80 HU; see Table S4",
-}
 _IMAGE_SETTINGS = ("architecture", "fit_image", "augmentation", "copies", "precision", "class_weights")
 
 
-def write(report: Report, *, contents: Sequence[Mapping[str, str]], text: Sequence[tuple[str, str]]) -> None:
+def write(report: Report, *, items: Sequence[Item], text: Sequence[tuple[str, str]]) -> None:
     """Write a study's files for the manuscript into ``reports/<study>/manuscript``.
 
     These are ``tables.docx``, ``tables.xlsx``, ``methods.docx``, ``methods.md`` and, for a nested study,
@@ -35,19 +28,16 @@ def write(report: Report, *, contents: Sequence[Mapping[str, str]], text: Sequen
     ----------
     report : Report
         What the pages are made from.
-    contents : sequence of Mapping
-        ``name``, ``label`` and ``caption`` of the report's tables, in reading order.
+    items : sequence of Item
+        The report's tables, in reading order.
     text : sequence of (str, str)
         The methods, from :func:`postarrest.report.methods.methods`.
     """
     study, here = report.study, report.here
     # A table that several pages have parts of is included once, with its first caption.
-    first = {entry["name"]: entry for entry in reversed(contents)}
-    order = dict.fromkeys(entry["name"] for entry in contents)
+    first = {item.name: item for item in reversed(items) if here.table(item.name).is_file()}
     tables = [
-        Table(first[name]["label"], first[name]["caption"], _read(here, name), name)
-        for name in order
-        if here.table(name).is_file()
+        Table(item.label, item.caption, _read(here, name), name) for name, item in reversed(first.items())
     ]
     files = {
         "tables.docx": word(study, tables),
@@ -69,39 +59,24 @@ def supplementary(report: Report) -> list[Table]:
     image = [(name, plain_value(network[name])) for name in _IMAGE_SETTINGS if name in network]
     chosen = _read(here, "hyperparameters")
     is_network, is_pupil = chosen["model"].str.startswith("cnn"), chosen["model"] == "pupil"
-    model = model_in_words(result.main)
 
     def of_main(name: str) -> pd.DataFrame:
         constant = ["outcome_label", "set", "model", "rule", "chosen_on"]
         return result.rows(_read(here, name)).drop(columns=constant, errors="ignore")
 
-    tables = [
-        ("Predictors, their handling and missing values.", _predictors(report)),
-        (
-            "Hyperparameters of the OHCA model, other base models and the ensemble: search space and values "
-            "chosen.",
-            chosen[~is_network & ~is_pupil],
-        ),
-        ("Hyperparameters of the pupil model: search space and values chosen.", chosen[is_pupil]),
-        ("Image augmentation.", pd.DataFrame(image, columns=["setting", "value"])),
-        (
-            "Hyperparameters of the network's head, whose outputs are Platt scaled on out-of-fold scores.",
-            chosen[is_network],
-        ),
-        (
-            f"Performance of {model} at every 0.01 of predicted probability; the good outcome is the positive "
-            "class. Other models: tables/threshold_sweep.csv.",
-            of_main("threshold_sweep"),
-        ),
-        (
-            f"All thresholds of {model} with false pessimism (FNR) below 5 %; fnr_upper is the upper 95 % "
-            "confidence limit. Other models: tables/thresholds_fnr5.csv.",
-            of_main("thresholds_fnr5"),
-        ),
-    ]
+    tables = {
+        "S1": _predictors(report),
+        "S2": chosen[~is_network & ~is_pupil],
+        "S3": chosen[is_pupil],
+        "S4": pd.DataFrame(image, columns=["setting", "value"]),
+        "S5": chosen[is_network],
+        "S6": of_main("threshold_sweep"),
+        "S7": of_main("thresholds_fnr5"),
+    }
+    model = model_in_words(result.main)
     return [
-        Table(f"Table S{number}", caption, data, f"S{number}")
-        for number, (caption, data) in enumerate(tables, start=1)
+        Table(f"Table {name}", words()["supplement"][name].format(model=model), data, name)
+        for name, data in tables.items()
     ]
 
 
@@ -114,7 +89,7 @@ def _predictors(report: Report) -> pd.DataFrame:
             "model": name,
             "algorithm": model.algorithm,
             "predictor": predictor,
-            "handling": _HANDLING[model.algorithm],
+            "handling": words()["handling"][model.algorithm],
             "patients without it": _missing(missing, predictor),
         }
         for name, model in tabular.declared(stack["base_models"]).items()

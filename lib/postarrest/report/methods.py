@@ -8,16 +8,8 @@ from typing import Any
 from postarrest.data.contract import NAMES
 from postarrest.models import cnn, splits, tabular
 from postarrest.models.tuning import Space
-from postarrest.report.rendering import in_words, listed, render
+from postarrest.report.rendering import in_words, listed, render, words
 from postarrest.study.load import Study, complete_parameters
-
-_ALGORITHMS = {
-    "lightgbm": "gradient-boosted trees, LightGBM",
-    "logistic": "logistic regression",
-    "forest": "random forest",
-    "select": "the best of logistic regression, random forest and LightGBM in the inner folds",
-    "cnn": "the network on head CT",
-}
 
 
 def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Path) -> list[tuple[str, str]]:
@@ -72,20 +64,20 @@ def _head_spaces(study: Study, network: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _base_models(stack: Mapping[str, Any]) -> list[str]:
-    models = []
+    algorithms, models = words()["algorithms"], []
     for name, model in tabular.declared(stack["base_models"]).items():
         predictors = [_variable(column) for column in model.predictors]
         source = f" on {listed(predictors)}" if predictors else ""
-        models.append(f"{name} ({_ALGORITHMS[model.algorithm]}{source})")
+        models.append(f"{name} ({algorithms[model.algorithm]}{source})")
     return models
 
 
 def _base_spaces(stack: Mapping[str, Any]) -> list[str]:
-    spaces = tabular.spaces(stack["spaces"])
+    algorithms, spaces = words()["algorithms"], tabular.spaces(stack["spaces"])
     used = {model.algorithm for model in tabular.declared(stack["base_models"]).values()}
-    # The stack itself is a random forest.
+    # The ensemble itself is a random forest.
     names = spaces if "select" in used else (used & spaces.keys()) | {"forest"}
-    return [f"{_ALGORITHMS[name]}: {_space(spaces[name])}" for name in sorted(names)]
+    return [f"{algorithms[name]}: {_space(spaces[name])}" for name in sorted(names)]
 
 
 def _space(space: Space) -> str:

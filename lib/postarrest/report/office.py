@@ -104,7 +104,7 @@ def _add_word_table(document: Any, data: pd.DataFrame) -> None:
 
 
 def excel(study: Study, tables: Sequence[Table]) -> bytes:
-    """Return an Excel file with a sheet of contents and one per table, the same bytes for the same content."""
+    """Return an Excel file with a sheet of contents and one per table; equal content, equal bytes."""
     from openpyxl.styles import Font
 
     listed = [(t.label, t.name[:31], t.caption) for t in tables]

@@ -31,9 +31,11 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.ChainableUndefined,
     )
-    environment.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    environment.globals |= {"style": style, "words": words}
     environment.filters |= {"code": _code, "in_words": in_words, "listed": listed, "plain": plain_value}
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
+    environment.filters["file_name"] = lambda path: Path(path).name
     return environment
 
 

@@ -1,8 +1,9 @@
-"""The runs of notebooks that make up a report, and the files that each run wrote."""
+"""The runs of notebooks that make up a report, and what each run left."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -11,8 +12,14 @@ import pandas as pd
 from postarrest.files import write_text
 from postarrest.models import splits
 from postarrest.places import Here
-from postarrest.report.body import PageError, problems
+from postarrest.report import environment
+from postarrest.report.body import Body, PageError, from_notebook, problems
+from postarrest.report.summary import Summary
 from postarrest.study.load import Study
+from postarrest.study.schema import declared_parameters
+
+# Notebooks whose results depend on the network's weights.
+_WITH_NETWORK = ("03_cnn", "04_stacking", "05_evaluation")
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,76 @@ class Run:
         return f"hold-out split {number}" + (f", {label[0]} outcome" if label else "")
 
 
+@dataclass(frozen=True)
+class Report:
+    """Everything that the pages of a study are made from.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    here : Here
+        Its places.
+    notebooks : Mapping of Run to notebook
+        The executed notebooks, in reading order.
+    bodies : Mapping of Run to Body
+        Their pages.
+    environments : Mapping of Run to dict
+        What each was computed with, where that was noted.
+    result : Summary
+        The main result.
+    """
+
+    study: Study
+    here: Here
+    notebooks: Mapping[Run, nbformat.NotebookNode]
+    bodies: Mapping[Run, Body]
+    environments: Mapping[Run, dict[str, Any]]
+    result: Summary
+
+    @property
+    def computed(self) -> dict[str, Any]:
+        """What the first notebook was computed with; this process where none noted it."""
+        return next(iter(self.environments.values()), None) or environment.describe(root=self.here.root)
+
+    @property
+    def weights(self) -> str:
+        """Where the network's weights are from; blank without a network."""
+        if "03_cnn" not in self.study.notebooks:
+            return ""
+        return _read_json(self.here.build("features.json")).get("weights", "not noted")
+
+    @property
+    def seeds(self) -> dict[str, Any]:
+        """The seeds of the splits and of the simulation."""
+        study = self.study
+        seeds = {} if study.scores else {"splits": splits.Settings(**study.sections["splits"]).seed}
+        if study.simulated and "seed" in study.sections["simulate"]:
+            seeds["simulation"] = study.sections["simulate"]["seed"]
+        return seeds
+
+    def head(self, run: Run) -> dict[str, Any]:
+        """Return what the head of a notebook's page shows; of a path, only the last part."""
+        papermill = self.notebooks[run]["metadata"]["papermill"]
+        given = papermill.get("parameters", {})
+        declared = declared_parameters(run.notebook, root=self.here.root)
+        parameters = [(name, _value(given.get(name, p.default)), p.help) for name, p in declared.items()]
+        return {
+            "part": run.title,
+            "seeds": self.seeds | {name: value for name, value, _ in parameters if name.endswith("seed")},
+            "weights": self.weights if run.notebook in _WITH_NETWORK else "",
+            "computed": self.environments.get(run),
+            "timing": papermill,
+            "parameters": parameters,
+        }
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return Path(value).name if Path(value).is_absolute() else value
+    return json.dumps(value, ensure_ascii=False)
+
+
 def runs(study: Study) -> list[Run]:
     """Return the runs of notebooks that make up a study's report, in reading order."""
     settings = splits.Settings(**study.sections["splits"])
@@ -75,25 +152,32 @@ def runs(study: Study) -> list[Run]:
     return [Run(notebook, part) for notebook in study.notebooks for part in parts.get(notebook, [""])]
 
 
-def read_notebooks(here: Here, expected: Sequence[Run]) -> dict[Run, nbformat.NotebookNode]:
-    """Return the executed notebooks.
+def read_notebooks(
+    here: Here, expected: Sequence[Run]
+) -> tuple[dict[Run, nbformat.NotebookNode], dict[Run, Body]]:
+    """Return the executed notebooks, and the pages made from them.
 
     Raises
     ------
     PageError
-        Listing every notebook that is missing, did not run to its end or stopped at an error.
+        Listing every notebook that is missing, did not run to its end, stopped at an error or has a picture
+        without alternative text.
     """
-    reasons, found = [], {}
+    notebooks, bodies, reasons = {}, {}, []
     for run in expected:
         path = here.report_dir / f"{run.name}.ipynb"
-        if path.is_file():
-            found[run] = nbformat.read(path, as_version=4)
-            reasons += problems(found[run], run.name)
-        else:
+        if not path.is_file():
             reasons.append(f"{path.name} is missing; 'make report STUDY={here.study}' runs it.")
+            continue
+        notebooks[run] = nbformat.read(path, as_version=4)
+        reasons += problems(notebooks[run], run.name)
+        try:
+            bodies[run] = from_notebook(notebooks[run], name=run.name)
+        except PageError as error:
+            reasons.append(str(error))
     if reasons:
         raise PageError("\n".join(reasons))
-    return found
+    return notebooks, bodies
 
 
 def join_tables(here: Here, parts: Sequence[str]) -> None:
@@ -130,13 +214,15 @@ def join_numbers(here: Here, expected: Iterable[Run]) -> dict[str, Any]:
     """Return the numbers of all pages of a study, by name."""
     joined: dict[str, Any] = {}
     for run in expected:
-        place = here.numbers(run.stem)
-        if place.is_file():
-            joined |= json.loads(place.read_text(encoding="utf-8"))
+        joined |= _read_json(here.numbers(run.stem))
     return joined
 
 
 def environments(here: Here, expected: Iterable[Run]) -> dict[Run, dict[str, Any]]:
     """Return what each run was computed with, as its page noted."""
-    places = {run: here.build(f"environment/{run.stem}.json") for run in expected}
-    return {r: json.loads(p.read_text(encoding="utf-8")) for r, p in places.items() if p.is_file()}
+    found = {run: _read_json(here.build(f"environment/{run.stem}.json")) for run in expected}
+    return {run: noted for run, noted in found.items() if noted}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

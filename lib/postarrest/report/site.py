@@ -7,21 +7,19 @@ Run as ``python -m postarrest.report.site --study holdout`` once the notebooks h
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
-import nbformat
 from markupsafe import Markup
 
 from postarrest.files import write_text
 from postarrest.places import ROOT, Here
-from postarrest.report import cards, head, index, manifest, manuscript, summary
-from postarrest.report.body import Body, PageError, from_notebook, resolve
-from postarrest.report.head import Report
+from postarrest.report import cards, index, manifest, manuscript, runs, summary
+from postarrest.report.body import Body, PageError, resolve
 from postarrest.report.methods import methods
 from postarrest.report.privacy import check_pages
-from postarrest.report.rendering import as_json, render
-from postarrest.report.runs import Run, environments, join_numbers, join_tables, read_notebooks, runs
+from postarrest.report.rendering import as_json, render, words
+from postarrest.report.runs import Report, Run
 from postarrest.study import load, schema
 
 
@@ -47,27 +45,19 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     """
     study = load.load(name, root=root)
     here = Here(name, save_to="report", root=root)
-    expected = runs(study)
-    notebooks = read_notebooks(here, expected)
+    expected = runs.runs(study)
+    notebooks, bodies = runs.read_notebooks(here, expected)
     # The evaluation adds a part of its own to the leakage table: the choice of thresholds.
-    join_tables(here, [*(r.part for r in expected if r.part), "thresholds"])
-    bodies = _convert(notebooks)
+    runs.join_tables(here, [*(r.part for r in expected if r.part), "thresholds"])
     result = summary.of(study, here.report_dir / "tables")
-    report = Report(study, here, notebooks, bodies, environments(here, expected), result)
-    write_text(here.report_dir / "numbers.json", as_json(join_numbers(here, expected) | result.numbers))
+    report = Report(study, here, notebooks, bodies, runs.environments(here, expected), result)
+    write_text(here.report_dir / "numbers.json", as_json(runs.join_numbers(here, expected) | result.numbers))
 
     items = [item for body in bodies.values() for item in body.items]
-    contents = {
-        kind: [
-            {"name": i.name, "label": i.label, "caption": i.caption, "page": i.page}
-            for i in items
-            if i.id.startswith(kind[:3])
-        ]
-        for kind in ("tables", "figures")
-    }
+    tables, figures = ([i for i in items if i.id.startswith(kind)] for kind in ("tab-", "fig-"))
     text = methods(study, report.computed, weights=report.weights, root=root)
-    manuscript.write(report, contents=contents["tables"], text=text)
-    further = cards.pages(report, methods=text, figures=[f["name"] for f in contents["figures"]])
+    manuscript.write(report, items=tables, text=text)
+    further = cards.pages(report, methods=text, figures=figures)
     names = ["index", *(run.name for run in expected), *(body.name for body in further)]
     for body in [*bodies.values(), *further]:
         resolve(body, items, names)
@@ -87,8 +77,10 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
         "simulated": study.simulated,
         "sentences": result.sentences,
         "run": max(n["metadata"]["papermill"]["end_time"] for n in notebooks.values())[:10],
+        "tables": [asdict(item) for item in tables],
+        "figures": [asdict(item) for item in figures],
     }
-    write_text(here.report_dir / "summary.json", as_json(about | contents))
+    write_text(here.report_dir / "summary.json", as_json(about))
     # Pages of folds that the study no longer has are removed.
     for path in here.report_dir.glob("*.html"):
         if path.name not in written:
@@ -114,20 +106,6 @@ def write_home(*, root: Path = ROOT) -> Path:
     return place
 
 
-def _convert(notebooks: Mapping[Run, nbformat.NotebookNode]) -> dict[Run, Body]:
-    bodies, reasons = {}, []
-    for run, notebook in notebooks.items():
-        given = notebook["metadata"]["papermill"].get("parameters", {}).values()
-        paths = [v for v in given if isinstance(v, str) and Path(v).is_absolute()]
-        try:
-            bodies[run] = from_notebook(notebook, name=run.name, hidden=paths)
-        except PageError as error:
-            reasons.append(str(error))
-    if reasons:
-        raise PageError("\n".join(reasons))
-    return bodies
-
-
 def _page(report: Report, body: Body, **values: object) -> str:
     page = {"title": body.title, "headings": body.headings, "body": Markup(body.html)} | values
     return render("page.html.j2", name=body.name, study=report.study, **page)
@@ -147,15 +125,14 @@ def _notebook_page(report: Report, run: Run) -> str:
         body,
         title=f"{body.title} ({run.title})" if run.title else body.title,
         short_title=_short_title(run),
-        about=head.of_notebook(report, run),
-        parameters=head.parameters(report, run),
+        **report.head(run),
         before=links[place],
         after=links[place + 2],
     )
 
 
 def _short_title(run: Run) -> str:
-    return ", ".join(filter(None, (index.CHAPTERS[run.notebook], run.title)))
+    return ", ".join(filter(None, (words()["chapters"][run.notebook], run.title)))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -53,10 +53,11 @@ class Summary:
         """Return the rows of a table that belong to the main result."""
         return _rows(table, {"model": self.main} | self.where)
 
-    def keep(self, table: str, *, unit: str = "", **values: Estimate | float | int) -> None:
-        """Save numbers that a sentence states."""
+    def state(self, sentence: str, table: str, *, unit: str = "", **values: Estimate | float | int) -> str:
+        """Return a sentence filled with numbers of a table, and save them."""
         for name, value in values.items():
             self.numbers[f"index.{name}"] = number_entry(value, unit=unit, table=table)
+        return sentence.format(**values)
 
 
 def of(study: Study, tables: Path) -> Summary:
@@ -120,41 +121,38 @@ def _rows(table: pd.DataFrame, which: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _discrimination(result: Summary, row: pd.Series) -> str:
-    auc, n, n_good = Estimate(row["estimate"], row["lower"], row["upper"]), int(row["n"]), int(row["n_good"])
-    result.keep("performance", auc=auc, n_tested=n, n_tested_good=n_good)
-    return (
-        f"{model_in_words(result.main)} discriminated good from poor outcome with an AUC of {auc} in {n} "
-        f"patients not used for fitting, {n_good} of them with a good outcome."
+    return result.state(
+        f"{model_in_words(result.main)} discriminated good from poor outcome with an AUC of {{auc}} in "
+        "{n_tested} patients not used for fitting, {n_tested_good} of them with a good outcome.",
+        "performance",
+        auc=Estimate(row["estimate"], row["lower"], row["upper"]),
+        n_tested=int(row["n"]),
+        n_tested_good=int(row["n_good"]),
     )
 
 
 def _comparison(result: Summary, row: pd.Series, pairs: pd.DataFrame | None) -> str:
     other, n = str(row.name), int(row["n"])
-    auc = Estimate(row["estimate"], row["lower"], row["upper"])
-    result.keep("performance", auc_compared=auc, n_compared=n)
-    text = f"For comparison, the AUC of {model_in_words(other)} was {auc}"
+    text = f"For comparison, the AUC of {model_in_words(other)} was {{auc_compared}}"
     if n != result.numbers["index.n_tested"]["value"]:
-        text += f" in the {n} patients in whom it is defined"
-    pair = _pair(result.main, other, pairs) if pairs is not None else None
-    if pair is None:
-        return text + "."
-    difference, p = pair
-    result.keep("comparisons", auc_difference=difference, auc_difference_p=p)
-    shown_p = "P < 0.001" if p < 0.001 else f"P = {p:.3f}"
-    settled = difference.lower > 0 or difference.upper < 0
-    return f"{text}; the difference was {difference}, {shown_p}{'' if settled else ', which does not show which is better'}."
-
-
-def _pair(main: str, other: str, pairs: pd.DataFrame) -> tuple[Estimate, float] | None:
-    """Return DeLong's difference in AUC, main minus other, and its P value."""
+        text += " in the {n_compared} patients in whom it is defined"
+    auc = Estimate(row["estimate"], row["lower"], row["upper"])
+    text = result.state(text, "performance", auc_compared=auc, n_compared=n)
+    if pairs is None:
+        return f"{text}."
     pairs = pairs[(pairs["metric"] == "roc_auc") & (pairs["method"] == "DeLong")]
-    for a, b, sign in ((main, other, 1), (other, main, -1)):
-        found = pairs[(pairs["model_a"] == a) & (pairs["model_b"] == b)]
-        if not found.empty:
-            row = found.iloc[0]
-            limits = sorted((sign * row["lower"], sign * row["upper"]))
-            return Estimate(sign * row["difference"], *limits), float(row["p"])
-    return None
+    pairs = pairs[pairs["model_a"].isin([result.main, other]) & pairs["model_b"].isin([result.main, other])]
+    if pairs.empty:
+        return f"{text}."
+    pair = pairs.iloc[0]
+    sign = 1 if pair["model_a"] == result.main else -1
+    limits = sorted((sign * pair["lower"], sign * pair["upper"]))
+    difference, p = Estimate(sign * pair["difference"], *limits), float(pair["p"])
+    found = result.state(
+        "; the difference was {auc_difference}", "comparisons", auc_difference=difference, auc_difference_p=p
+    )
+    verdict = ", which does not show which is better" if limits[0] <= 0 <= limits[1] else ""
+    return f"{text}{found}, {'P < 0.001' if p < 0.001 else f'P = {p:.3f}'}{verdict}."
 
 
 def _guideline(result: Summary, thresholds: pd.DataFrame) -> list[str]:
@@ -167,16 +165,24 @@ def _guideline(result: Summary, thresholds: pd.DataFrame) -> list[str]:
             "No threshold keeps the upper 95 % confidence limit of false pessimism (a good outcome predicted "
             f"poor) at 5 % or less, as the guideline requires{_reason(row['note'])}."
         ]
-    good, poor = int(row["tp"] + row["fn"]), int(row["tn"] + row["fp"])
-    wrong, recognised = int(row["fn"]), int(row["tn"])
-    fnr, upper = Estimate(100 * row["fnr"], digits=1), Estimate(100 * row["fnr_upper"], digits=1)
-    result.keep("thresholds", wrongly_poor=wrong, recognised_poor=recognised, n_poor=poor, n_good=good)
-    result.keep("thresholds", unit="%", false_pessimism=fnr, false_pessimism_upper=upper)
-    return [
+    counts = result.state(
         "At the threshold chosen on training patients for the guideline's limit on false pessimism, "
-        f"{wrong} of {good} patients with a good outcome were predicted to have a poor one ({fnr} %, upper "
-        f"95 % confidence limit {upper} %), and {recognised} of {poor} poor outcomes were recognised."
-    ]
+        "{wrongly_poor} of {n_good} patients with a good outcome were predicted to have a poor one, and "
+        "{recognised_poor} of {n_poor} poor outcomes were recognised.",
+        "thresholds",
+        wrongly_poor=int(row["fn"]),
+        n_good=int(row["tp"] + row["fn"]),
+        recognised_poor=int(row["tn"]),
+        n_poor=int(row["tn"] + row["fp"]),
+    )
+    rate = result.state(
+        "False pessimism was {false_pessimism} % (upper 95 % confidence limit {false_pessimism_upper} %).",
+        "thresholds",
+        unit="%",
+        false_pessimism=Estimate(100 * row["fnr"], digits=1),
+        false_pessimism_upper=Estimate(100 * row["fnr_upper"], digits=1),
+    )
+    return [counts, rate]
 
 
 def _reason(note: Any) -> str:
@@ -191,15 +197,12 @@ def _data(result: Summary, study: Study, flow: pd.DataFrame | None) -> str:
     text = "Simulated patients" if study.simulated else "Patients"
     if study.modalities:
         text += f", with {listed([_MODALITIES[m] for m in study.modalities])}"
-    counts = {} if flow is None else _counts(flow)
-    result.keep("flow", **counts)
-    if {"n_screened", "n_included"} - counts.keys():
+    if flow is None:
         return f"{text}."
-    good = f", {counts['n_included_good']} of them with a good outcome" if "n_included_good" in counts else ""
-    return f"{text}: {counts['n_screened']} were screened and {counts['n_included']} included{good}."
-
-
-def _counts(flow: pd.DataFrame) -> dict[str, int]:
-    """Return the counts of the flow's main steps, without those too small to be shown ("<5")."""
     n = flow.drop_duplicates("step", keep=False).set_index("step")["n"].astype(str)
-    return {name: int(n[step]) for name, step in _STEPS.items() if n.get(step, "").isdigit()}
+    # A count too small to be shown is "<5".
+    counts = {name: int(n[step]) for name, step in _STEPS.items() if n.get(step, "").isdigit()}
+    if {"n_screened", "n_included"} <= counts.keys():
+        text += ": {n_screened} were screened and {n_included} included"
+        text += ", {n_included_good} of them with a good outcome" if "n_included_good" in counts else ""
+    return result.state(f"{text}.", "flow", **counts)
