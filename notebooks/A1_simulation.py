@@ -50,7 +50,7 @@ slices = simulate.example_slices(here.data, n=n_slices, real_ct=real_ct, real_sl
 page.figure(
     figures.simulation.slice_grid(slices),
     name="simulated_slices",
-    caption=f"CT slices of {n_slices} simulated patients by outcome, window level 40 HU, width 80 HU.",
+    caption="CT slices of simulated patients by outcome; window level 40 HU, width 80 HU.",
     alt="Axial head CT slices with skull, ventricles, deep nuclei, gray and white matter, and fine noise.",
 )
 
