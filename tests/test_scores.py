@@ -13,7 +13,7 @@ GOOD = ["a,0,ct,probability,test,1,0.2", "b,1,ct,probability,test,1,0.7", "c,0,c
 
 # What is broken: the file's lines, and what the message must say of it.
 BROKEN = {
-    "empty file": ("", ["scores.csv: found an empty file, expected a header and rows"]),
+    "empty file": ("", ["scores.csv: found an empty file; expected a header and rows"]),
     "header only": (HEADER, ["scores.csv: found no rows"]),
     "columns missing": (
         "id,y,model,kind,role,fold,score\n1,0,ct,probability,test,1,0.2",
@@ -33,27 +33,27 @@ BROKEN = {
     ),
     "score missing and infinite": (
         "\n".join([HEADER, "a,0,ct,probability,test,1,", "b,1,ct,probability,test,1,inf", GOOD[2]]),
-        ["row 2, score: found a blank cell", "row 3, score: found inf, expected a finite number"],
+        ["row 2, score: found a blank cell", "row 3, score: found inf; expected a finite number"],
     ),
     "probability of 1.7": (
         "\n".join([HEADER, GOOD[0], "b,1,ct,probability,test,1,1.7", GOOD[2]]),
-        ["row 3, score: found 1.7, expected a probability from 0 to 1"],
+        ["row 3, score: found 1.7; expected a probability from 0 to 1"],
     ),
     "codes": (
         "\n".join([HEADER, "a,2,ct,probability,test,1,0.2", "b,1,ct,prob,valid,0.5,0.7", GOOD[2]]),
         [
-            "4 faults",
-            "row 2, y_good: found 2, expected 0 or 1",
+            "4 errors",
+            "row 2, y_good: found 2; expected 0 or 1",
             "row 3, kind: found",
             "expected probability or marker",
             "row 3, role: found",
             "expected train_oof or test",
-            "row 3, fold: found 0.5, expected a whole number from 1",
+            "row 3, fold: found 0.5; expected a whole number from 1",
         ],
     ),
     "patient twice": (
         "\n".join([HEADER, *GOOD, GOOD[1]]),
-        ["row 5, patient_id: found the patient of row 3 again, expected each patient once"],
+        ["row 5, patient_id: found the patient of row 3 again; expected each patient once"],
     ),
     "patient on both sides": (
         "\n".join([HEADER, *GOOD, "b,1,ct,probability,train_oof,1,0.7"]),
@@ -65,7 +65,7 @@ BROKEN = {
     ),
     "two kinds of a model": (
         "\n".join([HEADER, *GOOD, "d,0,ct,marker,test,1,0.7"]),
-        ["row 5, kind: found marker after another value in row 2, expected one kind a model"],
+        ["row 5, kind: found marker after another value in row 2; expected one kind a model"],
     ),
     "one outcome only": (
         "\n".join([HEADER, GOOD[0], GOOD[2]]),
@@ -77,13 +77,13 @@ BROKEN = {
     ),
     "blank names": (
         "\n".join([HEADER, ",0,ct,probability,test,1,0.2", "b,1,,probability,test,1,0.7", GOOD[2]]),
-        ["row 2, patient_id: found a blank cell, expected a name", "row 3, model: found a blank cell"],
+        ["row 2, patient_id: found a blank cell; expected a name", "row 3, model: found a blank cell"],
     ),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_tables_are_refused_with_their_places(tmp_path, name):
+def test_invalid_tables_are_refused_with_locations(tmp_path, name):
     text, expected = BROKEN[name]
     path = tmp_path / "scores.csv"
     path.write_text(text + "\n" if text else "")
@@ -112,18 +112,18 @@ def test_no_identifier_is_in_a_message(tmp_path):
     path.write_text("\n".join([HEADER, *broken]))
     with pytest.raises(DataErrors) as refused:
         scores.read(path)
-    assert len(refused.value.faults) == 4
+    assert len(refused.value.table) == 4
     assert "MRN" not in str(refused.value)
 
 
-def test_all_faults_of_several_files_are_told_together(tmp_path):
+def test_all_errors_of_several_files_are_reported_together(tmp_path):
     for name, lines in (("one.csv", GOOD), ("two.csv", GOOD[:2])):
         (tmp_path / name).write_text("\n".join([HEADER, *lines]))
     with pytest.raises(DataErrors) as refused:
         scores.combine([tmp_path / "one.csv", tmp_path / "two.csv"])
-    faults = refused.value.faults
-    assert list(faults["file"]) == ["two.csv", "two.csv"]
-    assert list(faults["row"]) == [2, 3]
+    table = refused.value.table
+    assert list(table["file"]) == ["two.csv", "two.csv"]
+    assert list(table["row"]) == [2, 3]
 
 
 def test_what_was_written_is_read_back(tmp_path):

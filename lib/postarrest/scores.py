@@ -1,9 +1,9 @@
-"""The scores table: one row a patient, model and role; whatever is evaluated is read from it.
+"""The scores table: one row per patient, model and role; the only input of the evaluation.
 
 Columns: ``patient_id, y_good`` (0 or 1), ``model, kind`` (``probability`` or ``marker``), ``role``
 (``train_oof`` or ``test``), ``fold`` (1, 2, ...), ``score``; a higher score always means a better expected
-outcome. Two more may stand in it: ``outcome_label`` (which label ``y_good`` is; ``standard`` where the column is
-absent) and ``stage`` (``before_platt`` or ``final``; ``final`` where absent).
+outcome. Two columns are optional: ``outcome_label`` (the label of ``y_good``; by default ``standard``) and
+``stage`` (``before_platt`` or ``final``; by default ``final``).
 
 ``test`` rows are scores of patients whom no part of the model has seen. ``train_oof`` rows are scores of the
 training side of the same fold by models that were not fitted on these patients, though settings may have been
@@ -50,7 +50,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises
     ------
     postarrest.data.errors.DataErrors
-        With every fault and its place.
+        Listing every error with its location.
     FileNotFoundError
         If there is no such file.
     """
@@ -63,7 +63,7 @@ def combine(paths: Iterable[Path]) -> pd.DataFrame:
     Raises
     ------
     postarrest.data.errors.DataErrors
-        With every fault and its place, also those between the files (a patient's row in two of them).
+        Listing every error with its location, also those between files (a patient's row in two of them).
     """
     return _checked(pd.concat([_load(Path(path)) for path in paths], ignore_index=True))
 
@@ -81,7 +81,7 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
     Raises
     ------
     postarrest.data.errors.DataErrors
-        With every fault and its place.
+        Listing every error with its location.
 
     Examples
     --------
@@ -90,8 +90,8 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
     >>> check(rows)
     Traceback (most recent call last):
         ...
-    postarrest.data.errors.DataErrors: 1 fault in the data:
-      scores, row 3, score: found 1.7, expected a probability from 0 to 1
+    postarrest.data.errors.DataErrors: 1 error in the data:
+      scores, row 3, score: found 1.7; expected a probability from 0 to 1.
     """
     raw = table.reset_index(drop=True)
     raw = raw.astype(str).fillna("")
@@ -104,7 +104,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     Raises
     ------
     postarrest.data.errors.DataErrors
-        With every fault and its place.
+        Listing every error with its location.
     """
     checked = check(table, name=Path(path).name)
     write_text(path, checked.to_csv(index=False, lineterminator="\n"))
@@ -225,8 +225,8 @@ def _load(path: Path) -> pd.DataFrame:
         raise DataErrors([Finding(name, "file", "bytes that are not UTF-8", "a CSV file in UTF-8")]) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         # pandas says which line and how many cells, and nothing of what stands in them.
-        fault = Finding(name, "file", str(error).strip(), "as many cells in every row as in the header")
-        raise DataErrors([fault]) from None
+        expected = "as many cells in every row as in the header"
+        raise DataErrors([Finding(name, "file", str(error).strip(), expected)]) from None
     return _placed(raw, name)
 
 
@@ -245,15 +245,15 @@ def _placed(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     return placed.assign(_file=name, _row=np.arange(2, len(raw) + 2))
 
 
-class _Faults:
-    """The faults of one table as they are found."""
+class _Errors:
+    """The errors of one table, collected."""
 
     def __init__(self, table: pd.DataFrame):
         self.table = table
         self.items: list[Finding] = []
 
-    def tell(self, where: pd.Series, column: str, expected: str, rule: str, found: pd.Series | None = None):
-        """Note rows; where nothing is said of what was found, it is the cell itself."""
+    def add(self, where: pd.Series, column: str, expected: str, rule: str, found: pd.Series | None = None):
+        """Add rows; by default, what was found is the cell itself."""
         said = self.table[column] if found is None else found
         self.items += [
             Finding(file, rule, str(cell), expected, row=int(row), column=column, verbatim=found is None)
@@ -268,23 +268,23 @@ class _Faults:
 
 
 def _checked(raw: pd.DataFrame) -> pd.DataFrame:
-    faults = _Faults(raw)
+    errors = _Errors(raw)
     # Spreadsheets and pandas write a whole number of a column with gaps as 1.0.
     y_good = raw["y_good"].str.removesuffix(".0")
     score = pd.to_numeric(raw["score"], errors="coerce").astype(float)
     fold = pd.to_numeric(raw["fold"], errors="coerce")
     finite = pd.Series(np.isfinite(score), index=raw.index)
     for column in ("patient_id", "model", "outcome_label"):
-        faults.tell(raw[column] == "", column, "a name", "blank")
+        errors.add(raw[column] == "", column, "a name", "blank")
     for column, allowed in ALLOWED.items():
         found = y_good if column == "y_good" else raw[column]
-        faults.tell(~found.isin(allowed), column, " or ".join(allowed), "codes")
-    faults.tell(~((fold >= 1) & (fold % 1 == 0)), "fold", "a whole number from 1", "fold")
-    faults.tell(~finite, "score", "a finite number", "number")
+        errors.add(~found.isin(allowed), column, " or ".join(allowed), "codes")
+    errors.add(~((fold >= 1) & (fold % 1 == 0)), "fold", "a whole number from 1", "fold")
+    errors.add(~finite, "score", "a finite number", "number")
     outside = finite & (raw["kind"] == "probability") & ~score.between(0, 1)
-    faults.tell(outside, "score", "a probability from 0 to 1", "probability")
+    errors.add(outside, "score", "a probability from 0 to 1", "probability")
     # Rules between rows would only repeat what is wrong in the cells.
-    faults.stop()
+    errors.stop()
 
     table = raw.assign(y_good=y_good.astype(int), fold=fold.astype(int), score=score)
     _check_between_rows(table)
@@ -292,10 +292,10 @@ def _checked(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_between_rows(table: pd.DataFrame) -> None:
-    faults = _Faults(table)
+    errors = _Errors(table)
     key = ["outcome_label", "stage", "model", "fold", "patient_id"]
     first = table.groupby([*key, "role"], sort=False)["_row"].transform("first")
-    faults.tell(
+    errors.add(
         table.duplicated([*key, "role"]),
         "patient_id",
         "each patient once a model, stage, role and fold",
@@ -303,7 +303,7 @@ def _check_between_rows(table: pd.DataFrame) -> None:
         "the patient of row " + first.astype(str) + " again",
     )
     roles = table.groupby(key, sort=False)["role"].transform("nunique")
-    faults.tell(
+    errors.add(
         (roles > 1) & (table["role"] == "test"),
         "role",
         "a patient on one side of a fold only",
@@ -316,7 +316,7 @@ def _check_between_rows(table: pd.DataFrame) -> None:
     ):
         groups = table.groupby(by, sort=False)
         first_row = groups["_row"].transform("first")
-        faults.tell(
+        errors.add(
             table[column] != groups[column].transform("first"),
             column,
             rule,
@@ -329,9 +329,9 @@ def _check_between_rows(table: pd.DataFrame) -> None:
         name = f"model {model} (outcome {outcome}, stage {stage})"
         if test.empty:
             found = pd.Series(f"no test row of {name}", index=table.index)
-            faults.tell(place, "role", "rows whose role is test", "test rows", found)
+            errors.add(place, "role", "rows whose role is test", "test rows", found)
         elif test["y_good"].nunique() == 1:
             same = f"y_good {test['y_good'].iloc[0]} in all {len(test)} test rows of {name}"
             found = pd.Series(same, index=table.index)
-            faults.tell(place, "y_good", "patients of both outcomes", "both outcomes", found)
-    faults.stop()
+            errors.add(place, "y_good", "patients of both outcomes", "both outcomes", found)
+    errors.stop()

@@ -1,6 +1,6 @@
-"""Whatever is wrong with a study's data, a user is told once, in plain words, and nothing names a patient.
+"""Every error in a study's data is reported once, in plain words, and no message names a patient.
 
-``python tests/helpers/broken.py`` prints the list of broken inputs and messages.
+``python tests/helpers/broken.py`` prints the list of invalid data and messages.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import pytest
 from broken import CANARY, CASES, HEAD, Broken, line, messages, write
 from heads import png
 from postarrest import places
-from postarrest.data import errors, export
+from postarrest.data import DataErrors, errors, read_export
 from postarrest.pipeline import check_data
 from postarrest.study import schema
 
@@ -21,28 +21,28 @@ DOCUMENT = places.ROOT / "docs" / "broken-data.md"
 
 
 @pytest.mark.parametrize("broken", CASES, ids=[broken.name.replace(" ", "_") for broken in CASES])
-def test_each_fault_is_told_once_as_documented(broken: Broken, tmp_path: Path):
-    told = messages(broken, tmp_path)
-    assert len(told) == 1
-    assert CANARY not in told[0]
-    assert str(tmp_path) not in told[0]
-    assert line(broken, told) in DOCUMENT.read_text(encoding="utf-8").splitlines()
+def test_each_error_is_reported_once_as_documented(broken: Broken, tmp_path: Path):
+    found = messages(broken, tmp_path)
+    assert len(found) == 1
+    assert CANARY not in found[0]
+    assert str(tmp_path) not in found[0]
+    assert line(broken, found) in DOCUMENT.read_text(encoding="utf-8").splitlines()
 
 
-def test_the_document_lists_these_broken_inputs_alone():
+def test_the_document_lists_only_these_errors():
     text = DOCUMENT.read_text(encoding="utf-8")
     assert text.startswith(HEAD)
     assert len(text.splitlines()) == len(HEAD.splitlines()) + len(CASES)
     assert len({broken.name for broken in CASES}) == len(CASES) >= 60
 
 
-def test_all_faults_of_tables_and_images_come_in_one_pass(tmp_path: Path):
+def test_all_errors_of_tables_and_images_are_found_in_one_pass(tmp_path: Path):
     write(tmp_path, age_years="200", lactate_mmol_l="7,5", sex="2", cpc="")
     (tmp_path / "ct").mkdir()
     png(tmp_path / "ct" / f"{CANARY}1.png")
     (tmp_path / "ct" / f"{CANARY}2.dcm").write_bytes(b"")
     result = check_data.check(tmp_path, modalities=["ct", "gwr"])
-    table = errors.fault_table(result.faults)
+    table = errors.findings_table(result.errors)
     assert table["rule"].tolist() == [
         "number",
         "range",
@@ -56,14 +56,14 @@ def test_all_faults_of_tables_and_images_come_in_one_pass(tmp_path: Path):
     assert list(table.columns) == ["file", "row", "column", "found", "expected", "rule"]
 
 
-def test_reading_raises_all_faults_and_shows_values_in_the_table_alone(tmp_path: Path):
+def test_reading_raises_all_errors_and_shows_values_only_in_the_table(tmp_path: Path):
     write(tmp_path, lactate_mmol_l=f"{CANARY} Taro", rosc_to_ct_min="19500321")
-    with pytest.raises(errors.DataErrors) as caught:
-        export.read_export(tmp_path)
-    assert caught.value.faults["found"].tolist() == [f"{CANARY} Taro", "19500321"]
+    with pytest.raises(DataErrors) as caught:
+        read_export(tmp_path)
+    assert caught.value.table["found"].tolist() == [f"{CANARY} Taro", "19500321"]
     assert CANARY not in str(caught.value)
     assert "1950" not in str(caught.value)
-    assert str(caught.value).startswith("2 faults in the data:\n")
+    assert str(caught.value).startswith("2 errors in the data:\n")
 
 
 @pytest.fixture
@@ -93,18 +93,18 @@ def open_folder():
 
 
 @pytest.mark.parametrize("what", ["patients.csv", "ct", f"ct/{CANARY}2.png"])
-def test_what_may_not_be_read_is_told(what: str, open_folder: Path, without_rights):
+def test_files_without_permission_are_reported(what: str, open_folder: Path, without_rights):
     folder = open_folder
     write(folder)
     for number in range(1, 7):
         png(folder / "ct" / f"{CANARY}{number}.png")
     # Imports everything that is needed while it may still be read.
-    assert not check_data.check(folder, modalities=["ct"]).faults
+    assert not check_data.check(folder, modalities=["ct"]).errors
     (folder / what).chmod(0)
     with without_rights():
-        faults = check_data.check(folder, modalities=["ct"]).faults
+        found = check_data.check(folder, modalities=["ct"]).errors
     (folder / what).chmod(0o755)
-    assert [fault.found for fault in faults] == ["Permission denied"]
+    assert [error.found for error in found] == ["Permission denied"]
 
 
 # ---------------------------------------------------------------------- study files
@@ -124,7 +124,7 @@ def test_what_may_not_be_read_is_told(what: str, open_folder: Path, without_righ
     ],
     ids=["a tag", "a name", "an anchor", "laughs", "a key twice", "a list", "a bracket", "bytes"],
 )
-def test_study_files_are_plain_text_alone(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_study_files_are_only_plain_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.yaml").write_text(text)
     with pytest.raises(schema.StudyError, match=r"study\.yaml"):

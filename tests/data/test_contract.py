@@ -1,4 +1,4 @@
-"""The contract: how faults are told, what leaves the computer, and the data dictionary."""
+"""The contract: how errors are reported, what leaves the computer, and the data dictionary."""
 
 import csv
 import io
@@ -13,20 +13,18 @@ from hypothesis import strategies as st
 
 from postarrest.data import contract, dictionary, errors
 from postarrest.data.errors import Finding
-from postarrest.describe import masking
+from postarrest.describe import hide_small_counts
 from postarrest.places import ROOT
 
 
 def test_the_data_dictionary_is_that_of_the_schema():
     written = (ROOT / "docs" / "data-dictionary.md").read_text(encoding="utf-8")
-    assert written == dictionary.dictionary(), (
-        "make it again: python -m postarrest.data.dictionary > docs/data-dictionary.md"
-    )
+    assert written == dictionary.renewed(written), "renew it: python -m postarrest.data.dictionary"
 
 
 def test_the_data_dictionary_explains_every_column():
-    text = dictionary.dictionary()
     for schema in (contract.PATIENTS, contract.GWR):
+        text = dictionary.table(schema)
         for name, column in schema.columns.items():
             assert f"| `{name}` | {column.description} |" in text
             assert len(column.description) > 3
@@ -34,36 +32,35 @@ def test_the_data_dictionary_explains_every_column():
             assert not unit or f" {unit} |" in text
 
 
-def test_units_convert_as_chemistry_says():
+def test_units_are_converted_by_molar_mass():
     # Molar masses: creatinine 113.12 g/mol, lactic acid 90.08 g/mol. 1 mg/dL = 10 mg/L.
     assert contract.UNITS["creatinine_umol_l"]["mg/dL"] == pytest.approx(10 / 113.12 * 1000, rel=1e-3)
     assert contract.UNITS["lactate_mmol_l"]["mg/dL"] == pytest.approx(10 / 90.08, rel=1e-3)
     assert all(1 in {*factors.values()} for factors in contract.UNITS.values())
 
 
-# ---------------------------------------------------------------------- faults
+# ---------------------------------------------------------------------- errors
 
 
-def test_equal_faults_share_a_line_and_each_has_a_row_of_the_table():
-    faults = [
+def test_equal_errors_share_a_line_and_each_has_a_row_of_the_table():
+    found = [
         Finding("p.csv", "range", "300", "0 to 125 years", row=r, column="age_years") for r in range(2, 9)
     ]
-    error = errors.DataErrors(
-        [*faults, Finding("gwr.csv", "column", "no such column", "a column", column="side")]
-    )
-    assert len(error.faults) == 8
+    found.append(Finding("gwr.csv", "column", "no such column", "a column", column="side"))
+    error = errors.DataErrors(found)
+    assert len(error.table) == 8
     assert str(error).splitlines() == [
-        "8 faults in the data:",
-        "  p.csv, rows 2, 3, 4, 5, 6 and 2 more, age_years: found 300, expected 0 to 125 years",
-        "  gwr.csv, side: found no such column, expected a column",
+        "8 errors in the data:",
+        "  p.csv, rows 2, 3, 4, 5, 6 and 2 more, age_years: found 300; expected 0 to 125 years.",
+        "  gwr.csv, side: found no such column; expected a column.",
     ]
 
 
 @given(st.text(alphabet=st.characters(categories=["Lu", "Ll", "Lo", "Zs"]), min_size=5, max_size=40))
-def test_no_word_from_a_cell_is_repeated_unless_exports_commonly_have_it(word: str):
-    told = errors.described(f"Tanaka {word}")
-    assert "Tanaka" not in told
-    assert told.startswith("text of")
+def test_no_word_from_a_cell_is_repeated_unless_it_is_common_in_exports(word: str):
+    shown = errors.described(f"Tanaka {word}")
+    assert "Tanaka" not in shown
+    assert shown.startswith("text of")
 
 
 @given(st.dates().map(str) | st.integers(10**7, 10**12).map(str) | st.dates().map(lambda d: f"{d:%d.%m.%Y}"))
@@ -72,15 +69,15 @@ def test_no_date_and_no_long_number_is_repeated(cell: str):
 
 
 @given(st.floats(-99999, 99999).map(lambda x: f"{x:.2f}"))
-def test_short_numbers_stand_as_they_are(cell: str):
+def test_short_numbers_are_shown(cell: str):
     assert errors.described(cell) == cell
     assert errors.described(cell.replace(".", ",")) == cell.replace(".", ",")
 
 
-def test_a_million_equal_faults_are_told_by_a_thousand_and_a_count():
-    found = list(errors.many(range(10**6), lambda row: Finding("p.csv", "range", "1", "2", row=row)))
+def test_a_million_equal_errors_are_a_thousand_and_a_count():
+    found = errors.in_rows(pd.Series("1", index=range(10**6)), "p.csv", "range", "2")
     assert len(found) == 1001
-    assert found[-1].found == "999,000 more rows with such a fault"
+    assert found[-1].found == "999,000 more rows with this error"
     assert found[-1].row is None
 
 
@@ -102,7 +99,7 @@ def test_no_cell_of_a_csv_opens_as_a_formula(cells: list[str]):
     assert [t.removeprefix("'") for t in table.iloc[:, 0]] == kept
 
 
-def test_a_formula_comes_out_of_a_csv_as_text(tmp_path: Path):
+def test_a_formula_is_written_to_a_csv_as_text(tmp_path: Path):
     table = pd.DataFrame({"site": ["=HYPERLINK(0)", "+1 ward", "-3.5", "@x", "plain"], "n": [1, -2, 3, 4, 5]})
     errors.safe_csv(table, tmp_path / "out.csv")
     back = pd.read_csv(tmp_path / "out.csv")
@@ -117,7 +114,7 @@ def test_a_formula_comes_out_of_a_csv_as_text(tmp_path: Path):
 
 def test_a_csv_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "out.csv"
-    errors.safe_csv(pd.DataFrame({"a": [1]}), path, index=True)
+    errors.safe_csv(pd.DataFrame({"a": [1]}), path)
     before = path.read_bytes()
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
@@ -127,8 +124,8 @@ def test_a_csv_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=8), st.integers(2, 10))
-def test_masked_counts_give_no_small_number_away(counts: list[int], below: int):
-    masked = masking.mask_small(pd.Series(counts), below=below)
+def test_masked_counts_reveal_no_small_number(counts: list[int], below: int):
+    masked = hide_small_counts(counts, below=below)
     hidden = [count for count, text in zip(counts, masked, strict=True) if not text.isdigit()]
     for count, text in zip(counts, masked, strict=True):
         assert text == str(count) or count > 0
@@ -141,5 +138,5 @@ def test_masked_counts_give_no_small_number_away(counts: list[int], below: int):
         assert not hidden
 
 
-def test_counts_are_left_alone_where_no_total_is_shown():
-    assert masking.mask_small(pd.Series([3, 9]), total_shown=False).tolist() == ["<5", "9"]
+def test_only_small_counts_are_hidden_if_no_total_is_shown():
+    assert hide_small_counts([3, 9], below=5, totals_known=False).tolist() == ["<5", "9"]

@@ -1,4 +1,4 @@
-"""Damaged and senseless files make faults, never a crash; ``python tests/helpers/fuzz.py`` tries many more."""
+"""Damaged and random files are reported, never a crash; ``python tests/helpers/fuzz.py`` tries many more."""
 
 import random
 from pathlib import Path
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from broken import patients
 from fuzz import mutate, read, seeds
-from postarrest.data import contract, errors, export, tablefile
+from postarrest.data import DataErrors, contract, read_export, tablefile
+from postarrest.data.mapping import TableFormat
 
 SEEDS = seeds()
 
@@ -30,7 +31,7 @@ def test_sound_files_are_read(name: str, folder: Path):
 @pytest.mark.parametrize("name", SEEDS)
 @given(st.integers(0, 2**32))
 @settings(max_examples=15)
-def test_damaged_files_are_told_or_read(name: str, folder: Path, seed: int):
+def test_damaged_files_are_reported_or_read(name: str, folder: Path, seed: int):
     rng = random.Random(seed)
     other = SEEDS[rng.choice(sorted(SEEDS))]
     assert read(name, mutate(SEEDS[name], other, rng), folder)
@@ -40,7 +41,7 @@ def test_damaged_files_are_told_or_read(name: str, folder: Path, seed: int):
 @pytest.mark.parametrize("ending", [".csv", ".xlsx", ".parquet", ".dcm", ".nii", ".nii.gz", ".png"])
 @given(st.binary(min_size=1, max_size=600))
 @settings(max_examples=30)
-def test_bytes_without_sense_are_told(ending: str, folder: Path, data: bytes):
+def test_random_bytes_are_reported(ending: str, folder: Path, data: bytes):
     assert read(f"a{ending}", data, folder) != "read"
 
 
@@ -56,16 +57,16 @@ CELL = st.one_of(
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(list(patients().columns)), CELL), max_size=8))
 @settings(max_examples=60)
-def test_whatever_stands_in_cells_only_allowed_values_come_out(folder: Path, changes: list):
+def test_only_allowed_values_are_returned_whatever_the_cells_contain(folder: Path, changes: list):
     table = patients()
     for row, column, cell in changes:
         table.loc[row, column] = cell
     path = folder / "cells.csv"
     table.to_csv(path, index=False, encoding="utf-8")
     try:
-        found = export.read_export(path, table_format={"encoding": "utf-8"}).patients
-    except errors.DataErrors as error:
-        assert len(error.faults)
+        found = read_export(path).patients
+    except DataErrors as error:
+        assert len(error.table)
         return
     assert found.index.is_unique
     assert found.index.str.fullmatch(contract.ID_PATTERN).all()
@@ -81,12 +82,12 @@ def test_whatever_stands_in_cells_only_allowed_values_come_out(folder: Path, cha
 
 
 @given(st.lists(st.lists(CELL, min_size=2, max_size=2), min_size=1, max_size=6), st.sampled_from(",;\t|"))
-def test_no_cell_gets_lost_or_moved(folder: Path, rows: list, delimiter: str):
+def test_no_cell_is_lost_or_moved(folder: Path, rows: list, delimiter: str):
     path = folder / "moved.csv"
     table = pd.DataFrame(rows, columns=["first", "second"]).assign(n=np.arange(len(rows)))
     table = table.replace(r"[\r\n]", " ", regex=True)
     table.to_csv(path, index=False, sep=delimiter, encoding="utf-8")
-    found = tablefile.read(path, names=["first", "second", "n"], encoding="utf-8").cells
+    found = tablefile.read(path, names=list(table), table_format=TableFormat(delimiter=delimiter)).cells
     for name in ("first", "second"):
         assert found[name].fillna("").tolist() == table[name].str.strip().tolist()
     assert found["n"].astype(int).tolist() == list(range(len(rows)))

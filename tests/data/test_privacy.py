@@ -1,4 +1,4 @@
-"""No name, number or birthday comes out of the readers; ``tests/helpers/canary.py`` looks into a whole report."""
+"""The readers return no name, number or date of birth; ``helpers/canary.py`` searches a whole report."""
 
 import base64
 import logging
@@ -13,10 +13,17 @@ import pytest
 from broken import patients, write_gwr
 from canary import BIRTHDAYS, CANARIES, ID, NAME, forms, plant, search, traces
 from heads import series
-from postarrest.data import cohort as cohort_room
-from postarrest.data import contract, errors, export
-from postarrest.data.ct import slices as slices_room
-from postarrest.describe import masking
+from postarrest.data import (
+    DataErrors,
+    contract,
+    errors,
+    fingerprint,
+    read_export,
+    read_slice,
+    read_slices,
+    select,
+)
+from postarrest.describe import hide_small_counts
 from postarrest.pipeline import check_data
 
 
@@ -53,14 +60,14 @@ def test_the_search_looks_into_base64_utf_16_and_archives(canary: str, tmp_path:
     assert not list(traces(b"nothing of the kind", where="a"))
 
 
-def test_what_the_readers_give_holds_ids_as_index_alone(planted: Path, caplog: pytest.LogCaptureFixture):
+def test_what_the_readers_return_has_ids_only_in_the_index(planted: Path, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        data = export.read_export(planted, modalities=["gwr", "ct"])
-        images = slices_room.read_slices(data.ct, slice_index=data.patients["ct_slice"], rows=data.rows)
-        slices = [slices_room.read_slice(path, slice_index=1) for path in data.ct]
-    assert not told
+        data = read_export(planted, modalities=["gwr", "ct"])
+        images = read_slices(data.ct, slice_index=data.patients["ct_slice"], rows=data.rows)
+        slices = [read_slice(path, slice_index=1) for path in data.ct]
+    assert not warned
     assert not caplog.text
     assert images.shape == (6, 256, 256)
     assert set(data.patients) <= set(contract.PATIENTS.columns)
@@ -74,16 +81,16 @@ def test_what_the_readers_give_holds_ids_as_index_alone(planted: Path, caplog: p
         assert not list(traces(text.encode(), where=""))
 
 
-def test_the_check_shows_and_keeps_rows_instead_of_names(planted: Path, tmp_path: Path):
+def test_the_check_shows_and_writes_rows_instead_of_names(planted: Path, tmp_path: Path):
     result = check_data.check(planted, modalities=["gwr", "ct"])
-    assert not result.faults
+    assert not result.errors
     check_data.write(result, tmp_path / "check")
     found, count, _ = search(tmp_path / "check")
     assert not found
     assert count == 3
 
 
-def test_faults_are_told_without_names_even_of_names(planted: Path):
+def test_errors_are_reported_without_names(planted: Path):
     table = pd.read_csv(planted / "patients.csv", dtype=str)
     table.loc[0, ["age_years", "lactate_mmol_l", "sex"]] = [BIRTHDAYS[0], f"{NAME} Jorunn", NAME]
     table.loc[1, "patient_id"] = f"{ID}/{NAME}"
@@ -93,11 +100,11 @@ def test_faults_are_told_without_names_even_of_names(planted: Path):
     broken.write_bytes(f"{NAME} {ID}".encode())
     (planted / "ct" / f"{NAME}.png").write_bytes(b"")
     result = check_data.check(planted, modalities=["gwr", "ct"])
-    assert len(result.faults) > 5
-    told = errors.listing(result.faults) + errors.listing(result.warnings) + result.summary
-    assert not list(traces(told.encode(), where=""))
-    with pytest.raises(errors.DataErrors) as caught:
-        export.read_export(planted, modalities=["gwr", "ct"])
+    assert len(result.errors) > 5
+    shown = errors.listing(result.errors) + errors.listing(result.warnings) + result.summary
+    assert not list(traces(shown.encode(), where=""))
+    with pytest.raises(DataErrors) as caught:
+        read_export(planted, modalities=["gwr", "ct"])
     assert not list(traces(str(caught.value).encode(), where=""))
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -105,22 +112,22 @@ def test_faults_are_told_without_names_even_of_names(planted: Path):
 
 def test_small_numbers_of_patients_can_be_hidden():
     table = pd.DataFrame({"exclusion": ["rare"] * 2 + ["stroke"] * 9 + ["trauma"] * 6 + [None] * 40})
-    _, flow = cohort_room.select(table.assign(cpc=np.nan), criteria={})
+    _, flow = select(table.assign(cpc=np.nan), criteria={})
     excluded = flow[flow["step"] == "excluded"]
-    assert masking.mask_small(excluded["n"]).tolist() == ["9", "hidden", "<5"]
+    assert hide_small_counts(excluded["n"], below=5).tolist() == ["9", "hidden", "<5"]
 
 
-def test_the_fingerprint_of_data_changes_with_any_file_and_names_none(planted: Path):
-    first = export.fingerprint(planted)
-    assert export.fingerprint(planted) == first
+def test_the_fingerprint_of_data_changes_with_any_file_and_contains_no_name(planted: Path):
+    first = fingerprint(planted)
+    assert fingerprint(planted) == first
     assert not list(traces(first.encode(), where=""))
     seen = {first}
     image = next((planted / "ct").rglob("*.dcm"))
     image.write_bytes(image.read_bytes() + b" ")
-    seen.add(export.fingerprint(planted))
+    seen.add(fingerprint(planted))
     image.rename(image.with_name("other.dcm"))
-    seen.add(export.fingerprint(planted))
+    seen.add(fingerprint(planted))
     (planted / "more.csv").touch()
-    seen.add(export.fingerprint(planted))
+    seen.add(fingerprint(planted))
     assert len(seen) == 4
-    assert export.fingerprint(planted / "patients.csv") != export.fingerprint(planted / "gwr.csv")
+    assert fingerprint(planted / "patients.csv") != fingerprint(planted / "gwr.csv")

@@ -1,6 +1,6 @@
-"""Broken data, one fault each, and the message that a user gets.
+"""Invalid data, one error each, and the message that a user gets.
 
-``python tests/helpers/broken.py`` prints all of them as a table in Markdown: ``docs/broken-data.md``.
+``python tests/helpers/broken.py > docs/broken-data.md`` writes all of them as a table in Markdown.
 """
 
 import functools
@@ -23,14 +23,14 @@ from heads import dicom, head, nifti, png, save, series
 from postarrest.data import contract, errors
 from postarrest.pipeline import check_data
 
-# Every id and file name holds this word, which no message may repeat.
+# Every id and file name contains this word, which no message may repeat.
 CANARY = "Tanaka"
 IDS = [f"{CANARY}{i}" for i in range(1, 7)]
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A way to break data: makes a study's folder, returns how it is read."""
+    """One kind of invalid data: makes a study's folder, returns the settings to read it with."""
 
     name: str
     make: Callable[[Path], dict[str, Any]]
@@ -48,7 +48,7 @@ def case(name: str) -> Callable:
 
 
 def patients() -> pd.DataFrame:
-    """Six patients without a fault, as text."""
+    """Six patients without an error, as text."""
     return pd.DataFrame(
         {
             "patient_id": IDS,
@@ -100,7 +100,7 @@ def good_png() -> bytes:
 
 
 def write_ct(folder: Path, **columns: list) -> dict[str, Any]:
-    """Write a good PNG for each patient but the second, whose CT is to be broken."""
+    """Write a good PNG for each patient except the second, whose CT is to be invalid."""
     patients().assign(**columns).to_csv(folder / "patients.csv", index=False)
     good = good_png()
     (folder / "ct").mkdir(exist_ok=True)
@@ -170,24 +170,61 @@ def _(folder):
     (folder / "patients.csv").write_bytes(b"patient_id,cpc\n\0\1\2\3\n")
 
 
+@case("Shift-JIS without a declared encoding")
+def _(folder):
+    (folder / "patients.csv").write_bytes("patient_id,cause,cpc\nA,心筋梗塞,1\nB,,5\n".encode("shift_jis"))
+
+
+@case("Latin-1 without a declared encoding")
+def _(folder):
+    text = "patient_id,cause,cpc\nA,né à Liège,1\nB,,5\n"
+    (folder / "patients.csv").write_bytes(text.encode("latin-1"))
+
+
 @case("two encodings in one file")
 def _(folder):
-    text = "patient_id,cause,cpc\nA,心筋梗塞,1\n".encode("shift_jis") + "B,asphyxie à domicile,5\n".encode(
-        "latin-1"
-    )
-    (folder / "patients.csv").write_bytes(text)
+    text = "patient_id,cause,cpc\nA,心筋梗塞,1\n".encode("shift_jis")
+    (folder / "patients.csv").write_bytes(text + "B,\x90\xff,5\n".encode("latin-1"))
+    return {"table_format": {"encoding": "shift_jis"}}
 
 
-@case("an encoding that nobody knows")
+@case("UTF-16 without its byte-order mark")
+def _(folder):
+    (folder / "patients.csv").write_bytes(patients().to_csv(index=False).encode("utf-16-le"))
+
+
+@case("semicolons without a declared delimiter")
+def _(folder):
+    patients().to_csv(folder / "patients.csv", index=False, sep=";")
+
+
+@case("tabs without a declared delimiter")
+def _(folder):
+    patients().to_csv(folder / "patients.csv", index=False, sep="\t")
+
+
+@case("a delimiter of two characters")
+def _(folder):
+    write(folder)
+    return {"table_format": {"delimiter": ";;"}}
+
+
+@case("an unknown decimal sign")
+def _(folder):
+    write(folder)
+    return {"table_format": {"decimal": "·"}}
+
+
+@case("an unknown encoding")
 def _(folder):
     write(folder)
     return {"table_format": {"encoding": "ebcdic-japan"}}
 
 
-@case("the wrong encoding named")
+@case("the wrong encoding declared")
 def _(folder):
     (folder / "patients.csv").write_bytes("patient_id,cause,cpc\nA,心筋梗塞,1\nB,,5\n".encode("shift_jis"))
-    return {"table_format": {"encoding": "utf-8"}}
+    return {"table_format": {"encoding": "euc_jp"}}
 
 
 @case("a quote that is never closed")
@@ -238,7 +275,7 @@ def _(folder):
         patients().to_excel(book, sheet_name="2016", index=False)
 
 
-@case("a sheet that is not there")
+@case("a missing sheet")
 def _(folder):
     patients().to_excel(folder / "patients.xlsx", sheet_name="Cohort", index=False)
     return {"table_format": {"sheet": "Kohort"}}
@@ -253,7 +290,7 @@ def _(folder):
     book.save(folder / "patients.xlsx")
 
 
-@case("an Excel date where minutes belong")
+@case("an Excel date instead of minutes")
 def _(folder):
     table = patients()
     table.loc[1, "low_flow_min"] = pd.Timestamp("2021-03-04")
@@ -279,25 +316,25 @@ def _(folder):
     patients().rename(columns={"cpc": "CPC_30d"}).to_csv(folder / "patients.csv", index=False)
 
 
-@case("a mapped column that is not there")
+@case("a mapped column that is missing")
 def _(folder):
     write(folder)
     return {"columns": {"age_years": "AGE"}}
 
 
-@case("a predictor that is not there")
+@case("a missing predictor")
 def _(folder):
     write(folder)
     return {"predictors": ["lactate"]}
 
 
-@case("a pattern that no column has")
+@case("a pattern that matches no column")
 def _(folder):
     write(folder)
     return {"predictors": ["eeg24h_*"]}
 
 
-@case("a name that the contract does not have")
+@case("a name that is not in the contract")
 def _(folder):
     write(folder)
     return {"columns": {"age_year": "age"}}
@@ -315,7 +352,7 @@ def _(folder):
     return {"units": {"creatinine_umol_l": "g/L"}}
 
 
-@case("a unit for a column without one")
+@case("a unit for a column without units")
 def _(folder):
     write(folder)
     return {"units": {"cpc": "mg/dL"}}
@@ -324,10 +361,10 @@ def _(folder):
 @case("an outcome without its values")
 def _(folder):
     write(folder)
-    return {"outcome": {"column": "cpc", "good": [1, 2]}}
+    return {"outcome": {"column": "cpc", "good": [1, 2], "meaning": "CPC 1 or 2"}}
 
 
-@case("one value both good and poor")
+@case("one value as good and as poor")
 def _(folder):
     write(folder)
     return {"outcome": {"column": "cpc", "good": [1, 2], "poor": [2, 3, 4, 5], "meaning": "CPC"}}
@@ -389,24 +426,24 @@ def cell(name: str, /, *, row: int = 3, **cells: Any) -> None:
 cell("a patient twice", patient_id=IDS[3])
 cell("no id", patient_id="")
 cell("an id with a path in it", patient_id=f"../../{CANARY}")
-cell("an id with a path of Windows in it", patient_id=f"C:\\{CANARY}")
+cell("an id with a Windows path in it", patient_id=f"C:\\{CANARY}")
 cell("an id that is a formula", patient_id=f"={CANARY}")
 cell("an id with a blank in it", patient_id=f"{CANARY} Taro")
 cell("an id of 80 characters", patient_id=CANARY * 16)
 cell("age 200", age_years="200")
 cell("a negative age", age_years="-3")
 cell("an age in words", age_years="seventy")
-cell("a birthday where the age belongs", age_years="1950-03-21")
-cell("a birthday in eight digits", age_years="19500321")
-cell("a unit beside the number", age_years="63 y")
+cell("a date of birth instead of the age", age_years="1950-03-21")
+cell("a date of birth in eight digits", age_years="19500321")
+cell("a unit next to the number", age_years="63 y")
 cell("a decimal comma", lactate_mmol_l="7,5")
-cell("thousands marked by commas", creatinine_umol_l="1,234.5")
+cell("commas as thousands separators", creatinine_umol_l="1,234.5")
 cell("full-width digits", age_years="６３")
-cell("a sign beside the number", lactate_mmol_l=">20")
-cell("a date where minutes belong", low_flow_min="2021/03/04")
-cell("a clock time where minutes belong", low_flow_min="0:35")
+cell("a sign next to the number", lactate_mmol_l=">20")
+cell("a date instead of minutes", low_flow_min="2021/03/04")
+cell("a clock time instead of minutes", low_flow_min="0:35")
 cell("a formula in a CSV", low_flow_min="=B3*60")
-cell("an error of a spreadsheet", low_flow_min="#N/A")
+cell("a spreadsheet error", low_flow_min="#N/A")
 cell("infinity", lactate_mmol_l="inf")
 cell("a number too large for a computer", lactate_mmol_l="1e999")
 cell("a word for missing", lactate_mmol_l="unknown")
@@ -418,8 +455,8 @@ cell("a pupil in cm", pupil_left_mm="0.3")
 cell("a CPC of 0", cpc="0")
 cell("a CPC of 2.5", cpc="2.5")
 cell("a CPC in words", cpc="dead")
-cell("a sex of another code", sex="2")
-cell("a rhythm of another code", initial_rhythm="VF")
+cell("a sex with another code", sex="2")
+cell("a rhythm with another code", initial_rhythm="VF")
 cell("maybe witnessed", witnessed="maybe")
 cell("minutes below zero", rosc_to_ct_min="-20")
 cell("no outcome", cpc="")
@@ -443,7 +480,7 @@ def _(folder):
     patients().assign(exclusion="trauma").to_csv(folder / "patients.csv", index=False)
 
 
-@case("woke and died, cause of death not known")
+@case("awake, then died; cause of death not recorded")
 def _(folder):
     patients().assign(awake_after_ct=["1", "1", "1", "0", "0", "0"], death_cause_intracranial="").to_csv(
         folder / "patients.csv", index=False
@@ -451,7 +488,7 @@ def _(folder):
     return {"outcome_labels": ["revised"]}
 
 
-@case("died, not known whether awake before")
+@case("died; not recorded whether awake before")
 def _(folder):
     known = patients().assign(death_cause_intracranial="0")
     died = known.index[known["cpc"] == "5"][0]
@@ -516,7 +553,7 @@ def reading(name: str, /, **cells: Any) -> None:
     case(name)(lambda folder: write_gwr(folder, **cells))
 
 
-reading("a reading of nobody", patient_id=f"{CANARY}99")
+reading("a reading of an unknown patient", patient_id=f"{CANARY}99")
 reading("a reading twice", side="L")
 reading("a third reading", reading="3")
 reading("an unknown region", region="THAL")
@@ -631,7 +668,7 @@ bytes_case("a text file named .dcm", ".dcm", lambda: b"This is not an image. " *
 bytes_case("a JPEG named .dcm", ".dcm", lambda: b"\xff\xd8\xff\xe0" + bytes(400))
 dicom_case("an MR", Modality="MR", SOPClassUID=pydicom.uid.MRImageStorage)
 dicom_case("a localizer", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-dicom_case("a screen shot", SOPClassUID=pydicom.uid.SecondaryCaptureImageStorage)
+dicom_case("a screenshot", SOPClassUID=pydicom.uid.SecondaryCaptureImageStorage)
 dicom_case("no rescale", RescaleSlope=None, RescaleIntercept=None)
 dicom_case("a rescale slope of 0", RescaleSlope="0")
 dicom_case("a rescale to another unit", RescaleType="OD")
@@ -642,7 +679,7 @@ dicom_case("a sagittal slice", ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
 dicom_case("a position of two numbers", ImagePositionPatient=[1, 2])
 dicom_case("65,535 x 65,535 pixels claimed", Rows=65535, Columns=65535)
 dicom_case("a million frames claimed", NumberOfFrames=1_000_000)
-dicom_case("water alone", np.where(head() > -500, 0.0, -1000))
+dicom_case("only water", np.where(head() > -500, 0.0, -1000))
 dicom_case("values without air", np.maximum(head(), 0))
 dicom_case("a body of 400 mm", np.kron(head(), np.ones((2, 2))), PixelSpacing=[2.1, 1.9])
 dicom_case("bone without brain", np.where(head() > -500, 900.0, -1000))
@@ -658,7 +695,7 @@ def _(folder):
 
 
 bytes_case(
-    "a compression that no decoder knows",
+    "a compression without a decoder",
     ".dcm",
     lambda: with_syntax(pydicom.uid.MPEG2MPML, bytes(200)),
 )
@@ -681,7 +718,7 @@ bytes_case(
     ),
 )
 bytes_case(
-    "JPEG 2000 data of a size that the header does not say",
+    "JPEG 2000 data of another size than in the header",
     ".dcm",
     lambda: with_syntax(
         pydicom.uid.JPEG2000Lossless,
@@ -689,7 +726,7 @@ bytes_case(
     ),
 )
 
-series_case("a series without a choice of slice", lambda folder: None)
+series_case("a series without a selected slice", lambda folder: None)
 series_case("a slice beyond the series", lambda folder: None, ct_slice=["", "7", "", "", "", ""])
 series_case("a slice number with a fraction", lambda folder: None, ct_slice=["", "1.5", "", "", "", ""])
 series_case("a position beyond the series", lambda folder: None, ct_position_mm=["", "80", "", "", "", ""])
@@ -760,7 +797,7 @@ nifti_case("a volume over time", lambda: np.stack([volume()] * 2, axis=3))
 nifti_case("an image of two dimensions", lambda: volume()[:, :, 0])
 nifti_case("an MR as NIfTI", lambda: (volume() + 1000) / 2)
 bytes_case("a text file named .nii", ".nii", lambda: b"This is not a volume. " * 40)
-bytes_case("a gzip file that is none", ".nii.gz", lambda: b"This is not packed. " * 40)
+bytes_case("a file named .nii.gz that is not gzip", ".nii.gz", lambda: b"This is not packed. " * 40)
 
 
 @case("a NIfTI file cut off")
@@ -850,8 +887,8 @@ png_case("a PNG of 255 x 255 pixels", lambda good: good[:255, :255])
 png_case("a PNG in colour", lambda good: np.stack([good, good, good // 2], axis=2))
 png_case("a PNG with transparent parts", lambda good: np.stack([good, good, good, good], axis=2))
 png_case("a PNG of one gray value", lambda good: np.full_like(good, 128))
-png_case("a PNG with black and white exchanged", lambda good: 255 - good)
-png_case("a PNG of black and white alone", lambda good: (good > 128).astype(np.uint8) * 255)
+png_case("an inverted PNG", lambda good: 255 - good)
+png_case("a PNG of only black and white", lambda good: (good > 128).astype(np.uint8) * 255)
 png_case("a PNG of 12 bits in 16", lambda good: good.astype(np.uint16) * 16)
 
 
@@ -867,26 +904,26 @@ def _(folder):
 
 
 def messages(broken: Broken, place: Path) -> list[str]:
-    """Return what a user is told of one broken input, made in an empty place."""
+    """Return the messages that a user gets for one kind of invalid data, made in an empty folder."""
     data = place / "study"
     data.mkdir(parents=True)
-    mapping = broken.make(data)
-    result = check_data.check(data, **mapping)
-    return [line.strip() for line in errors.listing(result.faults).splitlines()]
+    settings = broken.make(data)
+    result = check_data.check(data, **settings)
+    return [line.strip() for line in errors.listing(result.errors).splitlines()]
 
 
-HEAD = """# What is told of broken data
+HEAD = """# Error messages for invalid data
 
-Each row is data with one fault, as `tests/helpers/broken.py` makes them, and the message that a user gets. Made by
-`python tests/helpers/broken.py > docs/broken-data.md`; a test holds the list to what is really told.
+Each row is data with one error, as made by `tests/helpers/broken.py`, and the message that a user gets. Made
+by `python tests/helpers/broken.py > docs/broken-data.md`; a test compares the list with the actual messages.
 
-| broken data | message |
+| invalid data | message |
 |---|---|
 """
 
 
-def line(broken: Broken, told: list[str]) -> str:
-    cell = " ".join(told).replace("<", "&lt;").replace("|", "\\|")
+def line(broken: Broken, found: list[str]) -> str:
+    cell = " ".join(found).replace("<", "&lt;").replace("|", "\\|")
     return f"| {broken.name} | {cell} |"
 
 

@@ -1,8 +1,8 @@
-"""Names, numbers and birthdays put into a study's data, to see that none comes out in a report or a log.
+"""Names, numbers and dates of birth planted in a study's data, to test that none is in a report or a log.
 
-``python tests/helpers/canary.py`` (``make canary``; some minutes) simulates the smoke study, plants them in its
+``python tests/helpers/canary.py`` (``make canary``; minutes) simulates the smoke study, plants them in its
 tables, file names and DICOM headers, runs the whole pipeline on it in a copy of the project, once as it is
-and once with a patient's name where a number belongs, and searches every byte of reports, logs and terminal.
+and once with a patient's name instead of a number, and searches every byte of reports, logs and terminal.
 """
 
 import argparse
@@ -27,7 +27,7 @@ CANARIES = (NAME, ID, *BIRTHDAYS)
 
 
 def plant(data: Path) -> None:
-    """Put canaries into a simulated study: its ids, further columns, file names and headers."""
+    """Plant canaries in a simulated study: in ids, further columns, file names and headers."""
     for table in ("patients", "gwr"):
         path = data / f"{table}.csv"
         if path.exists():
@@ -55,18 +55,18 @@ def plant(data: Path) -> None:
 
 
 def forms(text: str) -> list[bytes]:
-    """Return how a text can stand in a file: plain, in UTF-16, and at any place of a base64 text."""
+    """Return the forms of a text in a file: plain, in UTF-16, and anywhere in a base64 text."""
     plain = text.encode()
     found = [plain, text.encode("utf-16-le"), text.encode("utf-16-be")]
     for shift in range(3):
-        # Whole groups of three bytes alone, since the letters at both ends depend on what stands beside.
+        # Only whole groups of three bytes, since the letters at both ends depend on their neighbours.
         whole = plain[(3 - shift) % 3 :]
         found.append(base64.b64encode(whole[: len(whole) // 3 * 3]))
     return found
 
 
 def traces(data: bytes, *, where: str) -> Iterator[str]:
-    """Yield where canaries stand in some bytes, inside archives too."""
+    """Yield where canaries are in some bytes, also inside archives."""
     lower = data.lower()
     for canary in CANARIES:
         if any(form in data for form in forms(canary)) or canary.lower().encode() in lower:
@@ -78,7 +78,7 @@ def traces(data: bytes, *, where: str) -> Iterator[str]:
 
 
 def search(*folders: Path) -> tuple[list[str], int, int]:
-    """Return canaries in all files of folders and in their names, and how many files and bytes there are."""
+    """Return the canaries in all files of folders and in their names, and the numbers of files and bytes."""
     found, count, size = [], 0, 0
     for folder in folders:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -113,12 +113,15 @@ def main() -> int:
         planted, _, _ = search(data)
         places = (project / "reports", project / "build" / "smoke" / "logs", project / ".snakemake")
         found = []
-        for case in ("sound", "with a fault"):
-            if case == "with a fault":
+        for case in ("valid", "with an error"):
+            if case == "with an error":
                 cells = pd.read_csv(data / "patients.csv", dtype=str, keep_default_na=False)
                 cells.loc[0, "lactate_mmol_l"] = f"{NAME} Jorunn"
                 cells.to_csv(data / "patients.csv", index=False)
-            for step in (("postarrest.check_data", "smoke"), ("postarrest.pipeline", "report", "smoke")):
+            for step in (
+                ("postarrest.pipeline.check_data", "smoke"),
+                ("postarrest.pipeline", "report", "smoke"),
+            ):
                 done = run(project, data, *step)
                 summary[f"{' '.join(step)}, {case}"] = f"exit {done.returncode}"
                 found += traces(done.stdout + done.stderr, where=f"terminal of {' '.join(step)}, {case}")
@@ -127,7 +130,7 @@ def main() -> int:
             summary[f"searched, {case}"] = f"{count} files, {size / 1e6:.1f} MB"
     summary |= {"canaries planted": len(planted), "canaries found": len(found)}
     print(*found, json.dumps(summary, indent=1), sep="\n")
-    expected = [summary[f"postarrest.pipeline report smoke, {case}"] for case in ("sound", "with a fault")]
+    expected = [summary[f"postarrest.pipeline report smoke, {case}"] for case in ("valid", "with an error")]
     return 0 if planted and not found and expected[0] == "exit 0" != expected[1] else 1
 
 

@@ -1,10 +1,9 @@
-"""Damaged files by the thousand, led by coverage: a reader tells a fault or reads, and never crashes or
-hangs.
+"""Thousands of damaged files, guided by coverage: a reader reports an error or reads, and never crashes.
 
-``python tests/helpers/fuzz.py --seconds 600`` (``make fuzz``) runs it and ends with 1 if anything failed; the files
-that did are kept under ``build/fuzz/``. Each batch runs in a process of its own with limited memory, so that
-a decoder in C that crashes, hangs or fills the memory is seen too. Inputs that reach a new line of the
-readers are mutated further.
+``python tests/helpers/fuzz.py --seconds 600`` (``make fuzz``) runs it; its exit status is 1 if anything
+failed, and the files that failed are kept in ``build/fuzz/``. Each batch runs in its own process with limited
+memory, so that a decoder in C that crashes, hangs or fills the memory is noticed too. Inputs that reach a new
+line of the readers are mutated further.
 """
 
 import argparse
@@ -30,8 +29,8 @@ from pydicom.encaps import encapsulate
 from broken import patients
 from heads import dicom, head, nifti, png
 from postarrest import data as data_room
-from postarrest.data import errors, export, tablefile
-from postarrest.data.ct import slices
+from postarrest.data import DataErrors, errors, read_slice, tablefile
+from postarrest.data.export import examine
 from postarrest.places import ROOT
 
 BATCH = 100
@@ -54,14 +53,14 @@ _INTERESTING = (
 
 
 def seeds() -> dict[str, bytes]:
-    """Return a sound file of each form by its name."""
+    """Return a valid file of each format by its name."""
     found: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         table = patients()
         found["utf8.csv"] = table.to_csv(index=False).encode()
-        found["sjis.csv"] = table.assign(cause="心筋梗塞").to_csv(index=False, sep=";").encode("cp932")
-        found["utf16.csv"] = table.to_csv(index=False, sep="\t").encode("utf-16")
+        found["sjis.csv"] = table.assign(cause="心筋梗塞").to_csv(index=False).encode("cp932")
+        found["utf16.csv"] = table.to_csv(index=False).encode("utf-16")
         table.to_excel(place / "a.xlsx", index=False)
         table.to_parquet(place / "a.parquet")
         found["a.xlsx"] = (place / "a.xlsx").read_bytes()
@@ -100,58 +99,58 @@ def _bytes(file: pydicom.Dataset) -> bytes:
 
 
 def mutate(data: bytes, other: bytes, rng: random.Random) -> bytes:
-    """Return a file with one to a few damages; most of them near the start, where headers stand."""
-    made = bytearray(data)
+    """Return a file with one or a few damages, most of them near the start, where headers are."""
+    damaged = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
-        end = max(len(made), 1)
+        end = max(len(damaged), 1)
         place = rng.randrange(end) if rng.random() < 0.5 else rng.randrange(min(end, 2000))
         match rng.randrange(8):
-            case 0 if made:
-                made[place] ^= 1 << rng.randrange(8)
-            case 1 if made:
-                made[place] = rng.randrange(256)
+            case 0 if damaged:
+                damaged[place] ^= 1 << rng.randrange(8)
+            case 1 if damaged:
+                damaged[place] = rng.randrange(256)
             case 2:
                 piece = rng.choice(_INTERESTING)
-                made[place : place + len(piece)] = piece
+                damaged[place : place + len(piece)] = piece
             case 3:
-                made[place:place] = rng.choice(_INTERESTING) * rng.choice((1, 4, 500))
+                damaged[place:place] = rng.choice(_INTERESTING) * rng.choice((1, 4, 500))
             case 4:
-                del made[place : place + rng.choice((1, 2, 8, 200))]
+                del damaged[place : place + rng.choice((1, 2, 8, 200))]
             case 5:
-                del made[place:]
+                del damaged[place:]
             case 6:
                 length = rng.choice((4, 16, 300))
                 source = rng.randrange(max(len(other) - length, 1))
-                made[place : place + length] = other[source : source + length]
+                damaged[place : place + length] = other[source : source + length]
             case _:
                 length = rng.choice((2, 8, 100))
-                made[place:place] = made[place : place + length]
-    return bytes(made)
+                damaged[place:place] = damaged[place : place + length]
+    return bytes(damaged)
 
 
 def read(name: str, data: bytes, folder: Path) -> str:
-    """Read a file as a study's data would be; return what came of it, or raise what should never be
-    raised."""
+    """Read a file as a study's data would be; return the result, or raise what should never be raised."""
     ending = "".join(Path(name).suffixes[-2:]) if name.endswith(".gz") else Path(name).suffix
     path = folder / f"patients{ending}"
     path.write_bytes(data)
     before = sorted(p.name for p in folder.iterdir())
     try:
         if ending in tablefile.SUFFIXES:
-            found = export.examine(path, predictors=["pupil_*", "sex"]).faults
-            told = errors.listing(found)
+            table_format = {"encoding": "shift_jis" if name.startswith("sjis") else "utf-8"}
+            study = examine(path, predictors=["pupil_*", "sex"], table_format=table_format)
+            shown = errors.listing(study.errors)
         else:
-            image = slices.read_slice(path, slice_index=0)
+            image = read_slice(path, slice_index=0)
             assert image.image.shape == (256, 256)
             assert image.image.dtype == np.uint8
             assert image.hu is None or np.isfinite(image.hu).all()
-            told = ""
-    except errors.DataErrors as error:
-        told = str(error)
+            shown = ""
+    except DataErrors as error:
+        shown = str(error)
     assert sorted(p.name for p in folder.iterdir()) == before, "a reader left a file behind"
-    assert "MemoryError" not in told, told
+    assert "MemoryError" not in shown, shown
     path.unlink()
-    return told.splitlines()[-1].split("found ")[-1][:40] if told else "read"
+    return shown.splitlines()[-1].split("found ")[-1][:40] if shown else "read"
 
 
 # ---------------------------------------------------------------------- batches in processes of their own
@@ -159,7 +158,7 @@ def read(name: str, data: bytes, folder: Path) -> str:
 
 @dataclass
 class Tally:
-    """What a run has come upon."""
+    """What a run has found."""
 
     runs: Counter = field(default_factory=Counter)
     outcomes: set = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""A head that can be computed by hand, as DICOM, NIfTI and PNG files: what tests of the readers read."""
+"""A head made of ellipses, as DICOM, NIfTI and PNG files, for tests of the readers."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ SPACING_MM = 1.8
 def head(*, size: int = SIZE, spacing_mm: float = SPACING_MM, seed: int | None = None) -> np.ndarray:
     """HU of an elliptic head, 190 mm long and 150 mm wide, seen as radiologists do.
 
-    A bleeding (70 HU) lies in the front of the patient's left half, so at the upper right: it tells how an
-    image is turned.
+    A haemorrhage (70 HU) is in the front of the patient's left half, at the upper right of the image: it
+    shows how an image is oriented.
     """
     y, x = (np.mgrid[:size, :size] - (size - 1) / 2) * spacing_mm
     hu = np.full((size, size), -1000.0)
@@ -29,7 +29,7 @@ def head(*, size: int = SIZE, spacing_mm: float = SPACING_MM, seed: int | None =
 
 
 def header(**tags: object) -> FileDataset:
-    """A CT header with what the readers need, and whatever else is given; ``None`` leaves a tag out."""
+    """A CT header with the tags that the readers need and those given; ``None`` leaves a tag out."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -59,7 +59,7 @@ def header(**tags: object) -> FileDataset:
 
 
 def dicom(hu: np.ndarray | None = None, **tags: object) -> FileDataset:
-    """A CT file of some HU, stored with the rescale and signedness that its tags say."""
+    """A CT file of some HU, stored with the rescale and sign that its tags state."""
     file = header(**tags)
     hu = head() if hu is None else hu
     slope = float(getattr(file, "RescaleSlope", 1) or 1)
@@ -83,7 +83,7 @@ def save(file: Dataset, path: Path) -> Path:
 
 
 def series(folder: Path, *, levels: int = 5, step_mm: float = 5.0, **tags: object) -> Path:
-    """Write a series in which the brain of slice i has 30 + i HU, file names against the order of slices."""
+    """Write a series in which the brain of slice i has 30 + i HU, with file names in the opposite order."""
     for i in range(levels):
         hu = head()
         hu[hu == 35] = 30 + i
@@ -103,7 +103,7 @@ def png(path: Path, pixels: np.ndarray | None = None, **options: object) -> Path
 
 
 def nifti(path: Path, hu: np.ndarray | None = None, *, affine: np.ndarray | None = None) -> Path:
-    """Write a volume whose axes run to the patient's left, back and head, as DICOM's do."""
+    """Write a volume with axes to the patient's left, back and head, as in DICOM."""
     import nibabel as nib
 
     if hu is None:

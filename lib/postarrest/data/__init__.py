@@ -9,6 +9,7 @@ from postarrest.data.contract import GWR, LEVELS, NAMES, PATIENTS
 from postarrest.data.ct.slices import read_slice, read_slices, window
 from postarrest.data.errors import DataErrors, Finding
 from postarrest.data.export import StudyData, fingerprint, read_export
+from postarrest.data.included import save_included
 
 __all__ = [
     "GWR",
@@ -23,6 +24,7 @@ __all__ = [
     "read_export",
     "read_slice",
     "read_slices",
+    "save_included",
     "select",
     "window",
 ]

@@ -1,101 +1,89 @@
-"""The cells of an export converted to the contract's types."""
+"""The cells of an export converted to the types of the contract."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
 from postarrest.data import checks, contract, errors
-from postarrest.data.errors import Finding
-from postarrest.data.mapping import ALL_COLUMNS, ColumnMapping, Findings, as_cell, as_code
+from postarrest.data.errors import Finding, Findings, in_rows
+from postarrest.data.mapping import ExportSettings, as_code
 
-_YES = ("yes", "y", "true", "1")
-_NO = ("no", "n", "false", "0")
-# A column of numbers with some words in it has faults; a column of words with some numbers in it holds
-# categories.
+_YES_NO = {**dict.fromkeys(("yes", "y", "1"), 1.0), **dict.fromkeys(("no", "n", "0"), 0.0)}
+# A column of numbers with some words in it has errors; a column of words with some numbers in it is
+# categorical.
 _NUMBERS_FROM = 0.5
 _MOST_LEVELS = 30
 _ANISOCORIA_MM = 3
-# Words that say "included" where the contract wants a blank cell.
+# Words that mean "included", where the contract expects a blank cell.
 _NOT_A_REASON = {"no", "none", "0", "false", "included", "n/a", "na", "-"}
+# Reports the cells of one column that break a rule: cells, rule, what is expected.
+Report = Callable[[pd.Series, str, str | pd.Series], None]
 
 
 def typed_columns(
-    cells: pd.DataFrame, schema: pa.DataFrameSchema, mapping: ColumnMapping, file: str, found: Findings
+    cells: pd.DataFrame, schema: pa.DataFrameSchema, settings: ExportSettings, file: str, found: Findings
 ) -> pd.DataFrame:
-    """Return a table with the contract's types; whatever doesn't fit is a fault."""
-    shown = {name: mapping.shown_name(name) for name in cells}
+    """Return a table with the types of the contract; what does not fit is added to the errors in `found`."""
+    shown = {name: settings.shown_name(name) for name in cells}
     typed: dict[str, pd.Series] = {}
     for name in cells:
-        kind = schema.columns[name].metadata["kind"] if name in schema.columns else "predictor"
-        column = _decoded(cells[name], {**mapping.codes.get(ALL_COLUMNS, {}), **mapping.codes.get(name, {})})
-        where = Where(file, shown[name], mapping.table_format.get("decimal", "."), found)
-        if name == "patient_id":
-            typed[name] = _ids(column, where)
-        elif kind in ("number", "whole number"):
-            factor = contract.UNITS.get(name, {}).get(mapping.units.get(name, ""), 1)
-            typed[name] = _numbers(column, where) * factor
-        elif kind == "yes or no":
-            typed[name] = _yes_no(column, where)
-        elif kind == "code":
-            typed[name] = _coded(column, schema.columns[name].metadata["codes"])
-        elif kind == "text":
-            typed[name] = column
-        else:
-            typed[name] = _predictor(column, where)
+
+        def report(cells: pd.Series, rule: str, expected: str | pd.Series, name: str = name) -> None:
+            found.errors += in_rows(cells, file, rule, expected, shown[name])
+
+        about = schema.columns[name].metadata if name in schema.columns else {"kind": "predictor"}
+        column = _decoded(cells[name], settings.codes_of(name))
+        decimal = settings.table_format.decimal
+        match about["kind"]:
+            case "id":
+                typed[name] = _ids(column, report)
+            case "number" | "whole number":
+                factor = contract.UNITS.get(name, {}).get(settings.units.get(name, ""), 1)
+                typed[name] = _numbers(column, decimal, report) * factor
+            case "yes or no":
+                typed[name] = _yes_no(column, report)
+            case "code":
+                plain = {code.casefold(): code for code in about["codes"]}
+                typed[name] = column.str.casefold().map(plain).fillna(column).astype("str")
+            case "text":
+                typed[name] = column
+            case _:
+                typed[name] = _predictor(column, decimal, report)
+                found.errors += _predictor_errors(typed[name], file, shown[name])
     table = pd.DataFrame(typed, index=cells.index)
     places = {"cells": cells, "file": file, "names": shown}
-    found.faults += checks.check(table, schema, **places)
+    found.errors += checks.check(table, schema, **places)
     found.warnings += checks.implausible(table, schema, **places)
     found.warnings += _odd_columns(table, cells, file, shown)
     return table
 
 
-@dataclass(frozen=True)
-class Where:
-    file: str
-    column: str
-    decimal: str
-    found: Findings
-
-    def faults(self, rule: str, cells: pd.Series, expected: str | Callable[[str], str]) -> None:
-        """Tell of some cells, all of which break one rule."""
-        self.found.faults += errors.many(
-            cells.index,
-            lambda row: Finding(
-                self.file,
-                rule,
-                cells[row],
-                expected if isinstance(expected, str) else expected(cells[row]),
-                row,
-                self.column,
-                verbatim=True,
-            ),
-        )
-
-
-def _decoded(column: pd.Series, codes: Mapping[Any, Any]) -> pd.Series:
+def _decoded(column: pd.Series, codes: Mapping[str, str | float]) -> pd.Series:
     if not codes:
         return column
-    plain = {as_code(key): as_cell(value) for key, value in codes.items()}
-    return column.map(lambda cell: plain.get(as_code(None if pd.isna(cell) else cell), cell)).astype("str")
+    return column.map(lambda cell: codes.get(as_code(None if pd.isna(cell) else cell), cell)).astype("str")
 
 
-def _ids(column: pd.Series, where: Where) -> pd.Series:
-    where.faults("id", column[column.isna()].fillna(""), contract.ID_EXPECTED)
-    # Blank ids are told already; numbering them keeps them from being told again as equal to each other.
+def _ids(column: pd.Series, report: Report) -> pd.Series:
+    report(column[column.isna()].fillna(""), "id", contract.ID_EXPECTED)
+    # Numbered, so that blank ids are not reported again as equal to each other.
     return column.where(column.notna(), "row" + column.index.astype(str))
 
 
-def _numbers(column: pd.Series, where: Where) -> pd.Series:
-    text = column.str.replace(",", ".") if where.decimal == "," else column
+def _as_numbers(column: pd.Series, decimal: str) -> pd.Series:
+    """Return numbers, NaN for anything that is not one."""
+    text = column.str.replace(",", ".") if decimal == "," else column
     is_number = text.str.fullmatch(errors.NUMBER_PATTERN).fillna(False).astype(bool)
-    where.faults("number", column[column.notna() & ~is_number], lambda c: _number_expected(c, where.decimal))
-    numbers = pd.to_numeric(text.where(is_number)).astype(float)
-    where.faults("number", column[np.isinf(numbers)], "a finite number")
+    return pd.to_numeric(text.where(is_number)).astype(float)
+
+
+def _numbers(column: pd.Series, decimal: str, report: Report) -> pd.Series:
+    numbers = _as_numbers(column, decimal)
+    wrong = column[column.notna() & numbers.isna()]
+    report(wrong, "number", wrong.map(lambda cell: _number_expected(cell, decimal)).astype(object))
+    report(column[np.isinf(numbers)], "number", "a finite number")
     return numbers.where(~np.isinf(numbers))
 
 
@@ -110,69 +98,58 @@ def _number_expected(cell: str, decimal: str) -> str:
     if "inf" in cell.casefold():
         return "a finite number"
     if "," in cell and errors.is_number(cell.replace(",", "")) and "." in cell:
-        return "a number without marks for thousands"
+        return "a number without thousands separators"
     if decimal == "." and errors.is_number(cell.replace(",", ".", 1)):
-        return "a number with a decimal point; say table_format: {decimal: ','} for decimal commas"
+        return "a number with a decimal point; for decimal commas, set table_format: {decimal: ','}"
     if any(c.isdigit() and not c.isascii() for c in cell):
         return "a number in ASCII digits, not full-width ones"
     if any(c.isdigit() for c in cell):
-        return "a number without a unit or sign beside it"
-    return "a number or a blank cell; say codes: {column: {word: null}} for words that mean missing"
+        return "a number without a unit or sign next to it"
+    return "a number or a blank cell; for words that mean missing, set codes: {column: {word: null}}"
 
 
-def _yes_no(column: pd.Series, where: Where) -> pd.Series:
-    plain = column.map(as_code, na_action="ignore")
-    numbers = plain.map({**dict.fromkeys(_YES, 1.0), **dict.fromkeys(_NO, 0.0)}).astype(float)
-    where.faults("codes", column[column.notna() & numbers.isna()], "yes | no (or 1 | 0)")
+def _yes_no(column: pd.Series, report: Report) -> pd.Series:
+    numbers = column.map(as_code, na_action="ignore").map(_YES_NO).astype(float)
+    report(column[column.notna() & numbers.isna()], "codes", "yes | no (or 1 | 0)")
     return numbers
 
 
-def _coded(column: pd.Series, codes: Sequence[str]) -> pd.Series:
-    plain = {code.casefold(): code for code in codes}
-    return column.map(lambda cell: plain.get(cell.casefold(), cell), na_action="ignore").astype("str")
-
-
-def _predictor(column: pd.Series, where: Where) -> pd.Series:
-    given = column.dropna()
-    text = given.str.replace(",", ".") if where.decimal == "," else given
-    are_numbers = text.str.fullmatch(errors.NUMBER_PATTERN).astype(bool)
-    if given.empty:
-        where.found.faults.append(
-            Finding(where.file, "empty", "no value in any row", "values of a predictor", column=where.column)
-        )
-        return column.astype(float)
-    if are_numbers.mean() >= _NUMBERS_FROM:
-        return _numbers(column, where)
-    if given.nunique() > max(_MOST_LEVELS, 0.5 * len(given)):
-        found = f"{given.nunique()} different texts in {len(given)} rows"
-        expected = "a predictor: numbers, or a few categories"
-        where.found.faults.append(Finding(where.file, "categories", found, expected, column=where.column))
-    odd = given[given.str.startswith("=") | given.str.startswith("#")]
-    where.faults("formula", odd, "a value, not a formula or a spreadsheet's error")
+def _predictor(column: pd.Series, decimal: str, report: Report) -> pd.Series:
+    """Return a column of numbers or, if fewer than half of its values are numbers, of categories."""
+    if _as_numbers(column.dropna(), decimal).notna().mean() >= _NUMBERS_FROM or column.isna().all():
+        return _numbers(column, decimal, report)
+    odd = column[column.str.startswith(("=", "#"), na=False)]
+    report(odd, "formula", "a value, not a formula or a spreadsheet's error")
     return column
+
+
+def _predictor_errors(column: pd.Series, file: str, shown: str) -> Iterator[Finding]:
+    """Yield what makes a typed column useless as a predictor."""
+    levels, n = column.nunique(), column.count()
+    if n == 0:
+        yield Finding(file, "empty", "no value in any row", "values of a predictor", column=shown)
+    elif not pd.api.types.is_numeric_dtype(column) and levels > max(_MOST_LEVELS, 0.5 * n):
+        found = f"{levels} different texts in {n} rows"
+        yield Finding(file, "categories", found, "numbers, or a few categories", column=shown)
 
 
 def _odd_columns(
     table: pd.DataFrame, cells: pd.DataFrame, file: str, shown: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Warn of what no single cell shows."""
+    """Yield warnings about what no single cell shows."""
     for name in table:
         if name != "exclusion" and cells[name].isna().all():
             yield Finding(file, "empty", "no value in any row", "some values", column=shown[name])
+        if name in ("exclusion", "cause", "death_cause") and table[name].nunique() > _MOST_LEVELS:
+            found = f"{table[name].nunique()} different texts"
+            yield Finding(file, "categories", found, f"usually at most {_MOST_LEVELS}", column=shown[name])
     if {"pupil_left_mm", "pupil_right_mm"} <= set(table):
         apart = (table["pupil_left_mm"] - table["pupil_right_mm"]).abs()
-        for row in apart.index[apart > _ANISOCORIA_MM]:
-            found = f"pupils {apart[row]:g} mm apart"
-            expected = f"at most {_ANISOCORIA_MM} mm as a rule"
-            yield Finding(file, "anisocoria", found, expected, int(row), "pupil_left_mm, pupil_right_mm")
+        apart = apart[apart > _ANISOCORIA_MM].map("pupils that differ by {:g} mm".format)
+        usual = f"usually at most {_ANISOCORIA_MM} mm"
+        columns = "pupil_left_mm, pupil_right_mm"
+        yield from in_rows(apart, file, "anisocoria", usual, columns, verbatim=False)
     if "exclusion" in table:
-        reasons = table["exclusion"].dropna()
-        for row in reasons.index[reasons.str.casefold().isin(_NOT_A_REASON)]:
-            expected = "a reason, or a blank cell for an included patient"
-            yield Finding(
-                file, "exclusion", reasons[row], expected, int(row), shown["exclusion"], verbatim=False
-            )
-    for name in ("exclusion", "cause", "death_cause"):
-        if name in table and table[name].nunique() > _MOST_LEVELS:
-            found = f"{table[name].nunique()} different texts"
-            yield Finding(file, "categories", found, f"at most {_MOST_LEVELS} as a rule", column=shown[name])
+        odd = table["exclusion"][table["exclusion"].str.casefold().isin(_NOT_A_REASON)]
+        expected = "a reason, or a blank cell for an included patient"
+        yield from in_rows(odd, file, "exclusion", expected, shown["exclusion"], verbatim=False)

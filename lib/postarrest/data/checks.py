@@ -1,13 +1,12 @@
-"""Every rule of the data contract applied to a table in one pass."""
+"""All rules of the data contract applied to a table in one pass."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 import pandera.pandas as pa
 
 from postarrest.data.contract import ID_EXPECTED
-from postarrest.data.errors import Finding, is_number, many
+from postarrest.data.errors import Finding, in_rows, is_number
 
 
 def check(
@@ -18,15 +17,15 @@ def check(
     Parameters
     ----------
     table : pandas.DataFrame
-        Typed columns, the index being the row of the file.
+        Typed columns; the index is the row of the file.
     schema : pandera.DataFrameSchema
-        `PATIENTS` or `GWR`; columns that the table lacks are not asked for.
+        `PATIENTS` or `GWR`; columns that the table lacks are not required.
     cells : pandas.DataFrame
-        The same rows as they stand in the file, for the message.
+        The same rows as they are in the file, for the message.
     file : str
-        What to call the file.
+        Name of the file in messages.
     names : dict
-        How to call each column, for the message.
+        Name of each column in messages.
     """
     present = schema.select_columns([c for c in schema.columns if c in table.columns])
     if not set(present.unique or []) <= set(table.columns):
@@ -39,48 +38,35 @@ def check(
         return []
     found: list[Finding] = []
     for (context, column, rule), cases in failures.groupby(["schema_context", "column", "check"], sort=False):
-        if context != "Column" and column != schema.unique[0]:
-            continue  # rows that repeat several columns are told once, not for each of these columns
-        key = [column] if context == "Column" else list(schema.unique)
-        rows = cases["index"].drop_duplicates().astype(int).tolist()
-        place = {"file": file, "column": names.get(column, column) if context == "Column" else ""}
-        if "uniqueness" in rule:
-            found += _duplicates(table, key, rows, place)
+        rows = cases["index"].astype(int).unique()
+        if context != "Column":
+            # Rows that repeat a combination of columns fail once per column; they are reported once.
+            if column == schema.unique[0]:
+                found += _duplicates(table, rows, list(schema.unique), file, names[column])
         elif column == "patient_id":
-            found += many(
-                rows,
-                lambda row, place=place: Finding(
-                    rule="id",
-                    found=_what_is_wrong_with_id(table.loc[row, "patient_id"]),
-                    expected=ID_EXPECTED,
-                    row=row,
-                    **place,
-                ),
-            )
+            what = table.loc[rows, column].map(_id_in_words)
+            found += in_rows(what, file, "id", ID_EXPECTED, names[column], verbatim=False)
         else:
-            found += many(
-                rows, _out_of_bounds(table[column], cells[column], schema.columns[column], rule, place)
+            about = schema.columns[column].metadata
+            is_range = "bounds" in about and rule != "a whole number"
+            expected = (
+                _range_expected(table.loc[rows, column], cells[column], about, rule) if is_range else rule
             )
+            name = "range" if is_range else "codes" if "codes" in about else "whole"
+            found += in_rows(cells.loc[rows, column], file, name, expected, names[column])
     return found
 
 
-def _duplicates(table: pd.DataFrame, key: list[str], rows: Sequence[int], place: dict) -> Iterator[Finding]:
-    what = "patient" if key == ["patient_id"] else "combination of " + ", ".join(key)
-    keys = table[key].apply(tuple, axis=1)
-    first = {value: row for row, value in reversed(list(keys.items()))}
-    return many(
-        rows,
-        lambda row: Finding(
-            rule="duplicate",
-            found=f"the same {what} as in row {first[keys[row]]}",
-            expected=f"each {what} once",
-            row=row,
-            **place,
-        ),
-    )
+def _duplicates(table: pd.DataFrame, rows: pd.Index, key: list[str], file: str, column: str) -> list[Finding]:
+    what = "patient" if len(key) == 1 else f"combination of {', '.join(key)}"
+    numbers = table.index.to_series()
+    first = numbers.groupby([table[name] for name in key], dropna=False).transform("first")
+    found = f"the same {what} as in row " + first[rows].astype(str)
+    shown = column if len(key) == 1 else ""
+    return in_rows(found, file, "duplicate", f"each {what} once", shown, verbatim=False)
 
 
-def _what_is_wrong_with_id(value: str) -> str:
+def _id_in_words(value: str) -> str:
     if re.search(r"[/\\]|\.\.", value):
         return "an id with a path in it"
     if len(value) > 64:
@@ -93,54 +79,32 @@ def _what_is_wrong_with_id(value: str) -> str:
     return f"an id that starts with {value[0]!r} and ends with {value[-1]!r}"
 
 
-def _out_of_bounds(
-    values: pd.Series, cells: pd.Series, column: pa.Column, expected: str, place: dict
-) -> Callable[[int], Finding]:
-    """Return what makes the fault of one row."""
-    about = column.metadata
-    rule = "range" if expected == about.get("range") else "codes" if "codes" in about else "whole"
+def _range_expected(values: pd.Series, cells: pd.Series, about: dict, allowed: str) -> pd.Series:
+    """Return the allowed range in words, with what a value outside it probably is."""
 
-    def fault(row: int) -> Finding:
+    def expected(row: int) -> str:
         value, cell = values[row], str(cells[row])
-        wanted = expected
-        if rule == "range":
-            low, _ = about["bounds"]
-            hint = about["below_means"] if value < low else about["above_means"]
-            if is_number(cell) and float(cell) != value:
-                wanted += f"; converted it is {value:.4g}: is this cell in another unit than the column"
-            elif hint:
-                wanted += f" ({hint})"
-        return Finding(rule=rule, found=cell, expected=wanted, row=row, verbatim=True, **place)
+        hint = about["below" if value < about["bounds"][0] else "above"]
+        if is_number(cell) and float(cell) != value:
+            hint = f"converted it is {value:.4g}; is this cell in another unit than the column?"
+        return f"{allowed} ({hint})" if hint else allowed
 
-    return fault
+    return pd.Series({row: expected(row) for row in values.index}, dtype=object)
 
 
 def implausible(
     table: pd.DataFrame, schema: pa.DataFrameSchema, *, cells: pd.DataFrame, file: str, names: dict[str, str]
 ) -> list[Finding]:
-    """Return values that are possible but so rare that a person should look: warnings, not faults.
+    """Return values that are possible but so rare that a person should check them: warnings, not errors.
 
     The parameters are those of `check`.
     """
     found = []
-    for name, column in schema.columns.items():
-        if name not in table.columns or "plausible" not in (column.metadata or {}):
-            continue
-        low, high = column.metadata["plausible"]
-        least, most = column.metadata["bounds"]
-        values = table[name]
-        odd = values[((values < low) & (values >= least)) | ((values > high) & (values <= most))]
-        usual = f"{low:g} to {high:g} {column.metadata['unit']} as a rule".replace("  ", " ")
-        place = {"file": file, "column": names.get(name, name)}
-        found += many(
-            odd.index,
-            lambda row, name=name, usual=usual, place=place: Finding(
-                rule="plausible",
-                found=str(cells.loc[row, name]),
-                expected=usual,
-                row=row,
-                verbatim=True,
-                **place,
-            ),
-        )
+    for name in table.columns.intersection(list(schema.columns)):
+        about = schema.columns[name].metadata
+        if "plausible" in about:
+            low, high = about["plausible"]
+            odd = table[name].between(*about["bounds"]) & ~table[name].between(low, high)
+            usual = f"usually {low:g} to {high:g} {about['unit']}".rstrip()
+            found += in_rows(cells.loc[odd, name], file, "plausible", usual, names[name])
     return found

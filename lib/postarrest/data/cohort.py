@@ -4,46 +4,36 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
-from postarrest.data import errors
+from postarrest.data.errors import DataErrors, nearest
+from postarrest.data.mapping import Criteria, setting_errors
 
-CRITERIA = ("exclusions", "min_age_years", "max_age_years", "max_rosc_to_ct_min", "require")
-CRITERION_COLUMNS = {
-    "min_age_years": "age_years",
-    "max_age_years": "age_years",
-    "max_rosc_to_ct_min": "rosc_to_ct_min",
-}
-# What the revised label needs beside CPC.
+# What the revised label needs besides CPC.
 REVISED = ("awake_after_ct", "death_cause_intracranial")
-
-
-def wrong_criterion(name: str, value: Any) -> str:
-    """Return what a criterion should be, if it is not that."""
-    if name == "exclusions":
-        return (
-            ""
-            if isinstance(value, list) or value in ("all", "none")
-            else "'all', 'none' or a list of reasons"
-        )
-    if name == "require":
-        return "" if isinstance(value, list) else "a list of columns"
-    return "" if isinstance(value, int | float) and not isinstance(value, bool) else "a number"
+# Column and reason of each criterion that is a limit.
+LIMITS = {
+    "min_age_years": ("age_years", "younger than {:g} years"),
+    "max_age_years": ("age_years", "older than {:g} years"),
+    "max_rosc_to_ct_min": ("rosc_to_ct_min", "CT more than {:g} min after the return of circulation"),
+}
 
 
 def outcome_labels(patients: pd.DataFrame) -> pd.DataFrame:
-    """Return outcome labels, good = 1.
+    """Return the outcome labels, 1 = good.
 
     Parameters
     ----------
     patients : pandas.DataFrame
-        Included patients, as `read_export` and `select` give them.
+        Included patients, as returned by `select`.
 
     Returns
     -------
     pandas.DataFrame
-        ``y_good_standard``: CPC 1 or 2, or the study's own outcome. ``y_good_revised``, where the columns
+        ``y_good_standard``: CPC 1 or 2, or the study's own outcome. ``y_good_revised``, if the columns
         ``awake_after_ct`` and ``death_cause_intracranial`` exist: a patient who was awake with CPC 1 or 2
-        after the CT and died later, not of an intracranial cause, counts as good too (Kawai et al. 2023).
+        after the CT and later died of another than an intracranial cause also counts as good (Kawai et al.
+        2023).
 
     Raises
     ------
@@ -62,15 +52,15 @@ def outcome_labels(patients: pd.DataFrame) -> pd.DataFrame:
     """
     outcome = patients["y_good"] if "y_good" in patients else patients["cpc"]
     if outcome.isna().any():
-        raise ValueError(
-            f"{outcome.isna().sum()} patients have no outcome; leave them out with select first."
-        )
+        raise ValueError(f"{outcome.isna().sum()} patients have no outcome; exclude them with select first.")
     standard = outcome == 1 if "y_good" in patients else outcome.isin([1, 2])
-    made = pd.DataFrame({"y_good_standard": standard.astype(int)})
+    labels = pd.DataFrame({"y_good_standard": standard.astype(int)})
     if "cpc" in patients and set(REVISED) <= set(patients):
         woke = (patients["awake_after_ct"] == 1) & (patients["cpc"] == 5)
-        made["y_good_revised"] = (standard | (woke & (patients["death_cause_intracranial"] == 0))).astype(int)
-    return made
+        labels["y_good_revised"] = (standard | (woke & (patients["death_cause_intracranial"] == 0))).astype(
+            int
+        )
+    return labels
 
 
 def select(patients: pd.DataFrame, *, criteria: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -81,23 +71,22 @@ def select(patients: pd.DataFrame, *, criteria: Mapping[str, Any]) -> tuple[pd.D
     patients : pandas.DataFrame
         All screened patients.
     criteria : mapping
-        Applied in their order: ``exclusions`` (``"all"`` reasons that the data give, ``"none"``, or a list
-        of reasons), ``min_age_years``, ``max_age_years``, ``max_rosc_to_ct_min``, ``require`` (columns that
-        must not be blank). The data's own exclusions come first where they are not named. A patient whose
-        value is not recorded does not meet a criterion, and is counted apart.
+        Fields of `postarrest.data.mapping.Criteria`, applied in the order given. The data's own exclusions
+        come first if ``exclusions`` is not among them. A patient whose value is not recorded does not meet a
+        criterion, and is counted separately.
 
     Returns
     -------
     included : pandas.DataFrame
         Rows of `patients`.
     flow : pandas.DataFrame
-        One row a step: ``step`` (screened, excluded, kept, included), ``reason``, ``n`` (patients),
+        One row per step: ``step`` (screened, excluded, kept, included), ``reason``, ``n`` (patients),
         ``n_left``.
 
     Raises
     ------
     ValueError
-        If a criterion is unknown or its column is not there.
+        If a criterion is not one of `Criteria`, has a value of another type, or needs a missing column.
 
     Examples
     --------
@@ -112,12 +101,10 @@ def select(patients: pd.DataFrame, *, criteria: Mapping[str, Any]) -> tuple[pd.D
     2  excluded  younger than 18 years  1       2
     3  included                         2       2
     """
-    for name, value in criteria.items():
-        if name not in CRITERIA:
-            near = errors.nearest(name, CRITERIA)
-            raise ValueError(f"criteria: found '{name}', expected one of {', '.join(CRITERIA)}{near}.")
-        if wanted := wrong_criterion(name, value):
-            raise ValueError(f"criteria.{name}: found {value!r}, expected {wanted}.")
+    try:
+        Criteria.model_validate(criteria)
+    except ValidationError as error:
+        raise DataErrors(setting_errors(error, "criteria")) from None
     left = pd.Series(True, index=patients.index)
     flow = [("screened", "", len(patients), len(patients))]
     steps = dict(criteria) if "exclusions" in criteria else {"exclusions": "all", **criteria}
@@ -131,47 +118,33 @@ def select(patients: pd.DataFrame, *, criteria: Mapping[str, Any]) -> tuple[pd.D
     return patients[left], pd.DataFrame(flow, columns=["step", "reason", "n", "n_left"])
 
 
+def columns_of(name: str, value: Any) -> list[str]:
+    """Return the columns that a criterion needs."""
+    return value if name == "require" else [LIMITS[name][0]] if name in LIMITS else []
+
+
 def _steps(
     patients: pd.DataFrame, left: pd.Series, name: str, value: Any
 ) -> Iterator[tuple[str, str, pd.Series]]:
     """Yield what one criterion does: step, reason, and to which patients it applies."""
     if name == "exclusions":
-        yield from _exclusion_steps(patients, value)
+        reasons = patients.get("exclusion", pd.Series(pd.NA, index=patients.index, dtype="str"))
+        # Ties in alphabetical order, so that the record does not depend on the order of the rows.
+        by_size = reasons.value_counts().sort_index().sort_values(ascending=False, kind="stable").index
+        applied = {"all": list(by_size), "none": []}.get(value, value) if isinstance(value, str) else value
+        kept = [reason for reason in by_size if reason not in applied]
+        for step, listed in (("excluded", applied), ("kept", kept)):
+            for reason in listed:
+                yield step, str(reason), (reasons == reason).fillna(False).astype(bool)
         return
-    if name == "require":
-        for column in value:
-            yield "excluded", f"{column} not recorded", _column(patients, column).isna()
-        return
-    column = CRITERION_COLUMNS[name]
-    values = _column(patients, column)
-    if (values.isna() & left).any():
-        yield "excluded", f"{column} not recorded", values.isna()
-    reason = {
-        "min_age_years": f"younger than {value:g} years",
-        "max_age_years": f"older than {value:g} years",
-        "max_rosc_to_ct_min": f"CT more than {value:g} min after the return of circulation",
-    }[name]
-    yield "excluded", reason, values < value if name.startswith("min") else values > value
-
-
-def _exclusion_steps(patients: pd.DataFrame, value: Any) -> Iterator[tuple[str, str, pd.Series]]:
-    reasons = patients["exclusion"] if "exclusion" in patients else pd.Series(pd.NA, index=patients.index)
-    # Ties stand in the order of the alphabet, so that the record doesn't hang on the order of rows.
-    by_size = reasons.dropna().value_counts().sort_index().sort_values(ascending=False, kind="stable").index
-    if not isinstance(value, list) and value not in ("all", "none"):
-        raise ValueError(
-            f"criteria.exclusions: found {value!r}, expected 'all', 'none' or a list of reasons."
-        )
-    applied = list(by_size) if value == "all" else [] if value == "none" else value
-    for reason in applied:
-        yield "excluded", str(reason), (reasons == reason).fillna(False).astype(bool)
-    for reason in by_size:
-        if reason not in applied:
-            yield "kept", str(reason), (reasons == reason).fillna(False).astype(bool)
-
-
-def _column(patients: pd.DataFrame, name: str) -> pd.Series:
-    if name not in patients:
-        near = errors.nearest(name, patients.columns)
-        raise ValueError(f"criteria: the data have no column '{name}'{near}.")
-    return patients[name]
+    for column in columns_of(name, value):
+        if column not in patients:
+            near = nearest(column, patients.columns)
+            raise ValueError(f"criteria.{name}: the data have no column '{column}'{near}.")
+        missing = patients[column].isna()
+        if name == "require" or (missing & left).any():
+            yield "excluded", f"{column} not recorded", missing
+    if name in LIMITS:
+        column, reason = LIMITS[name]
+        values = patients[column]
+        yield "excluded", reason.format(value), values < value if name.startswith("min") else values > value

@@ -2,24 +2,23 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from postarrest.files import write_text
 
-_FAULT_COLUMNS = ["file", "row", "column", "found", "expected", "rule"]
+_TABLE_COLUMNS = ["file", "row", "column", "found", "expected", "rule"]
 _SHOWN_ROWS = 5
-# A column in a wrong unit makes a fault in every row; a table of a million rows needs no million of them.
+# A column in the wrong unit is an error in every row; a list of a thousand of them is long enough.
 _MOST_ALIKE = 1000
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with the data, or worth a look.
+    """One error in the data, or one value that a person should check.
 
     Parameters
     ----------
@@ -28,15 +27,15 @@ class Finding:
     rule : str
         Name of the rule that is broken, such as ``"range"``.
     found, expected : str
-        What stands there, and what the contract asks for, in plain words.
+        What is in the data, and what the contract asks for, in plain words.
     row : int, optional
-        Row of a table as a spreadsheet counts (the header is row 1).
+        Row of a table, numbered as in a spreadsheet (the header is row 1).
     column : str
-        Column of the contract, with the export's own name in brackets where it differs.
+        Column of the contract, with the export's own name in brackets if it differs.
     verbatim : bool
-        ``found`` is a cell's own content, which could be anything, rather than this package's words about it.
+        ``found`` is the content of a cell, which could be anything, not this package's description of it.
     alias : str
-        What to call the file where its path must not be shown because it holds a patient's id.
+        Name of the file in messages if its path must not be shown because it contains a patient's id.
     """
 
     file: str
@@ -49,101 +48,132 @@ class Finding:
     alias: str = ""
 
 
-def fault_table(faults: Iterable[Finding]) -> pd.DataFrame:
-    """Return faults as a table: file, row, column, found, expected, rule.
-
-    The table tells what stands in the data, file names with ids included: it is for the screen of the person
-    who has the data and for ``build/``, never for a report.
-
-    Examples
-    --------
-    >>> fault_table([Finding("patients.csv", "range", "200", "0 to 125 years", row=7, column="age_years")])
-               file  row     column found        expected   rule
-    0  patients.csv    7  age_years   200  0 to 125 years  range
-    """
-    table = pd.DataFrame(
-        [[getattr(fault, c) for c in _FAULT_COLUMNS] for fault in faults], columns=_FAULT_COLUMNS
-    )
-    return table.astype({"row": "Int64"})
-
-
-class DataErrors(ValueError):
-    """Everything that is wrong with a study's data, found in one pass.
-
-    The text of the error lists every fault. A log or an executed notebook may keep that text, so a value
-    that could be a person's name, number or birthday is described in it instead of shown; `faults` has it as
-    it stands.
+@dataclass
+class Findings:
+    """What one pass over a study's data brings to light.
 
     Parameters
     ----------
-    items : sequence of Finding
+    errors, warnings : list of Finding
+        Errors stop the study; warnings are for a person to check.
+    notes : list of str
+        How the files were read.
+    """
+
+    errors: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class DataErrors(ValueError):
+    """All errors in a study's data, found in one pass.
+
+    The message lists every error. It may be kept in a log or an executed notebook, so a value that could be a
+    person's name, number or date of birth is described in it, not shown; `table` contains the values
+    themselves.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
         At least one.
 
     Attributes
     ----------
-    items : tuple of Finding
-    faults : pandas.DataFrame
-        file, row, column, found, expected, rule.
+    findings : tuple of Finding
+    table : pandas.DataFrame
+        As returned by `findings_table`.
 
     Examples
     --------
-    >>> fault = Finding("patients.csv", "range", "200", "0 to 125 years", row=7, column="age_years")
-    >>> print(DataErrors([fault]))
-    1 fault in the data:
-      patients.csv, row 7, age_years: found 200, expected 0 to 125 years
+    >>> print(DataErrors([Finding("patients.csv", "range", "200", "0 to 125 years", 7, "age_years")]))
+    1 error in the data:
+      patients.csv, row 7, age_years: found 200; expected 0 to 125 years.
     """
 
-    def __init__(self, items: Sequence[Finding]):
-        self.items = tuple(items)
-        self.faults = fault_table(self.items)
-        count = len(self.items)
-        super().__init__(f"{count} fault{'s' if count != 1 else ''} in the data:\n" + listing(self.items))
+    def __init__(self, findings: Sequence[Finding]):
+        self.findings = tuple(findings)
+        self.table = findings_table(self.findings)
+        count = len(self.findings)
+        super().__init__(f"{count} error{'s' if count != 1 else ''} in the data:\n{listing(self.findings)}")
 
 
-def many(rows: Sequence[int], make: Callable[[int], Finding]) -> Iterator[Finding]:
-    """Yield a fault for each of some rows, and beyond the first thousand one that counts the others.
+def findings_table(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Return findings as a table: file, row, column, found, expected, rule.
+
+    The table shows the values and the file names as they are, ids included. It is for the person who has the
+    data and for ``build/``, never for a report.
 
     Examples
     --------
-    >>> found = list(many(range(2, 5000), lambda row: Finding("gwr.csv", "range", "900", "HU", row=row)))
-    >>> len(found), found[-1].found
-    (1001, '3,998 more rows with such a fault')
+    >>> findings_table([Finding("patients.csv", "range", "200", "0 to 125 years", 7, "age_years")])
+               file  row     column found        expected   rule
+    0  patients.csv    7  age_years   200  0 to 125 years  range
     """
-    for row in rows[:_MOST_ALIKE]:
-        yield make(int(row))
-    if len(rows) > _MOST_ALIKE:
-        rest = f"{len(rows) - _MOST_ALIKE:,} more rows with such a fault"
-        yield replace(make(int(rows[0])), row=None, found=rest, verbatim=False)
+    rows = [[getattr(finding, name) for name in _TABLE_COLUMNS] for finding in findings]
+    return pd.DataFrame(rows, columns=_TABLE_COLUMNS).astype({"row": "Int64"})
 
 
-def listing(faults: Sequence[Finding]) -> str:
-    """Return faults as lines of text without identifiers; the same fault in many rows is one line.
+def in_rows(
+    found: pd.Series,
+    file: str,
+    rule: str,
+    expected: str | pd.Series,
+    column: str = "",
+    *,
+    verbatim: bool = True,
+) -> list[Finding]:
+    """Return one finding per row; after the first thousand, one that counts the rest.
+
+    Parameters
+    ----------
+    found : pandas.Series of str
+        Row of the file -> the cell's content, or a description of it if `verbatim` is false.
+    expected : str or pandas.Series
+        One text for all rows, or one per row.
 
     Examples
     --------
-    >>> print(listing([Finding("patients.csv", "number", "Jane Doe", "a number", row=r, column="no_flow_min",
-    ...                      verbatim=True) for r in range(2, 12)]))
-      patients.csv, rows 2, 3, 4, 5, 6 and 5 more, no_flow_min: found text of 8 characters, expected a number
+    >>> errors = in_rows(pd.Series("900", index=range(2, 5000)), "gwr.csv", "range", "-50 to 150 HU")
+    >>> len(errors), errors[-1].found
+    (1001, '3,998 more rows with this error')
+    """
+    expected = pd.Series(expected, index=found.index, dtype=object)
+    listed = [
+        Finding(file, rule, str(cell), expected[row], int(row), column, verbatim)
+        for row, cell in found.iloc[:_MOST_ALIKE].items()
+    ]
+    if len(found) > _MOST_ALIKE:
+        rest = f"{len(found) - _MOST_ALIKE:,} more rows with this error"
+        listed.append(replace(listed[0], row=None, found=rest, verbatim=False))
+    return listed
+
+
+def listing(findings: Iterable[Finding]) -> str:
+    """Return findings as lines of text without identifiers; the same finding in many rows is one line.
+
+    Examples
+    --------
+    >>> cells = pd.Series("Jane Doe", index=range(2, 12))
+    >>> print(listing(in_rows(cells, "patients.csv", "number", "a number")))
+      patients.csv, rows 2, 3, 4, 5, 6 and 5 more: found text of 8 characters; expected a number.
     """
     groups: dict[tuple[str, ...], list[int]] = {}
-    for fault in faults:
-        found = described(fault.found) if fault.verbatim else fault.found
-        key = (fault.alias or fault.file, fault.column, found, fault.expected)
-        rows = groups.setdefault(key, [])
-        if fault.row is not None:
-            rows.append(fault.row)
+    for finding in findings:
+        found = described(finding.found) if finding.verbatim else finding.found
+        key = (finding.alias or finding.file, finding.column, found, finding.expected)
+        groups.setdefault(key, []).extend([] if finding.row is None else [finding.row])
     lines = []
     for (file, column, found, expected), rows in groups.items():
-        place = [file, *([_rows_in_words(rows)] if rows else []), *([column] if column else [])]
-        lines.append(f"  {', '.join(place)}: found {found}, expected {expected}")
+        where = ", ".join(part for part in (file, _rows_in_words(rows), column) if part)
+        lines.append(f"  {where}: found {found}; expected {expected}.")
     return "\n".join(lines)
 
 
 def _rows_in_words(rows: Sequence[int]) -> str:
-    if len(rows) == 1:
-        return f"row {rows[0]}"
-    named = ", ".join(str(row) for row in rows[:_SHOWN_ROWS])
-    return f"rows {named}" + (f" and {len(rows) - _SHOWN_ROWS} more" if len(rows) > _SHOWN_ROWS else "")
+    if len(rows) <= 1:
+        return "".join(f"row {row}" for row in rows)
+    more = len(rows) - _SHOWN_ROWS
+    return f"rows {', '.join(map(str, rows[:_SHOWN_ROWS]))}" + (f" and {more} more" if more > 0 else "")
 
 
 _SHORT_NUMBER = re.compile(
@@ -151,11 +181,7 @@ _SHORT_NUMBER = re.compile(
     r"\s?(?:mg|µg|ug|g|mm|cm|min|h|s|%|mg/dL|mmol/L|µmol/L|umol/L|years|y)?|[+-]?(?:inf|nan)",
     re.IGNORECASE,
 )
-_DATE = re.compile(
-    r"[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?.*|[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})\b.*"
-)
-_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:\s?[ap]m)?", re.IGNORECASE)
-# Words of exports that say nothing of who a patient is.
+# Words common in exports that do not identify a patient.
 _COMMON_WORD = re.compile(
     r"n/?a|n\.a\.|nan|nd|n\.d\.|null|none|nil|missing|unknown|unk|unclear|other|pending|not done|"
     r"not measured|not recorded|not available|yes|no|maybe|true|false|male|female|man|woman|dead|"
@@ -163,13 +189,17 @@ _COMMON_WORD = re.compile(
     r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)",
     re.IGNORECASE,
 )
+_DATE = re.compile(
+    r"[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?.*|[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})\b.*"
+)
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:\s?[ap]m)?", re.IGNORECASE)
 
 
 def described(cell: str) -> str:
-    """Return a cell's content so that no name, record number or birthday stands in it.
+    """Return a cell's content in a form that contains no name, record number or date of birth.
 
-    Short numbers, also with a decimal comma or a unit, stand as they are, and so do words that are common in
-    exports; anything else is described.
+    Short numbers, also with a decimal comma or a unit, and words common in exports are returned as they are;
+    anything else is described.
 
     Examples
     --------
@@ -205,7 +235,7 @@ def stays_inside(path: Path, folder: Path) -> bool:
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.5) -> str:
-    """Return ``" (nearest: 'x')"`` for the most alike of some names, or nothing.
+    """Return ``" (nearest: 'x')"`` for the most similar of some names, or an empty text.
 
     Examples
     --------
@@ -213,7 +243,7 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.5) -> str:
     " (nearest: 'lactate_mmol_l')"
     """
     by_folded = {str(n).casefold(): str(n) for n in names}
-    close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=cutoff)
+    close = difflib.get_close_matches(str(name).casefold(), by_folded, n=1, cutoff=cutoff)
     return f" (nearest: '{by_folded[close[0]]}')" if close else ""
 
 
@@ -226,9 +256,9 @@ def is_number(cell: str) -> bool:
 
 
 def safe_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which no text is one that a spreadsheet would take for a formula.
+    """Return a table in which no text is one that a spreadsheet would read as a formula.
 
-    Text that starts with ``= + - @``, a tab or a line end, and is not a number, gets an apostrophe before it.
+    An apostrophe is put before text that starts with ``= + - @``, a tab or a line end and is not a number.
 
     Examples
     --------
@@ -238,42 +268,17 @@ def safe_cells(table: pd.DataFrame) -> pd.DataFrame:
     1   -2.5
     2  plain
     """
-    safe = table.copy()
-    for position in range(safe.shape[1]):
-        column = safe.iloc[:, position]
-        if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_datetime64_any_dtype(column):
-            safe.isetitem(position, column.map(_safe_cell).astype(object))
-    safe.columns = [_safe_cell(name) for name in safe.columns]
-    return safe
+    return table.map(_safe_cell).rename(columns=_safe_cell)
 
 
 def _safe_cell(cell: object) -> object:
     if not isinstance(cell, str):
         return cell
-    # A lone carriage return would start a new row for some readers; a line feed is put in quotes.
+    # Some readers start a new row at a lone carriage return; a line feed is quoted.
     text = cell.replace("\r\n", "\n").replace("\r", "\n")
     return "'" + text if text.startswith(tuple("=+-@\t\n")) and not is_number(text) else text
 
 
-def safe_csv(table: pd.DataFrame, path: Path, *, index: bool = False) -> None:
-    """Write a table as CSV (UTF-8), whole or not at all, in which no cell opens as a formula.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Any table.
-    path : pathlib.Path
-        The file.
-    index : bool
-        Write the index as the first column.
-    """
-    write_text(
-        path, safe_cells(table.reset_index() if index else table).to_csv(index=False, lineterminator="\n")
-    )
-
-
-pass
-
-
-def refusal(label: str, rule: str, found: str, expected: str, **where: Any) -> DataErrors:
-    return DataErrors([Finding(label, rule, found, expected, **where)])
+def safe_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV (UTF-8), whole or not at all; no cell of it opens as a formula."""
+    write_text(path, safe_cells(table).to_csv(index=False, lineterminator="\n"))

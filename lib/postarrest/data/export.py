@@ -1,4 +1,4 @@
-"""A study's patients: tables read and checked, outcome labels, and who is included."""
+"""A study's data read and checked: patients, readings and where the CT images are."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,36 +7,37 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from postarrest.data import contract, errors, tablefile
 from postarrest.data.cells import typed_columns
-from postarrest.data.cohort import CRITERION_COLUMNS, REVISED, select
+from postarrest.data.cohort import REVISED, columns_of, select
 from postarrest.data.ct.finding import find_ct
-from postarrest.data.errors import DataErrors, Finding
-from postarrest.data.mapping import ROW_NUMBERS, ColumnMapping, Findings, faults_of_mapping
+from postarrest.data.errors import DataErrors, Finding, Findings, in_rows
+from postarrest.data.mapping import ROW_NUMBERS, ExportSettings, setting_errors
 from postarrest.data.outcome import check_outcome, named_outcome
 
 
 @dataclass(frozen=True)
 class StudyData:
-    """A study's data as the contract wants them.
+    """A study's data in the form of the contract.
 
     Parameters
     ----------
     patients : pandas.DataFrame
         Index ``patient_id`` (text). Numbers, and yes/no as 1 and 0, are float with NaN for blank; codes and
         texts are pandas strings. Contract columns that the file has, then predictors, then ``y_good`` (1, 0)
-        where the study names an outcome other than CPC.
+        if the study names an outcome other than CPC.
     gwr : pandas.DataFrame or None
-        One row a reading, columns of `contract.GWR`; ``reading`` is int.
+        One row per reading, columns of `contract.GWR`; ``reading`` is int.
     ct : pandas.Series or None
         ``patient_id`` -> path of the CT file or folder, for the patients who have one.
     rows : pandas.Series
-        ``patient_id`` -> row of the patient table, by which a person can look a patient up without an id.
-    faults : tuple of Finding
+        ``patient_id`` -> row of the patient table, by which a person can find a patient without an id.
+    errors : tuple of Finding
         What is wrong; empty in what `read_export` returns.
     warnings : tuple of Finding
-        What is possible but worth a look.
+        What is possible but should be checked.
     notes : tuple of str
         How the files were read.
     """
@@ -45,133 +46,63 @@ class StudyData:
     gwr: pd.DataFrame | None
     ct: pd.Series | None
     rows: pd.Series = field(repr=False)
-    faults: tuple[Finding, ...] = field(repr=False)
+    errors: tuple[Finding, ...] = field(repr=False)
     warnings: tuple[Finding, ...] = field(repr=False)
     notes: tuple[str, ...]
 
 
-def read_export(
-    data: Path,
-    *,
-    modalities: Sequence[str] = (),
-    columns: Mapping[str, str] | None = None,
-    codes: Mapping[str, Mapping[Any, Any]] | None = None,
-    units: Mapping[str, str] | None = None,
-    outcome: Mapping[str, Any] | None = None,
-    predictors: Sequence[str] = (),
-    criteria: Mapping[str, Any] | None = None,
-    outcome_labels: Sequence[str] = (),
-    table_format: Mapping[str, str] | None = None,
-) -> StudyData:
-    """Read and check a study's data; everything wrong is told at once.
+def read_export(data: Path, **settings: Any) -> StudyData:
+    """Read and check a study's data; all errors are reported at once.
 
     Parameters
     ----------
     data : pathlib.Path
-        The study's folder, or the patient table itself where there is nothing else.
-    modalities : sequence of str
-        What the study has beside its patient table: ``"gwr"``, ``"ct"``.
-    columns : mapping
-        Contract name -> the export's name. ``{"patient_id": "{row}"}`` numbers the rows.
-    codes : mapping
-        Contract name -> {the export's value: the contract's value, or None for missing}. The name ``"*"``
-        stands for every column.
-    units : mapping
-        Contract name -> the export's unit, one of `contract.UNITS`.
-    outcome : mapping
-        Empty for CPC, or ``{"column": the export's name, "good": [values], "poor": [values], "meaning":
-        text}``.
-    predictors : sequence of str
-        Further columns that models use: numbers, or categories; also patterns such as ``"eeg24h_*"``.
-    criteria : mapping
-        As for `select`: outcome and CT must be there for the patients who meet them.
-    outcome_labels : sequence of str
-        Outcome labels in use: ``"standard"``, ``"revised"``. The revised one needs columns of its own.
-    table_format : mapping
-        ``encoding``, ``delimiter``, ``decimal`` (``","``) and ``sheet`` of the tables, where the files don't
-        tell.
+        The study's folder, or the patient table itself if there is nothing else.
+    **settings
+        Fields of `postarrest.data.mapping.ExportSettings`.
 
     Raises
     ------
     postarrest.data.errors.DataErrors
-        Listing every fault by file, row, column, found and expected.
+        Listing every error by file, row, column, found and expected.
     """
-    study = examine(
-        data,
-        modalities=modalities,
-        columns=columns,
-        codes=codes,
-        units=units,
-        outcome=outcome,
-        predictors=predictors,
-        criteria=criteria,
-        outcome_labels=outcome_labels,
-        table_format=table_format,
-    )
-    if study.faults:
-        raise DataErrors(study.faults)
+    study = examine(data, **settings)
+    if study.errors:
+        raise DataErrors(study.errors)
     return study
 
 
-def examine(
-    data: Path,
-    *,
-    modalities: Sequence[str] = (),
-    columns: Mapping[str, str] | None = None,
-    codes: Mapping[str, Mapping[Any, Any]] | None = None,
-    units: Mapping[str, str] | None = None,
-    outcome: Mapping[str, Any] | None = None,
-    predictors: Sequence[str] = (),
-    criteria: Mapping[str, Any] | None = None,
-    outcome_labels: Sequence[str] = (),
-    table_format: Mapping[str, str] | None = None,
-) -> StudyData:
-    """Read a study's data as `read_export` does, but return faults instead of raising them.
+def examine(data: Path, **settings: Any) -> StudyData:
+    """Read a study's data as `read_export` does, but return the errors instead of raising them.
 
-    What could be read stands in the result beside its faults (cells that are wrong are blank), so that the
-    images can be looked at in the same pass. Nothing is to be computed from it.
+    What could be read is returned with its errors (wrong cells are blank), so that the images can be checked
+    in the same pass. Nothing should be computed from it.
     """
     data = Path(data)
-    mapping = ColumnMapping(
-        columns or {},
-        codes or {},
-        units or {},
-        outcome or {},
-        predictors,
-        table_format or {},
-        revised="revised" in outcome_labels,
-    )
     found = Findings()
-    found.faults += faults_of_mapping(mapping, modalities, criteria or {}, single_table=data.is_file())
-    patients = None if found.faults else _read_patients(data, mapping, found)
+    patients = pd.DataFrame({"patient_id": pd.Series(dtype="str")})
     gwr = ct = None
-    if patients is None:
-        patients = pd.DataFrame({"patient_id": pd.Series(dtype="str")})
-    else:
-        file = found.patients_file
-        included = _included(patients, criteria or {}, file, found)
-        check_outcome(patients, included, mapping, file, found)
-        if "ct" in modalities:
+    mapping = _settings(data, settings, found)
+    path = _table_of(data, "patients", found) if mapping else None
+    table = _read_patients(path, mapping, found) if path else None
+    if table is not None:
+        patients = table
+        included = _included(patients, mapping.criteria, path.name, found)
+        check_outcome(patients, included, mapping, path.name, found)
+        if "ct" in mapping.modalities:
             ct = find_ct(data, patients, included, found)
-        if "gwr" in modalities:
+        if "gwr" in mapping.modalities:
             gwr = _read_gwr(data, mapping, patients, included, found)
     rows = pd.Series(patients.index, index=pd.Index(patients["patient_id"]), name="row")
-    return StudyData(
-        patients=patients.set_index("patient_id"),
-        gwr=gwr,
-        ct=ct,
-        rows=rows,
-        faults=tuple(found.faults),
-        warnings=tuple(found.warnings),
-        notes=tuple(found.notes),
-    )
+    passed = (tuple(found.errors), tuple(found.warnings), tuple(found.notes))
+    return StudyData(patients.set_index("patient_id"), gwr, ct, rows, *passed)
 
 
 def fingerprint(data: Path) -> str:
-    """Return a text that changes when any file of a study's data does, and that tells no file's name.
+    """Return a text that changes when any file of a study's data does, and that contains no file name.
 
-    Names, sizes and times of change are what it is made from, so that it costs no reading. File names may
-    hold patients' ids: whatever keeps a list of what it has read should keep this in its stead.
+    It is made from names, sizes and times of change, so nothing is read. File names may contain patients'
+    ids: a list of what was read should keep this instead of them.
 
     Parameters
     ----------
@@ -187,58 +118,92 @@ def fingerprint(data: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_patients(data: Path, mapping: ColumnMapping, found: Findings) -> pd.DataFrame | None:
-    """Return typed patients (index: row of the file), or None where there is no table to speak of."""
-    path = data if data.is_file() else _table_of(data, "patients", found)
-    if path is None:
+def _settings(data: Path, settings: Mapping[str, Any], found: Findings) -> ExportSettings | None:
+    try:
+        mapping = ExportSettings.model_validate(settings)
+    except ValidationError as error:
+        found.errors += setting_errors(error)
         return None
-    found.patients_file = path.name
-    wanted = {mapping.export_name(name) for name in (*contract.PATIENTS.columns, *mapping.predictors)}
-    raw = _raw(path, wanted | {str(mapping.outcome.get("column", "cpc"))}, mapping, found)
+    if mapping.modalities and data.is_file():
+        expected = f"a folder that also has {' and '.join(mapping.modalities)}"
+        found.errors.append(Finding("study file", "settings", "a single table", expected, column="data"))
+        return None
+    return mapping
+
+
+def _table_of(data: Path, stem: str, found: Findings) -> Path | None:
+    """Return the file of a table, if there is one and only one."""
+    if data.is_file():
+        return data
+    try:
+        files = tablefile.find(data, stem)
+    except OSError as error:
+        found.errors.append(Finding("data", "readable", error.strerror or "an error", "the study's folder"))
+        return None
+    if len(files) != 1:
+        what = ", ".join(f.name for f in files) or "no such file"
+        expected = f"one file named {stem}, ending in one of {', '.join(tablefile.SUFFIXES)}"
+        found.errors.append(Finding(stem, "readable", what, expected))
+    elif not errors.stays_inside(files[0], data):
+        found.errors.append(
+            Finding(files[0].name, "link", "a link out of the study's folder", "a file in it")
+        )
+    else:
+        return files[0]
+    return None
+
+
+def _raw(path: Path, wanted: set[str], mapping: ExportSettings, found: Findings) -> tablefile.RawTable | None:
+    try:
+        raw = tablefile.read(path, names=wanted, table_format=mapping.table_format)
+    except DataErrors as error:
+        found.errors += error.findings
+        return None
+    found.notes.append(f"{path.name}: {len(raw.cells)} rows, {raw.note}")
+    return raw
+
+
+def _read_patients(path: Path, mapping: ExportSettings, found: Findings) -> pd.DataFrame | None:
+    """Return typed patients (index: row of the file), or None if there is no usable table."""
+    outcome = mapping.outcome
+    names = [*contract.PATIENTS.columns, *mapping.predictors]
+    raw = _raw(path, {*map(mapping.export_name, names), outcome.column if outcome else "cpc"}, mapping, found)
     if raw is None:
         return None
-    predictors, missing = _named_predictors(mapping, raw.header, path.name, found)
+    predictors = _named_predictors(mapping, raw.header, path.name, found)
     names = dict.fromkeys([*contract.PATIENTS.columns, *predictors])
-    present = {n: mapping.export_name(n) for n in names if mapping.export_name(n) in raw.header}
-    required = ["patient_id", *(n for n in mapping.columns if n in contract.PATIENTS.columns)]
-    if not mapping.outcome:
-        required.append("cpc")
-    if mapping.revised:
-        required += [name for name in REVISED if name not in required]
-    missing += [e for e in map(mapping.export_name, required) if e not in (*raw.header, ROW_NUMBERS)]
-    if mapping.outcome and mapping.outcome["column"] not in raw.header:
-        missing.append(str(mapping.outcome["column"]))
-    found.faults += _missing_columns(missing, raw.header, path.name)
-    _warn_of_unknown(raw.header, present, mapping, path.name, found)
+    exports = {name: mapping.export_name(name) for name in names}
+    present = {name: export for name, export in exports.items() if export in raw.header}
+    required = ["patient_id", *(name for name in mapping.columns if name in contract.PATIENTS.columns)]
+    required += [*([] if outcome else ["cpc"]), *(REVISED if mapping.revised else [])]
+    needed = [*map(mapping.export_name, [*predictors, *required]), *([outcome.column] if outcome else [])]
+    missing = [name for name in needed if name not in (*raw.header, ROW_NUMBERS)]
+    found.errors += _missing_columns(missing, raw.header, path.name)
+    found.warnings += _unused_columns(raw.header, present, outcome.column if outcome else "", path.name)
 
-    cells = pd.DataFrame({name: raw.cells[export] for name, export in present.items()}, index=raw.cells.index)
+    cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
     if mapping.columns.get("patient_id") == ROW_NUMBERS:
-        width = len(str(len(cells)))
-        numbers = [f"{i:0{width}d}" for i in range(1, len(cells) + 1)]
-        cells.insert(0, "patient_id", pd.Series(numbers, index=cells.index, dtype="str"))
+        numbers = pd.Series(range(1, len(cells) + 1), index=cells.index).astype("str")
+        cells.insert(0, "patient_id", numbers.str.zfill(len(str(len(cells)))))
     patients = typed_columns(cells, contract.PATIENTS, mapping, path.name, found)
-    if mapping.outcome and mapping.outcome["column"] in raw.cells:
-        patients["y_good"] = named_outcome(raw.cells[mapping.outcome["column"]], mapping, path.name, found)
+    if outcome and outcome.column in raw.cells:
+        patients["y_good"] = named_outcome(raw.cells[outcome.column], outcome, path.name, found)
     return patients if "patient_id" in patients else None
 
 
 def _named_predictors(
-    mapping: ColumnMapping, header: Sequence[str], file: str, found: Findings
-) -> tuple[list[str], list[str]]:
-    """Return the names of predictors, patterns made into names, and the export's names that are not there."""
+    mapping: ExportSettings, header: Sequence[str], file: str, found: Findings
+) -> list[str]:
+    """Return the names of predictors, those that match a pattern in its place."""
     names: list[str] = []
-    missing = []
+    outcome = mapping.outcome.column if mapping.outcome else mapping.export_name("cpc")
     for name in mapping.predictors:
         matched = tablefile.matching(header, [name]) if "*" in name else []
-        if "*" in name and mapping.outcome.get("column", mapping.export_name("cpc")) in matched:
-            expected = "columns known before the outcome"
-            found.faults.append(
-                Finding(file, "settings", "the outcome among the predictors", expected, column=name)
-            )
-        if mapping.export_name(name) not in header and not matched:
-            missing.append(mapping.export_name(name))
-        names += matched if "*" in name else [name]
-    return names, missing
+        if outcome in matched:
+            what, expected = "the outcome among the predictors", "columns known before the outcome"
+            found.errors.append(Finding(file, "settings", what, expected, column=name))
+        names += matched or [name]
+    return names
 
 
 def _missing_columns(missing: Sequence[str], header: Sequence[str], file: str) -> Iterator[Finding]:
@@ -247,60 +212,25 @@ def _missing_columns(missing: Sequence[str], header: Sequence[str], file: str) -
         yield Finding(file, "column", "no such column", f"a column of this name{near}", row=1, column=name)
 
 
-def _table_of(data: Path, stem: str, found: Findings) -> Path | None:
-    try:
-        files = tablefile.find(data, stem)
-    except OSError as error:
-        found.faults.append(Finding("data", "readable", error.strerror or "an error", "the study's folder"))
-        return None
-    if len(files) == 1 and errors.stays_inside(files[0], data):
-        return files[0]
-    if len(files) == 1:
-        found.faults.append(
-            Finding(files[0].name, "link", "a link out of the study's folder", "a file in it")
-        )
-    else:
-        what = ", ".join(f.name for f in files) if files else "no such file"
-        endings = ", ".join(tablefile.SUFFIXES)
-        found.faults.append(Finding(stem, "readable", what, f"one file named {stem} with one of {endings}"))
-    return None
-
-
-def _raw(path: Path, wanted: set[str], mapping: ColumnMapping, found: Findings) -> tablefile.RawTable | None:
-    options = {k: v for k, v in mapping.table_format.items() if k != "decimal"}
-    try:
-        raw = tablefile.read(path, names=wanted, **options)
-    except DataErrors as error:
-        found.faults += error.items
-        return None
-    found.notes.append(f"{path.name}: {len(raw.cells)} rows, {', '.join(raw.notes)}")
-    return raw
-
-
-def _warn_of_unknown(
-    header: Sequence[str], present: Mapping[str, str], mapping: ColumnMapping, file: str, found: Findings
-) -> None:
-    """Warn of columns that are unused although their name is nearly one of the contract's."""
+def _unused_columns(
+    header: Sequence[str], present: Mapping[str, str], outcome: str, file: str
+) -> Iterator[Finding]:
+    """Yield columns that are not used although their name is almost one of the contract's."""
     absent = [name for name in contract.PATIENTS.columns if name not in present]
-    used = {*present.values(), str(mapping.outcome.get("column"))}
     for name in header:
         near = errors.nearest(name, absent, cutoff=0.8)
-        if name not in used and near:
-            found.warnings.append(
-                Finding(file, "column", "a column that is not used", f"a name of the contract{near}", 1, name)
-            )
+        if near and name not in {*present.values(), outcome}:
+            yield Finding(file, "column", "a column that is not used", f"a contract name{near}", 1, name)
 
 
 def _included(patients: pd.DataFrame, criteria: Mapping[str, Any], file: str, found: Findings) -> pd.Series:
+    """Return who meets the criteria; those whose columns are missing are reported and left out."""
     possible = {}
     for name, value in criteria.items():
-        needed = (
-            value if name == "require" else [CRITERION_COLUMNS[name]] if name in CRITERION_COLUMNS else []
-        )
-        missing = [column for column in needed if column not in patients]
+        missing = [column for column in columns_of(name, value) if column not in patients]
         for column in missing:
             expected = f"the column that criteria.{name} needs{errors.nearest(column, patients.columns)}"
-            found.faults.append(Finding(file, "column", "no such column", expected, 1, column))
+            found.errors.append(Finding(file, "column", "no such column", expected, 1, column))
         if not missing:
             possible[name] = value
     included, _ = select(patients, criteria=possible)
@@ -308,38 +238,29 @@ def _included(patients: pd.DataFrame, criteria: Mapping[str, Any], file: str, fo
 
 
 def _read_gwr(
-    data: Path, mapping: ColumnMapping, patients: pd.DataFrame, included: pd.Series, found: Findings
+    data: Path, mapping: ExportSettings, patients: pd.DataFrame, included: pd.Series, found: Findings
 ) -> pd.DataFrame | None:
     path = _table_of(data, "gwr", found)
-    if path is None:
-        return None
-    names = list(contract.GWR.columns)
-    exports = {name: mapping.export_name(name) for name in names}
-    raw = _raw(path, {*names, *exports.values()}, mapping, found)
+    exports = {name: mapping.export_name(name) for name in contract.GWR.columns}
+    raw = _raw(path, {*exports, *exports.values()}, mapping, found) if path else None
     if raw is None:
         return None
-    # Tables of one export rarely call a patient's id differently, but may: both names are good here.
+    # The tables of one export may name a patient's id differently: the contract's name is accepted too.
     present = {n: e if e in raw.header else n for n, e in exports.items() if {n, e} & set(raw.header)}
-    missing = [exports[name] for name in names if name not in present]
-    found.faults += _missing_columns(missing, raw.header, path.name)
-    cells = pd.DataFrame({name: raw.cells[export] for name, export in present.items()}, index=raw.cells.index)
+    missing = [export for name, export in exports.items() if name not in present]
+    found.errors += _missing_columns(missing, raw.header, path.name)
+    cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
     gwr = typed_columns(cells, contract.GWR, mapping, path.name, found)
-    for name in set(cells) - {"patient_id", "area_mm2"}:
-        found.faults += errors.many(
-            cells.index[cells[name].isna()],
-            lambda row, name=name: Finding(
-                path.name, "blank", "a blank cell", "a value; no row where there is no reading", row, name
-            ),
-        )
+    for name in cells.columns.difference(["patient_id", "area_mm2"]):
+        blank = cells.loc[cells[name].isna(), name].fillna("")
+        expected = "a value; leave out the row if there is no reading"
+        found.errors += in_rows(blank, path.name, "blank", expected, name)
     if missing:
         return None
-    unknown = gwr.index[~gwr["patient_id"].isin(patients["patient_id"]) & cells["patient_id"].notna()]
-    found.faults += errors.many(
-        unknown,
-        lambda row: Finding(
-            path.name, "patient", "an id that no patient has", "an id of the patient table", row, "patient_id"
-        ),
-    )
+    unknown = ~gwr["patient_id"].isin(patients["patient_id"]) & cells["patient_id"].notna()
+    what = pd.Series("an id of no patient", index=gwr.index[unknown])
+    expected = "an id of the patient table"
+    found.errors += in_rows(what, path.name, "patient", expected, "patient_id", verbatim=False)
     found.warnings += _incomplete_readings(gwr, patients.loc[included, "patient_id"])
     if gwr["reading"].notna().all():
         gwr = gwr.astype({"reading": int})
@@ -349,9 +270,7 @@ def _read_gwr(
 def _incomplete_readings(gwr: pd.DataFrame, included: pd.Series) -> Iterator[Finding]:
     complete = 2 * len(contract.REGIONS) * 2
     counts = gwr.groupby("patient_id").size().reindex(included, fill_value=0)
+    expected = f"{complete} readings per patient (2 readings of {len(contract.REGIONS)} regions on 2 sides)"
     for what, number in (("no", (counts == 0).sum()), ("some", ((counts > 0) & (counts < complete)).sum())):
         if number:
-            expected = (
-                f"{complete} readings a patient (2 readings of {len(contract.REGIONS)} regions on 2 sides)"
-            )
             yield Finding("gwr", "complete", f"{number} included patients with {what} readings", expected)

@@ -1,123 +1,37 @@
-"""A hospital's column names, codes and units mapped onto the data contract."""
+"""Settings that map a hospital's own columns, codes and units onto the data contract.
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+`ExportSettings` is what a study file says about its data, validated by pydantic; `setting_errors` returns
+what pydantic found as `Finding`, one per error.
+"""
+
+import codecs
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
-from postarrest.data import contract, errors
-from postarrest.data.cohort import CRITERIA, wrong_criterion
-from postarrest.data.errors import Finding
+from postarrest.data import contract
+from postarrest.data.errors import Finding, nearest
 
 ROW_NUMBERS = "{row}"
 ALL_COLUMNS = "*"
-TABLE_FORMAT = ("encoding", "delimiter", "decimal", "sheet")
-MODALITIES = ("gwr", "ct")
 
 
-@dataclass(frozen=True)
-class ColumnMapping:
-    """How a study's export is mapped onto the contract."""
-
-    columns: Mapping[str, str]
-    codes: Mapping[str, Mapping[Any, Any]]
-    units: Mapping[str, str]
-    outcome: Mapping[str, Any]
-    predictors: Sequence[str]
-    table_format: Mapping[str, str]
-    revised: bool
-
-    def export_name(self, name: str) -> str:
-        return str(self.columns.get(name, name))
-
-    def shown_name(self, name: str) -> str:
-        export = self.export_name(name)
-        return name if export in (name, ROW_NUMBERS) else f"{name} (export: {export})"
-
-
-@dataclass
-class Findings:
-    """What a pass over the data brings to light."""
-
-    faults: list[Finding] = field(default_factory=list)
-    warnings: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    patients_file: str = ""
-
-
-def faults_of_mapping(
-    mapping: ColumnMapping, modalities: Sequence[str], criteria: Mapping[str, Any], *, single_table: bool
-) -> Iterator[Finding]:
-    known = {*contract.PATIENTS.columns, *contract.GWR.columns}
-    allowed = {*known, *mapping.predictors}
-
-    def fault(where: str, found: str, expected: str) -> Finding:
-        return Finding("study file", "settings", found, expected, column=where)
-
-    for name in mapping.columns:
-        if name not in allowed:
-            yield fault("columns", f"'{name}'", f"a name of the contract{errors.nearest(name, allowed)}")
-    for name in mapping.codes:
-        if name not in {*allowed, ALL_COLUMNS}:
-            yield fault("codes", f"'{name}'", f"a name of the contract{errors.nearest(name, allowed)}")
-    for name, unit in mapping.units.items():
-        if name not in contract.UNITS:
-            near = errors.nearest(name, contract.UNITS)
-            yield fault("units", f"'{name}'", f"a column with a unit{near}")
-        elif unit not in contract.UNITS[name]:
-            yield fault(f"units.{name}", f"'{unit}'", f"one of {', '.join(contract.UNITS[name])}")
-    for name in mapping.table_format:
-        if name not in TABLE_FORMAT:
-            yield fault("table_format", f"'{name}'", f"one of {', '.join(TABLE_FORMAT)}")
-    if mapping.table_format.get("decimal", ".") not in (".", ","):
-        yield fault("table_format.decimal", f"'{mapping.table_format['decimal']}'", "'.' or ','")
-    if len(mapping.table_format.get("delimiter", ",")) != 1:
-        yield fault("table_format.delimiter", f"'{mapping.table_format['delimiter']}'", "one character")
-    for name in modalities:
-        if name not in MODALITIES:
-            yield fault("modalities", f"'{name}'", f"some of {', '.join(MODALITIES)}")
-    yield from _faults_of_outcome(mapping, fault)
-    for name, value in criteria.items():
-        if name not in CRITERIA:
-            near = errors.nearest(name, CRITERIA)
-            yield fault("criteria", f"'{name}'", f"one of {', '.join(CRITERIA)}{near}")
-        elif wanted := wrong_criterion(name, value):
-            yield fault(f"criteria.{name}", repr(value), wanted)
-    if modalities and single_table:
-        yield fault("data", "a single table", f"a folder that also has {' and '.join(modalities)}")
-    if modalities and mapping.columns.get("patient_id") == ROW_NUMBERS:
-        yield fault(
-            "columns.patient_id", "'{row}'", f"a column with ids, to find {' and '.join(modalities)} by"
-        )
-
-
-def _faults_of_outcome(mapping: ColumnMapping, fault: Any) -> Iterator[Finding]:
-    outcome = mapping.outcome
-    if not outcome:
-        return
-    if mapping.revised:
-        yield fault(
-            "outcome_labels",
-            "'revised' with an outcome of the study's own",
-            "CPC, which the revised label changes",
-        )
-    missing = [key for key in ("column", "good", "poor", "meaning") if key not in outcome]
-    if missing:
-        yield fault("outcome", f"no {', '.join(missing)}", "column, good, poor and meaning")
-        return
-    if not isinstance(outcome["good"], list) or not isinstance(outcome["poor"], list):
-        yield fault("outcome", "a single value", "lists: good: [0], poor: [1]")
-        return
-    both = {as_code(v) for v in outcome["good"]} & {as_code(v) for v in outcome["poor"]}
-    if both:
-        yield fault("outcome", f"{', '.join(sorted(both))} as good and as poor", "each value on one side")
-    if outcome["column"] in [mapping.export_name(name) for name in mapping.predictors]:
-        yield fault(
-            "predictors",
-            f"the outcome's own column '{outcome['column']}'",
-            "columns known before the outcome",
-        )
+def _wrong(expected: str, found: str = "") -> PydanticCustomError:
+    """Return a validator's error: what is expected, and what was found if it is not the value itself."""
+    return PydanticCustomError("setting", "{expected}", {"expected": expected, "found": found})
 
 
 def as_code(value: Any) -> str:
@@ -133,7 +47,264 @@ def as_code(value: Any) -> str:
         return {"true": "yes", "false": "no"}.get(text, text)
 
 
-def as_cell(value: Any) -> str | float:
+class Settings(BaseModel):
+    """Base of the settings: strict types, and no unknown names."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TableFormat(Settings):
+    """How the table files are written.
+
+    Parameters
+    ----------
+    encoding : str
+        Of a CSV file; UTF-8 by default. The byte-order marks of UTF-8 and UTF-16 are honoured.
+    delimiter : str
+        Of a CSV file; by default a comma, or a tab for ``.tsv``.
+    decimal : str
+        ``"."`` or ``","``.
+    sheet : str
+        Of an Excel file; by default its only sheet with content, or the one named like the file.
+    """
+
+    encoding: str = "utf-8"
+    delimiter: str = ""
+    decimal: Literal[".", ","] = "."
+    sheet: str = ""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            codec = codecs.lookup(name)
+        except LookupError:
+            codec = None
+        # Python also calls some transformations that give no text (zip, hex) codecs.
+        if codec is None or not codec._is_text_encoding:
+            raise _wrong("an encoding that Python knows, such as utf-8, shift_jis or latin-1")
+        return codec.name
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, delimiter: str) -> str:
+        if len(delimiter) > 1:
+            raise _wrong("one character")
+        return delimiter
+
+
+class Outcome(Settings):
+    """An outcome other than CPC.
+
+    Parameters
+    ----------
+    column : str
+        The export's name.
+    good, poor : list
+        The values that mean a good, and a poor outcome.
+    meaning : str
+        The good outcome in words, such as ``"alive at discharge"``.
+    """
+
+    column: str
+    good: list[Any]
+    poor: list[Any]
+    meaning: str
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        both = {as_code(v) for v in self.good} & {as_code(v) for v in self.poor}
+        if both:
+            raise _wrong("each value as good or as poor", f"{', '.join(sorted(both))} as good and as poor")
+        return self
+
+
+def _exclusions(value: Any) -> Any:
+    if value not in ("all", "none") and not isinstance(value, list):
+        raise _wrong("'all', 'none' or a list of reasons")
+    return value
+
+
+class Criteria(Settings):
+    """Inclusion criteria.
+
+    Parameters
+    ----------
+    exclusions : str or list
+        ``"all"`` reasons for exclusion that the data give, ``"none"``, or a list of reasons.
+    min_age_years, max_age_years, max_rosc_to_ct_min : float
+        Limits; a patient at the limit is included.
+    require : list of str
+        Columns that must not be blank.
+    """
+
+    exclusions: Annotated[Any, AfterValidator(_exclusions)] = "all"
+    min_age_years: float = 0
+    max_age_years: float = 125
+    max_rosc_to_ct_min: float = 10080
+    require: list[str] = []
+
+
+def _in_given_order(criteria: Any, validate: Callable[[Any], Criteria]) -> Mapping[str, Any]:
+    """Return criteria as given, since they are applied in that order."""
+    validate(criteria)
+    return criteria
+
+
+def _contract_name(name: str, info: ValidationInfo) -> str:
+    known = {*contract.COLUMNS, *info.data.get("predictors", [])}
+    if name not in known and (info.field_name, name) != ("codes", ALL_COLUMNS):
+        raise _wrong(f"a column of the contract{nearest(name, known)}")
+    return name
+
+
+_ContractName = Annotated[str, AfterValidator(_contract_name)]
+
+
+class ExportSettings(Settings):
+    """How a study's export is mapped onto the contract, and what the study needs of it.
+
+    Parameters
+    ----------
+    modalities : list of str
+        What the study has besides its patient table: ``"gwr"``, ``"ct"``.
+    predictors : list of str
+        Further columns that models use: numbers or categories; also patterns such as ``"eeg24h_*"``.
+    columns : dict
+        Contract name -> the export's name. ``{"patient_id": "{row}"}`` numbers the rows.
+    codes : dict
+        Contract name -> {the export's value: the contract's value, or None for missing}. The name ``"*"``
+        means every column.
+    units : dict
+        Contract name -> the export's unit, one of `contract.UNITS`.
+    outcome : Outcome
+        Empty for CPC.
+    criteria : dict
+        Fields of `Criteria`, applied in the order given. Outcome and CT are required for the patients who
+        meet them.
+    outcome_labels : list of str
+        Outcome labels in use: ``"standard"``, ``"revised"``. The revised one needs columns of its own.
+    table_format : TableFormat
+        Encoding, delimiter, decimal sign and sheet of the tables.
+    """
+
+    modalities: list[Literal["gwr", "ct"]] = []
+    predictors: list[str] = []
+    columns: dict[_ContractName, str] = {}
+    codes: dict[_ContractName, dict[Any, Any]] = {}
+    units: dict[str, str] = {}
+    outcome: Annotated[Outcome | None, BeforeValidator(lambda value: value or None)] = None
+    criteria: Annotated[Criteria, WrapValidator(_in_given_order)] = {}
+    outcome_labels: list[Literal["standard", "revised"]] = []
+    table_format: TableFormat = TableFormat()
+
+    @field_validator("columns")
+    @classmethod
+    def _ids_for_files(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        modalities = info.data.get("modalities")
+        if modalities and columns.get("patient_id") == ROW_NUMBERS:
+            raise _wrong(f"a column with ids, to find {' and '.join(modalities)}", "patient_id: '{row}'")
+        return columns
+
+    @field_validator("units")
+    @classmethod
+    def _convertible(cls, units: dict[str, str]) -> dict[str, str]:
+        for name, unit in units.items():
+            if name not in contract.UNITS:
+                raise _wrong(f"a column with a unit{nearest(name, contract.UNITS)}", repr(name))
+            if unit not in contract.UNITS[name]:
+                raise _wrong(f"one of {', '.join(contract.UNITS[name])}", f"{name}: {unit!r}")
+        return units
+
+    @field_validator("outcome")
+    @classmethod
+    def _not_a_predictor(cls, outcome: Outcome | None, info: ValidationInfo) -> Outcome | None:
+        columns = info.data.get("columns", {})
+        if outcome and outcome.column in [
+            columns.get(name, name) for name in info.data.get("predictors", [])
+        ]:
+            raise _wrong("predictors known before the outcome", f"'{outcome.column}' among the predictors")
+        return outcome
+
+    @field_validator("outcome_labels")
+    @classmethod
+    def _revised_cpc(cls, labels: list[str], info: ValidationInfo) -> list[str]:
+        if "revised" in labels and info.data.get("outcome"):
+            raise _wrong(
+                "CPC, which the revised label changes", "'revised' with an outcome of the study's own"
+            )
+        return labels
+
+    @property
+    def revised(self) -> bool:
+        """Whether the revised outcome label is in use."""
+        return "revised" in self.outcome_labels
+
+    def export_name(self, name: str) -> str:
+        """Return the export's name of a column."""
+        return self.columns.get(name, name)
+
+    def shown_name(self, name: str) -> str:
+        """Return a column's name for messages: the contract's, and the export's if it differs."""
+        export = self.export_name(name)
+        return name if export in (name, ROW_NUMBERS) else f"{name} (export: {export})"
+
+    def codes_of(self, name: str) -> dict[str, str | float]:
+        """Return the codes of one column: as `as_code` writes the export's value -> the contract's text."""
+        codes = {**self.codes.get(ALL_COLUMNS, {}), **self.codes.get(name, {})}
+        return {as_code(key): _as_cell(value) for key, value in codes.items()}
+
+
+def _as_cell(value: Any) -> str | float:
     if value is None or value == "":
         return np.nan
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+_EXPECTED = {
+    "string_type": "text",
+    "float_type": "a number",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+}
+_SECTIONS = {"criteria": Criteria, "outcome": Outcome, "table_format": TableFormat}
+
+
+def setting_errors(error: ValidationError, *section: str) -> list[Finding]:
+    """Return what pydantic found in a study's settings, one finding per error.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        Of `ExportSettings`, or of the model of one section.
+    section : str
+        The section that was validated, such as ``"criteria"``; nothing for all settings.
+
+    Examples
+    --------
+    >>> try:
+    ...     ExportSettings(criteria={"minimum_age": 18})
+    ... except ValidationError as error:
+    ...     setting_errors(error)[0].found
+    "'minimum_age'"
+    """
+    findings = []
+    for item in error.errors(include_url=False):
+        where = [*section, *(str(part) for part in item["loc"])]
+        found, expected = repr(item["input"]), _EXPECTED.get(item["type"], item["msg"])
+        if where[-1] == "[key]":
+            where = where[:-2]
+        elif item["type"] in ("extra_forbidden", "missing"):
+            name = where.pop()
+            known = list(_SECTIONS.get(where[0] if where else "", ExportSettings).model_fields)
+            found = f"no '{name}'" if item["type"] == "missing" else repr(name)
+            expected = f"one of {', '.join(known)}{nearest(name, known)}"
+            if item["type"] == "missing":
+                expected = f"all of {', '.join(known)}"
+        elif item["type"] == "literal_error":
+            expected = item["ctx"]["expected"]
+        if item["type"] == "setting":
+            found = item["ctx"]["found"] or found
+        findings.append(Finding("study file", "settings", found, expected, column=".".join(where)))
+    return findings

@@ -1,32 +1,38 @@
-"""A table file, CSV, Excel or Parquet, read into cells of text just as they stand.
+"""Cells of a table file, CSV, Excel or Parquet, read as text.
 
-Nothing is interpreted here: what a cell means is for `cohort` to say. Whatever the format, a number arrives
-as the text that a person would type, a date as ``2021-03-04``, and a blank cell as missing.
+Nothing is interpreted here: what a cell means is decided in `cells`. Whatever the format, a number arrives as
+the text that a person would type, a date as ``2021-03-04``, and a blank cell as missing. pandas' own readers
+are not used since they hide errors that must be reported: they fill rows that are cut short, rename columns
+of the same name, and read Excel's error cells as missing.
 """
 
 import csv
 import datetime
 import io
 import itertools
+import sys
 import warnings
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from postarrest.data.encoding import CHUNK, DELIMITERS, known_encoding, told_delimiter, told_encoding
-from postarrest.data.errors import DataErrors, Finding, nearest, refusal
+from postarrest.data.errors import DataErrors, Finding, nearest
+from postarrest.data.mapping import TableFormat
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
-# A registry of a whole country has some 100,000 arrests a year. Reading stops beyond these, so that a wrong
-# file costs seconds and bounded memory.
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# A registry of a whole country has some 100,000 arrests a year. Reading stops beyond these limits, so that a
+# wrong file costs seconds and bounded memory.
 MAX_ROWS = 1_000_000
 MAX_BYTES = 512 * 2**20
-MAX_COLUMNS = 16_384
+# A UTF-8 file may have a byte-order mark, and Windows software in Japan writes cp932, a superset of
+# Shift-JIS, under the name of the latter.
+_CODECS = {"utf-8": "utf-8-sig", "shift_jis": "cp932"}
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,17 @@ class RawTable:
     Parameters
     ----------
     cells : pandas.DataFrame
-        Text or missing; the index is the row as a spreadsheet counts, the header being row 1. Only columns
-        that were asked for.
+        Text or missing, only the columns that were asked for. The index is the row as a spreadsheet numbers
+        it, the header being row 1.
     header : tuple of str
         All column names of the file.
-    notes : tuple of str
-        How the file was read: encoding, delimiter, sheet.
+    note : str
+        How the file was read: encoding, sheet.
     """
 
     cells: pd.DataFrame
     header: tuple[str, ...]
-    notes: tuple[str, ...]
+    note: str = ""
 
 
 def find(folder: Path, stem: str) -> list[Path]:
@@ -66,15 +72,7 @@ def matching(header: Sequence[str], names: Collection[str]) -> list[str]:
     return [h for h in header if h in names or any(fnmatchcase(h, pattern) for pattern in patterns)]
 
 
-def read(
-    path: Path,
-    *,
-    names: Collection[str],
-    label: str = "",
-    encoding: str = "",
-    delimiter: str = "",
-    sheet: str = "",
-) -> RawTable:
+def read(path: Path, *, names: Collection[str], table_format: TableFormat | None = None) -> RawTable:
     r"""Read the named columns of a table file.
 
     Parameters
@@ -83,19 +81,13 @@ def read(
         CSV (also ``.tsv``, ``.txt``), Excel (``.xlsx``, ``.xlsm``) or Parquet.
     names : collection of str
         Columns to read, also patterns with ``*``; those that the file lacks are left out.
-    label : str
-        What to call the file in messages; its name by default.
-    encoding : str
-        Of a CSV; blank = UTF-8, UTF-16 with its mark, Shift-JIS or Latin-1, told apart by the bytes.
-    delimiter : str
-        Of a CSV; blank = whichever of comma, semicolon, tab and bar makes the header's names.
-    sheet : str
-        Of an Excel file; blank = its only sheet that is not empty, or the one named as the file.
+    table_format : TableFormat, optional
+        Encoding, delimiter and sheet, if they are not the default ones.
 
     Raises
     ------
     postarrest.data.errors.DataErrors
-        If the file can't be read as a table, listing what is wrong with it.
+        If the file cannot be read as a table, listing what is wrong with it.
 
     Examples
     --------
@@ -103,242 +95,208 @@ def read(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "patients.csv"
     ...     _ = file.write_bytes("id;sex\nA1;男\nA2;女\n".encode("shift_jis"))
-    ...     table = read(file, names=["id", "sex"])
-    >>> table.notes
-    ('Shift-JIS', 'semicolon')
-    >>> table.cells
+    ...     declared = TableFormat(encoding="shift_jis", delimiter=";")
+    ...     read(file, names=["id", "sex"], table_format=declared).cells
        id sex
     2  A1   男
     3  A2   女
     """
-    label = label or path.name
-    names = set(names)
+    table_format = table_format or TableFormat()
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise _refusal(path, "format", f"the ending {path.suffix!r}", f"one of {', '.join(SUFFIXES)}")
     try:
-        _check_file(path, label)
-        suffix = path.suffix.lower()
-        if suffix in (".xlsx", ".xlsm"):
-            return _read_excel(path, names, label, sheet)
+        _check_size(path, path.stat().st_size)
         if suffix == ".parquet":
-            return _read_parquet(path, names, label)
-        return _read_csv(path, names, label, encoding, delimiter)
+            return _read_parquet(path, names)
+        if suffix in (".xlsx", ".xlsm"):
+            return _read_excel(path, names, table_format.sheet)
+        return _read_csv(path, names, table_format)
     except OSError as error:
-        raise refusal(
-            label, "readable", error.strerror or type(error).__name__, "a file that can be read"
-        ) from None
+        raise _refusal(path, "readable", error.strerror or "an error of the file system", "a file") from None
 
 
-def _check_file(path: Path, label: str) -> None:
-    if path.suffix.lower() == ".xls":
-        raise refusal(label, "format", "an Excel file of before 2007", "a table saved as .xlsx or .csv")
-    if path.suffix.lower() not in SUFFIXES:
-        raise refusal(label, "format", f"the ending {path.suffix!r}", f"one of {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise refusal(label, "readable", "no such file", "a table")
-    size = path.stat().st_size
+def _refusal(path: Path, rule: str, found: str, expected: str, row: int | None = None) -> DataErrors:
+    return DataErrors([Finding(path.name, rule, found, expected, row)])
+
+
+def _check_size(path: Path, size: int, when: str = "") -> None:
     if size == 0:
-        raise refusal(label, "empty", "a file of 0 bytes", "a table with a header")
+        raise _refusal(path, "empty", "a file of 0 bytes", "a table with a header")
     if size > MAX_BYTES:
-        raise refusal(label, "size", f"{size / 2**20:.0f} MB", f"at most {MAX_BYTES // 2**20} MB")
+        raise _refusal(path, "size", f"{size / 2**20:.0f} MB{when}", f"at most {MAX_BYTES // 2**20} MB")
 
 
-def _read_csv(path: Path, names: set[str], label: str, encoding: str, delimiter: str) -> RawTable:
-    _check_lines(path, label)
-    encoding = known_encoding(encoding, label) if encoding else told_encoding(path, label)
-    try:
-        with path.open(encoding=encoding, newline="") as file:
-            first = file.readline(CHUNK)
-            if "\0" in first:
-                raise refusal(label, "text", "bytes that are not text", "a text file with delimiters")
-            delimiter = delimiter or told_delimiter(first, names)
-            rows = csv.reader(itertools.chain([first], file), delimiter=delimiter, strict=True)
-            table = _collect(rows, names, label, ragged=True)
-    except UnicodeDecodeError as error:
-        raise refusal(
-            label,
-            "encoding",
-            f"bytes at {error.start} that are not {encoding}",
-            "one encoding in the whole file, named by table_format: {encoding: ...}",
-        ) from None
-    except csv.Error as error:
-        raise refusal(
-            label,
-            "quotes",
-            f"a quote that is not closed or stands alone ({error})",
-            "quotes in pairs around a cell",
-        ) from None
-    words = {"utf-8-sig": "UTF-8", "cp932": "Shift-JIS", "cp1252": "Latin-1 (Windows)", "latin-1": "Latin-1"}
-    return RawTable(
-        table.cells, table.header, (words.get(encoding, encoding), DELIMITERS.get(delimiter, delimiter))
-    )
-
-
-def _check_lines(path: Path, label: str) -> None:
-    lines = 0
+def _read_csv(path: Path, names: Collection[str], table_format: TableFormat) -> RawTable:
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            lines += chunk.count(b"\n")
-            if lines > MAX_ROWS + 1:
-                raise refusal(label, "size", f"more than {MAX_ROWS:,} rows", f"at most {MAX_ROWS:,} rows")
+        is_utf16 = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    encoding = "utf-16" if is_utf16 else table_format.encoding
+    delimiter = table_format.delimiter or ("\t" if path.suffix.lower() == ".tsv" else ",")
+    try:
+        with path.open(encoding=_CODECS.get(encoding, encoding), newline="") as file:
+            lines = _text_lines(path, file)
+            first = next(lines, "")
+            _check_delimiter(path, first, names, delimiter)
+            rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
+            return replace(_collect(path, rows, names, same_length=True), note=encoding)
+    except UnicodeError:
+        expected = f"{encoding} throughout; for another encoding, set table_format: {{encoding: shift_jis}}"
+        raise _refusal(path, "encoding", f"bytes that are not {encoding}", expected) from None
+    except csv.Error as error:
+        found = f"a quote that is not closed or stands alone ({error})"
+        raise _refusal(path, "quotes", found, "quotes in pairs around a cell") from None
 
 
-def _collect(rows: Iterator[list], names: set[str], label: str, *, ragged: bool) -> RawTable:
-    """Gather the wanted columns of rows that come one by one."""
-    header = tuple("" if h is None else str(h).strip() for h in next(rows, []))
+def _text_lines(path: Path, file: Iterable[str]) -> Iterator[str]:
+    for line in file:
+        if "\0" in line:
+            expected = "text; for UTF-16 without its mark, set table_format: {encoding: utf-16-le}"
+            raise _refusal(path, "text", "bytes that are not text", expected)
+        yield line
+
+
+def _check_delimiter(path: Path, first: str, names: Collection[str], delimiter: str) -> None:
+    """Refuse a header that holds none of the names, but would with another delimiter."""
+
+    def columns(delimiter: str) -> list[str]:
+        return matching([name.strip(' \r\n"') for name in first.split(delimiter)], names)
+
+    for other, word in DELIMITERS.items():
+        if not columns(delimiter) and columns(other):
+            setting = repr(other).replace("'", '"')
+            expected = f"{DELIMITERS.get(delimiter, delimiter)}; set table_format: {{delimiter: {setting}}}"
+            raise _refusal(path, "delimiter", f"{word} between the columns", expected, row=1)
+
+
+def _collect(path: Path, rows: Iterator[Sequence], names: Collection[str], *, same_length: bool) -> RawTable:
+    """Collect the wanted columns of rows; `same_length`: every row has as many cells as the header."""
+    header = tuple(_as_text(name) for name in next(rows, []))
     if not any(header):
-        raise refusal(label, "header", "a first row without names", "the names of the columns", row=1)
-    if len(header) > MAX_COLUMNS:
-        raise refusal(label, "size", f"{len(header)} columns", f"at most {MAX_COLUMNS}")
-    wanted = set(matching(header, names))
-    places = {name: i for i, name in enumerate(header) if name in wanted}
-    faults = [
-        Finding(label, "header", f"{header.count(name)} columns of this name", "one", row=1, column=name)
-        for name in places
+        raise _refusal(path, "header", "a first row without names", "the names of the columns", row=1)
+    wanted = dict.fromkeys(matching(header, names))
+    places = [header.index(name) for name in wanted]
+    errors = [
+        Finding(path.name, "header", f"{header.count(name)} columns of this name", "one", 1, name)
+        for name in wanted
         if header.count(name) > 1
     ]
-    columns: dict[str, list] = {name: [] for name in places}
-    # The same few texts stand in most cells: each is kept once.
-    kept: dict[str, str] = {}
-    numbers = []
+    numbers, cells = [], []
     for number, row in enumerate(rows, start=2):
-        if not any(cell is not None and str(cell).strip() for cell in row):
+        texts = [_as_text(cell) for cell in row]
+        if not any(texts):
             continue
         if len(numbers) == MAX_ROWS:
-            raise refusal(label, "size", f"more than {MAX_ROWS:,} rows", f"at most {MAX_ROWS:,} rows")
-        if ragged and len(row) != len(header):
-            faults.append(
-                Finding(label, "cells", f"{len(row)} cells", f"{len(header)}, as in the header", row=number)
-            )
-            continue
+            raise _refusal(path, "size", f"more than {MAX_ROWS:,} rows", f"at most {MAX_ROWS:,} rows")
+        if same_length and len(row) != len(header):
+            expected = f"{len(header)}, as in the header"
+            errors.append(Finding(path.name, "cells", f"{len(row)} cells", expected, number))
         numbers.append(number)
-        for name, place in places.items():
-            cell = row[place] if place < len(row) else None
-            text = "" if cell is None else cell.strip() if isinstance(cell, str) else _as_text(cell)
-            columns[name].append(kept.setdefault(text, text) if text else None)
-    if faults:
-        raise DataErrors(faults)
+        # Most cells hold the same few texts: each is kept in memory once.
+        cells.append([sys.intern(texts[i]) if i < len(texts) else "" for i in places])
+    if errors:
+        raise DataErrors(errors)
     if not numbers:
-        raise refusal(label, "empty", "a header and no rows", "at least one row")
-    index = pd.Index(numbers)
-    return RawTable(pd.DataFrame(columns, index=index, dtype="str"), header, ())
+        raise _refusal(path, "empty", "a header and no rows", "at least one row")
+    table = pd.DataFrame(cells, index=numbers, columns=list(wanted), dtype="str")
+    return RawTable(table.mask(table == ""), header)
 
 
 def _as_text(cell: object) -> str:
     match cell:
+        case None:
+            return ""
+        case str():
+            return cell.strip()
         case bool():
             return "yes" if cell else "no"
+        case float() if cell != cell:
+            return ""  # how pandas writes a blank cell to Parquet
         case float() if cell.is_integer() and abs(cell) < 1e15:
             return str(int(cell))
         case datetime.datetime() if cell.time() == datetime.time():
             return cell.date().isoformat()
         case datetime.datetime() | datetime.date() | datetime.time():
             return cell.isoformat()
-        case datetime.timedelta():
-            return str(cell)
         case _:
-            return str(cell)
+            return str(cell).strip()
 
 
-def _read_excel(path: Path, names: set[str], label: str, sheet: str) -> RawTable:
+def _read_excel(path: Path, names: Collection[str], sheet: str) -> RawTable:
     content = path.read_bytes()
     if content.startswith(b"\xd0\xcf\x11\xe0"):
-        raise refusal(
-            label, "format", "a file with a password, or an old .xls", "an .xlsx without a password"
-        )
+        found = "a file with a password, or an old .xls"
+        raise _refusal(path, "format", found, "an .xlsx without a password")
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(item.file_size for item in archive.infolist())
-        if unpacked > MAX_BYTES:
-            raise refusal(
-                label, "size", f"{unpacked / 2**20:.0f} MB when unpacked", f"at most {MAX_BYTES // 2**20} MB"
-            )
+            _check_size(path, sum(item.file_size for item in archive.infolist()), when=" when unpacked")
         # openpyxl warns of formats and validations that it leaves out; only cells matter here.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _read_sheet(content, names, label, sheet, stem=path.stem)
+            return _read_sheet(path, content, names, sheet)
     except DataErrors:
         raise
-    except Exception as error:  # openpyxl lets whatever its XML and zip parsers raise come through
-        raise refusal(
-            label, "format", f"a damaged Excel file ({type(error).__name__})", "an .xlsx file"
-        ) from None
+    except Exception as error:  # openpyxl lets through whatever its XML and zip parsers raise
+        found = f"a damaged Excel file ({type(error).__name__})"
+        raise _refusal(path, "format", found, "an .xlsx file") from None
 
 
-def _read_sheet(content: bytes, names: set[str], label: str, sheet: str, *, stem: str) -> RawTable:
+def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) -> RawTable:
     import openpyxl
 
-    book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=False)
-    chosen = _chosen_sheet(book, label, sheet, stem=stem)
-    table = _collect(chosen.iter_rows(values_only=True), names, label, ragged=False)
-    formula = table.cells.map(lambda cell: str(cell).startswith("="))
-    if not formula.any(axis=None):
-        return RawTable(table.cells, table.header, (f"sheet {chosen.title}",))
-    # What a person sees in a formula's cell is the result that Excel kept.
-    results = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)[chosen.title]
-    shown = _collect(results.iter_rows(values_only=True), names, label, ragged=False).cells
-    shown = shown.reindex(table.cells.index)
-    notes = (f"sheet {chosen.title}", "results of formulas as Excel kept them")
-    return RawTable(shown.where(shown.notna() | ~formula, table.cells), table.header, notes)
+    def table(title: str, *, results: bool) -> RawTable:
+        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=results)
+        return _collect(path, book[title].iter_rows(values_only=True), names, same_length=False)
+
+    title = _chosen_sheet(path, openpyxl.load_workbook(io.BytesIO(content), read_only=True), sheet)
+    formulas = table(title, results=False)
+    is_formula = formulas.cells.apply(lambda column: column.str.startswith("=", na=False))
+    if not is_formula.any(axis=None):
+        return replace(formulas, note=f"sheet {title}")
+    # What a person sees in a formula's cell is the result that Excel saved.
+    results = table(title, results=True).cells.reindex(formulas.cells.index)
+    cells = results.where(results.notna() | ~is_formula, formulas.cells)
+    return RawTable(cells, formulas.header, f"sheet {title}, results of formulas as saved by Excel")
 
 
-def _chosen_sheet(book: Any, label: str, sheet: str, *, stem: str) -> Any:
-    sheets = [s for s in book.worksheets if any(any(c is not None for c in row) for row in _first_rows(s))]
-    titles = [s.title for s in sheets]
-    wanted = sheet or (stem if stem in titles else titles[0] if len(titles) == 1 else "")
+def _chosen_sheet(path: Path, book: Any, sheet: str) -> str:
+    titles = [s.title for s in book.worksheets if any(map(any, s.iter_rows(max_row=5, values_only=True)))]
+    wanted = sheet or (path.stem if path.stem in titles or len(titles) != 1 else titles[0])
     if wanted in titles:
-        return sheets[titles.index(wanted)]
+        return wanted
     if sheet:
-        raise refusal(
-            label, "sheet", f"no sheet '{sheet}'{nearest(sheet, titles)}", f"one of {', '.join(titles)}"
-        )
-    raise refusal(
-        label,
-        "sheet",
-        f"{len(titles)} sheets that are not empty",
-        f"one, or one named {stem}, or its name in table_format: {{sheet: ...}}",
-    )
+        found = f"no sheet '{sheet}'{nearest(sheet, titles)}"
+        raise _refusal(path, "sheet", found, f"one of {', '.join(titles)}")
+    expected = f"one, or one named {path.stem}, or its name in table_format: {{sheet: ...}}"
+    raise _refusal(path, "sheet", f"{len(titles)} sheets with content", expected)
 
 
-def _first_rows(sheet: Any) -> Iterator[tuple]:
-    return sheet.iter_rows(max_row=5, values_only=True)
-
-
-def _read_parquet(path: Path, names: set[str], label: str) -> RawTable:
+def _read_parquet(path: Path, names: Collection[str]) -> RawTable:
     try:
-        header, wanted, rows = _parquet_rows(path, names, label)
+        header, wanted, rows = _parquet_rows(path, names)
     except DataErrors:
         raise
     except Exception:  # damaged bytes make pyarrow raise its own errors, and Python's on what it returns
-        raise refusal(label, "format", "a damaged Parquet file", "a Parquet file") from None
-    collected = _collect(itertools.chain([wanted], rows), names, label, ragged=False)
-    return RawTable(collected.cells, header, ("Parquet",))
+        raise _refusal(path, "format", "a damaged Parquet file", "a Parquet file") from None
+    table = _collect(path, itertools.chain([wanted], rows), names, same_length=False)
+    return RawTable(table.cells, header, "Parquet")
 
 
-def _parquet_rows(path: Path, names: set[str], label: str) -> tuple[tuple[str, ...], list[str], list[list]]:
+def _parquet_rows(path: Path, names: Collection[str]) -> tuple[tuple[str, ...], list[str], list[tuple]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         header = tuple(file.schema_arrow.names)
-        about = file.metadata
-        if about.num_rows > MAX_ROWS:
-            raise refusal(label, "size", f"{about.num_rows:,} rows", f"at most {MAX_ROWS:,} rows")
-        unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-        if unpacked > MAX_BYTES:
-            found = f"{unpacked / 2**20:.0f} MB when unpacked"
-            raise refusal(label, "size", found, f"at most {MAX_BYTES // 2**20} MB")
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        _check_size(path, max(1, sum(group.total_byte_size for group in groups)), when=" when unpacked")
         wanted = matching(header, names)
         nested = [n for n in wanted if pa.types.is_nested(file.schema_arrow.field(n).type)]
         if nested:
             raise DataErrors(
                 [
-                    Finding(label, "format", "lists in cells", "one value a cell", column=name)
-                    for name in nested
+                    Finding(path.name, "format", "lists in cells", "one value per cell", column=n)
+                    for n in nested
                 ]
             )
-        columns = [table_column.to_pylist() for table_column in file.read(columns=wanted).columns]
-    # A float that is no number is how pandas writes a blank cell.
-    return (
-        header,
-        wanted,
-        [[None if cell != cell else cell for cell in row] for row in zip(*columns, strict=True)],
-    )
+        columns = [column.to_pylist() for column in file.read(columns=wanted).columns]
+    return header, wanted, list(zip(*columns, strict=True))

@@ -1,6 +1,6 @@
 """DICOM files and series of CT, read into one axial slice in HU.
 
-Of a header only `HEADER_TAGS` are ever parsed, none of which names a patient.
+Only `HEADER_TAGS` of a header are ever parsed; none of them identifies a patient.
 """
 
 import re
@@ -17,35 +17,24 @@ from postarrest.data.ct.reading import MOST_PIXELS, MOST_SLICES, Unreadable, che
 from postarrest.data.errors import stays_inside
 
 AIR_HU = -1024
-# All that is read of a DICOM header: the geometry, how stored values become HU, and what kind of image it is.
-HEADER_TAGS = [
+# All that is read of a DICOM header: geometry, how stored values become HU, and what kind of image it is.
+_IMAGE_TAGS = [
     "SOPClassUID",
     "SeriesInstanceUID",
     "Modality",
     "ImageType",
     "InstanceNumber",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "GantryDetectorTilt",
-    "BurnedInAnnotation",
-    "LossyImageCompression",
-    "Rows",
-    "Columns",
     "NumberOfFrames",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+]
+_GEOMETRY_TAGS = ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "GantryDetectorTilt"]
+_STORAGE_TAGS = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"]
+_BIT_TAGS = ["BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue"]
+_RESCALE_TAGS = ["RescaleSlope", "RescaleIntercept", "RescaleType"]
+_FRAME_TAGS = ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
+_REMARK_TAGS = ["BurnedInAnnotation", "LossyImageCompression"]
+HEADER_TAGS = [
+    *(_IMAGE_TAGS + _GEOMETRY_TAGS + _STORAGE_TAGS + _BIT_TAGS),
+    *(_RESCALE_TAGS + _FRAME_TAGS + _REMARK_TAGS),
 ]
 _PIXEL_TAGS = ["PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"]
 
@@ -72,13 +61,13 @@ def read(
     Parameters
     ----------
     path : pathlib.Path
-        A file, or a folder with the files of one axial series; other images in it are left aside and noted.
+        A file, or a folder with the files of one axial series; other images in it are not used, and noted.
     index, position_mm : int, float or None
-        Which slice; see `postarrest.imagefile.chosen`.
+        Which slice; see `postarrest.data.ct.reading.chosen`.
 
     Raises
     ------
-    postarrest.imagefile.Unreadable
+    postarrest.data.ct.reading.Unreadable
         If it is not a CT that can be read.
     """
     frames, notes = _axial_frames(_files(path) if path.is_dir() else [path])
@@ -91,7 +80,7 @@ def read(
     hu = _stored_values(header, frame.frame) * np.float32(frame.slope) + np.float32(frame.intercept)
     hu[hu == filler] = AIR_HU
     if frame.orientation is None:
-        return hu, frame.spacing_mm, [*notes, "no orientation in the header: taken as it stands"]
+        return hu, frame.spacing_mm, [*notes, "no orientation in the header: used as stored"]
     return *_radiological(hu, frame.orientation, frame.spacing_mm), notes
 
 
@@ -111,9 +100,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _parsed(path: Path, *, pixels: bool = False) -> pydicom.Dataset:
-    """Return the needed tags of a DICOM file."""
+    """Return the tags of a DICOM file that are needed."""
     tags = HEADER_TAGS + _PIXEL_TAGS * pixels
-    # pydicom's warnings quote values that break the standard; what matters of those is checked here.
+    # pydicom's warnings quote values that violate the standard; those that matter are checked here.
     with warnings.catch_warnings(), damaged("a damaged DICOM header", "a DICOM file"):
         warnings.simplefilter("ignore")
         try:
@@ -124,38 +113,39 @@ def _parsed(path: Path, *, pixels: bool = False) -> pydicom.Dataset:
             header = pydicom.dcmread(path, specific_tags=tags, stop_before_pixels=not pixels)
         except pydicom.errors.InvalidDicomError:
             raise Unreadable("format", "a file that is not DICOM", "DICOM with its preamble") from None
-        # pydicom parses a value when it is first used: here, so that a damaged one is told here.
+        # pydicom parses a value when it is first used: do so here, so that a damaged one is reported here.
         for element in header.iterall():
             str(element.keyword)
     return header
 
 
+class OtherImage(Unreadable):
+    """A sound DICOM file that is not an axial CT image, such as a localizer or a dose report."""
+
+
+def _frames_of(file: Path) -> list[_Frame]:
+    with damaged("a damaged DICOM header", "a DICOM file"):
+        header = _parsed(file)
+        _check_kind(header)
+        return [_frame(file, header, number) for number in range(_count_of_frames(header))]
+
+
 def _axial_frames(files: Sequence[Path]) -> tuple[list[_Frame], list[str]]:
     """Return the frames of the one axial CT series among some files, from the caudal end up."""
     frames: list[_Frame] = []
-    others: list[Unreadable] = []
+    others: list[OtherImage] = []
     for file in files:
-        header = _parsed(file)
         try:
-            with damaged("a damaged DICOM header", "a DICOM file"):
-                _check_kind(header)
-        except Unreadable as error:
-            if error.rule == "damaged":
-                raise
-            others.append(error)
-            continue
-        with damaged("a damaged DICOM header", "a DICOM file"):
-            frames += [_frame(file, header, number) for number in range(_count_of_frames(header))]
+            frames += _frames_of(file)
+        except OtherImage as other:
+            others.append(other)
     if not frames:
         raise others[0]
-    notes = (
-        [f"{len(others)} files beside the series are not used (such as {others[0].found})"] if others else []
-    )
+    notes = [f"{len(others)} other files are not used (such as {others[0].found})"] if others else []
     series = {frame.series for frame in frames}
     if len(series) > 1:
-        raise Unreadable(
-            "series", f"{len(series)} axial CT series", "one series (the brain's reconstruction)"
-        )
+        expected = "one series (the brain reconstruction)"
+        raise Unreadable("series", f"{len(series)} axial CT series", expected)
     if len(frames) == 1:
         return frames, notes
     if any(frame.position is None or frame.orientation is None for frame in frames):
@@ -175,19 +165,19 @@ def _check_kind(header: pydicom.Dataset) -> None:
         found = "no modality in the header (cut off?)"
         if modality:
             found = f"the modality {modality}" if re.fullmatch("[A-Z]{2,5}", modality) else "another modality"
-        raise Unreadable("modality", found, "CT")
+        raise OtherImage("modality", found, "CT")
     kinds = (
         pydicom.uid.CTImageStorage,
         pydicom.uid.EnhancedCTImageStorage,
         pydicom.uid.LegacyConvertedEnhancedCTImageStorage,
     )
     if header.get("SOPClassUID") not in kinds:
-        raise Unreadable("modality", "no CT image (a screen shot or a report)", "the CT's own images")
+        raise OtherImage("modality", "no CT image (a screenshot or a report)", "the CT's own images")
     if "LOCALIZER" in [str(v).upper() for v in np.atleast_1d(header.get("ImageType", []))]:
-        raise Unreadable("localizer", "a localizer (scout view)", "an axial slice")
+        raise OtherImage("localizer", "a localizer (scout view)", "an axial slice")
     samples = int(header.get("SamplesPerPixel", 1))
     if samples != 1:
-        raise Unreadable("colour", f"a colour image ({samples} values a pixel)", "one gray value a pixel")
+        raise OtherImage("colour", f"a colour image ({samples} values per pixel)", "one gray value per pixel")
 
 
 def _count_of_frames(header: pydicom.Dataset) -> int:
@@ -217,9 +207,8 @@ def _frame(path: Path, header: pydicom.Dataset, number: int) -> _Frame:
         raise Unreadable("rescale", "no rescale slope and intercept", "both, to get Hounsfield units")
     slope, intercept = float(slope), float(intercept)
     if not (np.isfinite(slope) and np.isfinite(intercept) and slope > 0):
-        raise Unreadable(
-            "rescale", f"rescale slope {slope:g}, intercept {intercept:g}", "finite, slope above 0"
-        )
+        found = f"rescale slope {slope:g}, intercept {intercept:g}"
+        raise Unreadable("rescale", found, "finite numbers, the slope above 0")
     if kind != "HU":
         raise Unreadable("rescale", "a rescale to another unit than HU", "Hounsfield units")
     spacing = value("PixelMeasuresSequence", "PixelSpacing")
@@ -227,9 +216,8 @@ def _frame(path: Path, header: pydicom.Dataset, number: int) -> _Frame:
         raise Unreadable("spacing", "no pixel spacing", "the distance between pixels in mm")
     spacing_mm = (float(spacing[0]), float(spacing[1]))
     if not all(0.05 < s < 5 for s in spacing_mm):
-        raise Unreadable(
-            "spacing", f"a pixel spacing of {spacing_mm[0]:g} x {spacing_mm[1]:g} mm", "0.05 to 5 mm"
-        )
+        found = f"a pixel spacing of {spacing_mm[0]:g} x {spacing_mm[1]:g} mm"
+        raise Unreadable("spacing", found, "0.05 to 5 mm")
     instance = header.get("InstanceNumber")
     return _Frame(
         path=path,
@@ -274,8 +262,8 @@ def _check_gaps(frames: Sequence[_Frame], along: NDArray[np.float64]) -> None:
         raise Unreadable("series", "two slices at one position", "one reconstruction")
     for i in np.flatnonzero(steps > 1.5 * np.median(steps)):
         below, above = frames[i].instance, frames[i + 1].instance
-        # Sequential scans have thicker slices above the skull base: a wider step counts as a gap only where
-        # the numbering jumps too, or says nothing.
+        # Sequential scans have thicker slices above the skull base: a wider step counts as a gap only if the
+        # numbering jumps too, or is missing.
         if below is None or above is None or abs(above - below) != 1:
             found = f"a gap of {steps[i]:.1f} mm above slice {i}, elsewhere {np.median(steps):.1f} mm"
             raise Unreadable("gap", found, "all slices of the series")
@@ -293,12 +281,14 @@ def _stored_values(header: pydicom.Dataset, frame: int) -> NDArray[np.float32]:
             values = pydicom.pixels.pixel_array(header, index=frame, raw=True)
         except NotImplementedError:
             name = pydicom.uid.UID(syntax or "").name
-            raise Unreadable("compression", f"the compression '{name}'", "one that is installed") from None
+            raise Unreadable(
+                "compression", f"the compression '{name}'", "one with an installed decoder"
+            ) from None
     return values.astype(np.float32)
 
 
 def _check_codestream(header: pydicom.Dataset, frame: int) -> None:
-    """Refuse compressed data of another size than the header's, before a decoder gives them memory."""
+    """Refuse compressed data of another size than the header's before a decoder allocates memory for them."""
     from pydicom.encaps import get_frame
 
     stream = get_frame(header.PixelData, frame, number_of_frames=_count_of_frames(header))
@@ -310,7 +300,7 @@ def _check_codestream(header: pydicom.Dataset, frame: int) -> None:
 
 
 def _codestream_size(stream: bytes) -> tuple[int, int] | None:
-    """Return rows and columns as a JPEG or JPEG 2000 codestream states them; None where it is neither."""
+    """Return rows and columns as a JPEG or JPEG 2000 codestream states them; None if it is neither."""
     if stream[:4] == b"\xff\x4f\xff\x51":
         columns, rows, left, top = (int.from_bytes(stream[i : i + 4], "big") for i in (8, 12, 16, 20))
         return rows - top, columns - left
@@ -346,6 +336,6 @@ def _remarks(header: pydicom.Dataset) -> Iterator[str]:
     if tilt is not None and abs(float(tilt)) > 0.5:
         yield f"gantry tilt {float(tilt):g}°"
     if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
-        yield "the header says that text is burned into the image: look for names"
+        yield "according to the header, text is burned into the image: check for names"
     if str(header.get("LossyImageCompression", "")) == "01":
-        yield "compressed with loss: small differences of HU may be gone"
+        yield "lossy compression: small HU differences may be lost"

@@ -5,16 +5,16 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from postarrest.data.ct.reading import MOST_FILE_BYTES, MOST_PIXELS, Unreadable, chosen, damaged
+from postarrest.data.ct.reading import MOST_PIXELS, Unreadable, chosen, damaged
 
-# Kinds of voxel that are one plain number: int8 to uint64, float32, float64 (the standard's codes).
-_NUMBERS = frozenset({2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280})
+# 1,024 slices of 512 x 512 pixels: 2 GB in the largest number type.
+_MOST_VOXELS = 2**28
+_CUT_OFF = "damaged or cut-off voxels"
 
 
 def read(
@@ -27,53 +27,39 @@ def read(
     path : pathlib.Path
         ``.nii`` or ``.nii.gz``.
     index, position_mm : int, float or None
-        Which slice; see `postarrest.imagefile.chosen`.
+        Which slice; see `postarrest.data.ct.reading.chosen`.
 
     Raises
     ------
-    postarrest.imagefile.Unreadable
+    postarrest.data.ct.reading.Unreadable
         If it is not a volume that can be read.
     """
-    _check_start(path)
+    _check_header(path)
     with _quiet(), damaged("a damaged NIfTI header", "a NIfTI file"):
         image = nib.load(path)
-        shape = image.shape
-        orientation = nib.orientations.io_orientation(image.affine)
-        spacing = np.abs(np.asarray(image.header.get_zooms()[:3], dtype=np.float64))
-    if len(shape) > 3 and set(shape[3:]) == {1}:
-        image = image.slicer[(slice(None),) * 3 + (0,) * (len(shape) - 3)]
-        shape = shape[:3]
-    if len(shape) != 3:
+        axes = nib.aff2axcodes(image.affine)
+    shape = image.shape
+    if len(shape) < 3 or max(shape[3:], default=1) > 1:
         raise Unreadable("size", f"{len(shape)} dimensions", "a volume of 3")
-    if max(shape) > MOST_PIXELS or min(shape) < 1 or np.prod(shape, dtype=float) > MOST_FILE_BYTES:
-        raise Unreadable("size", f"{' x '.join(map(str, shape))} voxels", f"up to {MOST_PIXELS} a side")
-    if np.isnan(orientation).any() or not np.isfinite(image.affine).all() or not (spacing > 0).all():
+    if max(shape) > MOST_PIXELS or min(shape) < 1 or np.prod(shape, dtype=float) > _MOST_VOXELS:
+        raise Unreadable("size", f"{' x '.join(map(str, shape))} voxels", f"up to {MOST_PIXELS} per side")
+    if None in axes or not np.isfinite(image.affine).all():
         raise Unreadable("orientation", "an affine without three directions", "voxel sizes and orientation")
-    # Axes of the file that run to the right, to the front and to the head (nibabel's RAS), and which way.
-    right, front, head = (int(np.flatnonzero(orientation[:, 0] == axis)[0]) for axis in range(3))
-    along = nib.affines.apply_affine(image.affine, np.eye(3)[head] * np.arange(shape[head])[:, None])[:, 2]
-    order = np.argsort(along, kind="stable")
-    selection: list[Any] = [slice(None)] * 3
-    selection[head] = int(order[chosen(along[order], index, position_mm)])
     try:
-        with _quiet(), damaged("damaged or cut-off voxels", "all voxels that the header tells of"):
-            hu = np.asarray(image.dataobj[tuple(selection)], dtype=np.float32)
-    except OSError:  # nibabel's own, of a file that was opened above
-        raise Unreadable(
-            "damaged", "damaged or cut-off voxels", "all voxels that the header tells of"
-        ) from None
-    if right < front:
-        hu = hu.T
-    if orientation[right, 1] > 0:
-        hu = hu[:, ::-1]
-    if orientation[front, 1] > 0:
-        hu = hu[::-1]
-    return hu, (float(spacing[front]), float(spacing[right]))
+        with _quiet(), damaged(_CUT_OFF, "all voxels that the header describes"):
+            # Axes then run to the patient's right, front and head.
+            volume = nib.as_closest_canonical(nib.squeeze_image(image))
+            along = volume.affine[2, 3] + volume.affine[2, 2] * np.arange(volume.shape[2])
+            hu = np.asarray(volume.dataobj[..., chosen(along, index, position_mm)], dtype=np.float32)
+    except OSError:  # nibabel's own, for a file that was opened above
+        raise Unreadable("damaged", _CUT_OFF, "all voxels that the header describes") from None
+    column_mm, row_mm = nib.affines.voxel_sizes(volume.affine)[:2]
+    return np.ascontiguousarray(hu.T[::-1, ::-1]), (float(row_mm), float(column_mm))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep nibabel from telling the log what it corrects in a header; what matters of it is checked here."""
+    """Keep nibabel from logging what it corrects in a header; what matters is checked here."""
     log = nib.imageglobals.logger
     was_disabled, log.disabled = log.disabled, True
     try:
@@ -82,27 +68,23 @@ def _quiet() -> Iterator[None]:
         log.disabled = was_disabled
 
 
-def _check_start(path: Path) -> None:
-    """Refuse what is not NIfTI, has voxels that are no plain numbers, or has them far behind its header.
+def _check_header(path: Path) -> None:
+    """Refuse what is not NIfTI, has voxels that are not plain numbers, or has them far after its header.
 
-    What lies between header and voxels is unpacked into memory whatever its size.
+    nibabel reads what lies between header and voxels into memory, whatever its size.
     """
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-            head = file.read(540)
+            start = file.read(540)
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise Unreadable("damaged", "a damaged gzip file", "a NIfTI file packed by gzip") from None
-    # Where the offset of the voxels and their kind stand, by the size of the header: NIfTI-1 and NIfTI-2.
-    places = {348: ("f4", 108, 70), 540: ("i8", 168, 12)}
-    for order, mark in (("little", "<"), ("big", ">")):
-        kind, offset_at, code_at = places.get(int.from_bytes(head[:4], order), ("", 0, 0))
-        if kind and len(head) > 352:
-            offset = np.frombuffer(head, mark + kind, count=1, offset=offset_at)[0]
-            code = int(np.frombuffer(head, mark + "i2", count=1, offset=code_at)[0])
-            break
-    else:
+    kinds = [kind for kind in (nib.Nifti1Header, nib.Nifti2Header) if kind.may_contain_header(start)]
+    if not kinds:
         raise Unreadable("format", "a file that is not NIfTI", "a NIfTI file (.nii or .nii.gz)")
+    with damaged("a damaged NIfTI header", "a NIfTI file"):
+        header = kinds[0](start[: kinds[0].sizeof_hdr], check=False)
+        offset, voxel = float(header["vox_offset"]), header.get_data_dtype()
     if not 0 <= offset <= 2**20:
         raise Unreadable("damaged", f"voxels that start at byte {offset:g}", "a header of at most 1 MB")
-    if code not in _NUMBERS:
-        raise Unreadable("format", f"voxels of the kind {code}", "one integer or real number a voxel")
+    if voxel.kind not in "iuf" or voxel.itemsize > 8:
+        raise Unreadable("format", f"voxels of the type {voxel}", "one integer or real number per voxel")

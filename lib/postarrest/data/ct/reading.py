@@ -1,4 +1,4 @@
-"""What all readers of images share: how a fault is raised, what is too large, which slice is meant."""
+"""What the readers of all image formats share: errors, size limits, and which slice is meant."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ MOST_FILE_BYTES = 2 * 2**30
 
 
 class Unreadable(Exception):
-    """One thing that is wrong with an image: the rule it breaks, what was found, what is expected."""
+    """An error in an image: the rule it breaks, what was found, what is expected."""
 
     def __init__(self, rule: str, found: str, expected: str):
         self.rule, self.found, self.expected = rule, found, expected
@@ -23,12 +23,12 @@ class Unreadable(Exception):
 
 @contextmanager
 def damaged(what: str, expected: str) -> Iterator[None]:
-    """Tell of a damaged file whatever its parser raises: parsers of image files raise almost anything.
+    """Report a damaged file whatever its parser raises: parsers of image files raise almost anything.
 
     Raises
     ------
     Unreadable
-        For any exception but those that say more: `Unreadable` itself and the file system's.
+        For any exception except those that say more: `Unreadable` itself and the file system's.
     """
     try:
         yield
@@ -53,16 +53,16 @@ def chosen(along: NDArray[np.float64], index: int | None, position_mm: float | N
     Parameters
     ----------
     along : ndarray
-        Where the slices lie along the body (mm), rising towards the head.
+        Position of the slices along the body (mm), increasing towards the head.
     index : int or None
         Counted from 0 at the caudal end.
     position_mm : float or None
-        The slice nearest to it is meant.
+        The nearest slice is meant.
 
     Raises
     ------
     Unreadable
-        If there are several slices and no choice, or the choice lies outside the series.
+        If there are several slices and no choice, or the choice is outside the series.
     """
     count = len(along)
     if index is not None:
@@ -77,5 +77,7 @@ def chosen(along: NDArray[np.float64], index: int | None, position_mm: float | N
             raise Unreadable("slice", found, "a position within the series")
         return nearest
     if count > 1:
-        raise Unreadable("slice", f"a series of {count} slices", "which one: ct_slice or ct_position_mm")
+        raise Unreadable(
+            "slice", f"a series of {count} slices", "a choice of slice: ct_slice or ct_position_mm"
+        )
     return 0

@@ -1,7 +1,7 @@
-"""A head CT, whatever a hospital calls so, read into one axial slice: Hounsfield units and a windowed image.
+"""A head CT in any format read into one axial slice: Hounsfield units and a windowed image.
 
-The readers of DICOM, NIfTI and PNG files are in `dicomfile`, `niftifile` and `pngfile`; here is what makes
-their slices alike, and what tells a head from anything else.
+The readers of the formats are in `dicom`, `nifti` and `png`; this module brings their slices into one form
+and checks that they show a head.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from postarrest.data.errors import DataErrors, Finding
 SIZE = 256
 LEVEL_HU = 40
 WIDTH_HU = 80
-# What the slice of a head looks like. The outline is everything denser than fat and air, holes filled.
+# What a slice of a head looks like. The outline is everything denser than fat and air, holes filled.
 _OUTLINE_HU = -250
 _HEAD_MM = (80, 290)
 _BONE_HU = 300
@@ -47,7 +47,7 @@ class CtSlice:
     source : str
         ``"DICOM"``, ``"NIfTI"`` or ``"PNG"``.
     notes : tuple of str
-        What a person should know: gantry tilt, lossy compression, burned-in text.
+        Remarks for a person: gantry tilt, lossy compression, burned-in text.
     """
 
     hu: NDArray[np.float32] | None
@@ -73,8 +73,8 @@ def to_grid(hu: NDArray, *, spacing_mm: tuple[float, float], size: int = SIZE) -
     """Return a slice resampled to a square grid that covers its whole field of view.
 
     A field that is not square is padded with air on both sides. Where the grid becomes coarser, values are
-    averaged, so that noise falls as in a thicker pixel; a slice that already is a square of `size` is
-    returned as it is.
+    averaged, so that noise falls as in a larger pixel; a slice that already is a square of `size` is
+    returned unchanged.
 
     Parameters
     ----------
@@ -98,21 +98,15 @@ def to_grid(hu: NDArray, *, spacing_mm: tuple[float, float], size: int = SIZE) -
     side = max(height, breadth)
     missing_rows = round((side - height) / row_mm)
     missing_columns = round((side - breadth) / column_mm)
-    padded = np.pad(
-        hu,
-        [
-            (missing_rows // 2, missing_rows - missing_rows // 2),
-            (missing_columns // 2, missing_columns - missing_columns // 2),
-        ],
-        constant_values=AIR_HU,
-    )
+    margins = [(missing // 2, missing - missing // 2) for missing in (missing_rows, missing_columns)]
+    padded = np.pad(hu, margins, constant_values=AIR_HU)
     return np.asarray(Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def read_slice(
     path: Path, *, slice_index: int | None = None, slice_position_mm: float | None = None
 ) -> CtSlice:
-    """Read one axial slice of a head CT.
+    """Return one axial slice of a head CT.
 
     Parameters
     ----------
@@ -127,7 +121,7 @@ def read_slice(
     Raises
     ------
     postarrest.data.errors.DataErrors
-        If it is not a slice of a head CT that can be read, saying why.
+        If it is not a slice of a head CT that can be read; the message says why.
     """
     path = Path(path)
     try:
@@ -148,12 +142,12 @@ def read_slices(
     Parameters
     ----------
     paths : pandas.Series
-        ``patient_id`` -> path, as `cohort.read` gives them.
+        ``patient_id`` -> path, as in `StudyData.ct`.
     slice_index, slice_position_mm : pandas.Series, optional
         ``patient_id`` -> which slice, as for `read_slice`; NaN where the series has one slice.
     rows : pandas.Series, optional
-        ``patient_id`` -> row of the patient table, to name a patient by in messages; otherwise the place in
-        `paths`, counted from 1.
+        ``patient_id`` -> row of the patient table, which stands for the patient in messages; otherwise the
+        position in `paths`, counted from 1.
 
     Returns
     -------
@@ -163,20 +157,17 @@ def read_slices(
     Raises
     ------
     postarrest.data.errors.DataErrors
-        Listing every image that can't be read.
+        Listing every image that cannot be read.
     """
-    images = np.zeros((len(paths), SIZE, SIZE), dtype=np.uint8)
-    faults = []
-    for i, item in enumerate(
-        read_each(paths, slice_index=slice_index, slice_position_mm=slice_position_mm, rows=rows)
-    ):
+    images, errors = [], []
+    for item in read_each(paths, slice_index=slice_index, slice_position_mm=slice_position_mm, rows=rows):
         if isinstance(item, Finding):
-            faults.append(item)
+            errors.append(item)
         else:
-            images[i] = item.image
-    if faults:
-        raise DataErrors(faults)
-    return images
+            images.append(item.image)
+    if errors:
+        raise DataErrors(errors)
+    return np.array(images, dtype=np.uint8).reshape(-1, SIZE, SIZE)
 
 
 def read_each(
@@ -188,10 +179,10 @@ def read_each(
 ) -> Iterator[CtSlice | Finding]:
     """Yield each patient's slice, or what is wrong with it; parameters as for `read_slices`."""
     for number, (patient, path) in enumerate(paths.items(), start=1):
+        index = _choice(slice_index, patient, int)
+        position_mm = _choice(slice_position_mm, patient, float)
         try:
-            yield _read(
-                Path(path), _choice(slice_index, patient, int), _choice(slice_position_mm, patient, float)
-            )
+            yield _read(Path(path), index, position_mm)
         except Unreadable as error:
             row = None if rows is None else int(rows[patient])
             alias = f"CT number {number}" if rows is None else "CT"
@@ -199,9 +190,8 @@ def read_each(
 
 
 def _choice(series: pd.Series | None, patient: str, kind: type) -> Any:
-    if series is None or patient not in series.index or pd.isna(series[patient]):
-        return None
-    return kind(series[patient])
+    value = None if series is None else series.get(patient)
+    return None if pd.isna(value) else kind(value)
 
 
 def _read(path: Path, index: int | None, position_mm: float | None) -> CtSlice:
@@ -226,10 +216,8 @@ def _finished(
     hu: NDArray[np.float32], spacing_mm: tuple[float, float], source: str, notes: Sequence[str] = ()
 ) -> CtSlice:
     if not np.isfinite(hu).all():
-        share = (~np.isfinite(hu)).mean()
-        raise Unreadable(
-            "voxels", f"values that are infinite or no number ({share:.2%} of the slice)", "finite HU"
-        )
+        found = f"values that are infinite or not a number ({(~np.isfinite(hu)).mean():.2%} of the slice)"
+        raise Unreadable("voxels", found, "finite HU")
     # Scanners fill what lies outside the scan with their own values below air.
     hu = np.maximum(hu, np.float32(AIR_HU))
     _check_head(hu, spacing_mm)
@@ -237,7 +225,7 @@ def _finished(
 
 
 def _check_head(hu: NDArray[np.float32], spacing_mm: tuple[float, float]) -> None:
-    """Refuse what is not an axial slice of a head in Hounsfield units, by its values and its extent."""
+    """Refuse what is not an axial slice of a head in Hounsfield units, judging by values and extent."""
     from scipy import ndimage
 
     if hu.min() > -500:
@@ -251,13 +239,11 @@ def _check_head(hu: NDArray[np.float32], spacing_mm: tuple[float, float]) -> Non
     extent = ((np.ptp(rows) + 1) * spacing_mm[0], (np.ptp(columns) + 1) * spacing_mm[1])
     least, most = _HEAD_MM
     if not all(least <= side <= most for side in extent):
-        raise Unreadable(
-            "head", f"a body of {extent[0]:.0f} x {extent[1]:.0f} mm", f"a head, {least} to {most} mm"
-        )
+        found = f"a body of {extent[0]:.0f} x {extent[1]:.0f} mm"
+        raise Unreadable("head", found, f"a head, {least} to {most} mm")
     inside = hu[outline]
     bone = (inside > _BONE_HU).mean()
     soft = ((inside >= _SOFT_HU[0]) & (inside <= _SOFT_HU[1])).mean()
     if bone < _LEAST_BONE or soft < _LEAST_SOFT:
-        raise Unreadable(
-            "head", f"{bone:.0%} bone and {soft:.0%} soft tissue in the outline", "a skull with a brain in it"
-        )
+        found = f"{bone:.0%} bone and {soft:.0%} soft tissue in the outline"
+        raise Unreadable("head", found, "a skull with a brain in it")
