@@ -1,11 +1,11 @@
-"""Files that are written whole or not at all, whoever else writes them."""
+"""Files are written completely or not at all, even by two processes at once."""
 
 import pytest
 
 from postarrest import files
 
 
-def test_two_who_write_one_file_do_not_mix(tmp_path):
+def test_two_writers_of_one_file_do_not_mix(tmp_path):
     target = tmp_path / "sub" / "kept.npy"
     with files.whole(target) as first:
         first.write_text("fir")

@@ -1,4 +1,4 @@
-"""A number that knows its interval and prints itself."""
+"""An estimate with its confidence interval, which prints itself."""
 
 import math
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ class Estimate:
     value : float
         The estimate.
     lower, upper : float
-        Limits of the interval, in the units of ``value``; NaN where there is none.
+        Limits of the interval, in the unit of ``value``; NaN without an interval.
     level : float
-        Coverage that the interval aims at.
+        Nominal coverage of the interval.
     digits : int
-        Decimals that ``str()`` shows.
+        Decimals shown by ``str()``.
 
     Examples
     --------

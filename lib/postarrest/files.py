@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import os
 import tempfile
@@ -9,15 +9,15 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Give a place to write a file to, which takes the file's own name once all of it is there.
+    """Provide a temporary place to write a file, which replaces the file once it is complete.
 
-    A reader, or a crash, finds the old file or the new one and nothing between, and two who write the same
-    file at once do not write into each other's.
+    After a crash, and for every reader, there is either the old file or the new one. Two processes that write
+    the same file at the same time do not mix their content.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file; its folder is made where it is missing.
+        The file; a missing folder is created.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def whole(path: Path) -> Iterator[Path]:
     beside = Path(name)
     try:
         yield beside
-        # mkstemp makes files that only their owner reads; a report is to be read by others.
+        # Files of mkstemp are readable only by their owner; others should read a report.
         beside.chmod(0o644)
         beside.replace(path)
     except BaseException:
@@ -46,7 +46,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file's whole content, as by :func:`whole`.
+    """Write a binary file, completely or not at all.
 
     Examples
     --------
@@ -61,5 +61,5 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all."""
+    """Write a text file in UTF-8, completely or not at all."""
     write_bytes(path, text.encode())

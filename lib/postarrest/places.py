@@ -15,10 +15,10 @@ class Here:
     study : str
         Name of the study.
     save_to : str
-        ``"report"`` (the pipeline: the study's own ``build/`` and ``reports/``) or the name of a folder under
-        ``build/<study>/`` for trying things, so that no trial overwrites a published number.
+        ``"report"`` (the pipeline: the study's own ``build/`` and ``reports/``), or the name of a folder under
+        ``build/<study>/`` for trial runs, so that no trial overwrites the report.
     root : pathlib.Path
-        The project.
+        The project's folder.
     """
 
     study: str
@@ -28,7 +28,7 @@ class Here:
     @property
     def data(self) -> Path:
         """Folder of the study's simulated data."""
-        return self.root / "build" / self.study / "data"
+        return self._build / "data"
 
     @property
     def report_dir(self) -> Path:
@@ -42,12 +42,13 @@ class Here:
         return self.root / "build" / self.study
 
     def build(self, name: str) -> Path:
-        """Return where the pipeline keeps an intermediate file, for reading."""
+        """Return where an intermediate file of the pipeline is read."""
         return self._build / name
 
     def out(self, name: str) -> Path:
-        """Return where this run writes an intermediate file; its folder is made."""
-        place = self._build / name if self.save_to == "report" else self._build / self.save_to / name
+        """Return where this run writes an intermediate file, and create its folder."""
+        folder = self._build if self.save_to == "report" else self._build / self.save_to
+        place = folder / name
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
 
@@ -56,7 +57,7 @@ class Here:
         return self.report_dir / "tables" / f"{name}.csv"
 
     def part(self, name: str, part: str) -> Path:
-        """Return where one run's part of a table is written, before the parts are joined."""
+        """Return where one run's part of a table is written, before the report joins the parts."""
         return self.out(f"parts/{name}/{part}.csv")
 
     def figure(self, file_name: str) -> Path:
@@ -64,7 +65,7 @@ class Here:
         return self.report_dir / "figures" / file_name
 
     def numbers(self, page: str) -> Path:
-        """Return where a page's numbers are written, before they are joined."""
+        """Return where a page's numbers are written, before the report joins the pages."""
         return self.out(f"numbers/{page}.json")
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postarrest.describe import cohort_tables
+from postarrest import describe
 from postarrest.figures import cohort as draw
 from postarrest.report import page
 
@@ -32,7 +32,7 @@ def flow_table():
         ],
         columns=["step", "reason", "n"],
     )
-    return cohort_tables.flow(selected, pd.Series([1] * 67 + [0] * 254))
+    return describe.flow(selected, pd.Series([1] * 67 + [0] * 254))
 
 
 def words(fig):
@@ -78,7 +78,7 @@ class TestFlow:
 
     def test_a_study_without_exclusions_has_an_empty_box(self):
         selected = pd.DataFrame([("screened", "", 50), ("included", "", 50)], columns=["step", "reason", "n"])
-        fig = draw.flow(cohort_tables.flow(selected, pd.Series([1] * 20 + [0] * 30)))
+        fig = draw.flow(describe.flow(selected, pd.Series([1] * 20 + [0] * 30)))
         assert "Excluded, n = 0" in words(fig)
 
     def test_a_reason_is_text_and_never_a_formula(self):
@@ -86,7 +86,7 @@ class TestFlow:
             [("screened", "", 50), ("excluded", "cost > $100 and $x_1$", 10), ("included", "", 40)],
             columns=["step", "reason", "n"],
         )
-        fig = draw.flow(cohort_tables.flow(selected, pd.Series([1] * 20 + [0] * 20)))
+        fig = draw.flow(describe.flow(selected, pd.Series([1] * 20 + [0] * 20)))
         fig.canvas.draw()
         assert "- cost > $100 and $x_1$: 10" in words(fig)
 
@@ -105,9 +105,9 @@ class TestMissingness:
                 "age_years": 60.0,
             }
         )
-        return cohort_tables.missingness(patients, y, variables=list(patients))
+        return describe.missingness(patients, y, variables=list(patients))
 
-    def test_a_row_for_each_variable_that_somebody_lacks(self):
+    def test_one_row_per_variable_with_missing_values(self):
         table = self.table()
         ax = draw.missingness(table).axes[0]
         assert [t.get_text() for t in ax.get_yticklabels()] == ["Lactate, mmol/L", "No-flow time, min"]

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postarrest.describe import agreement
+from postarrest import describe
 from postarrest.figures import gwr as draw
 from postarrest.models import gwr
 from postarrest.report import page
@@ -34,7 +34,7 @@ def study():
             for side in "LR"
         ]
     readings = pd.DataFrame(rows, columns=["patient_id", "reading", "region", "side", "mean_hu"])
-    return gwr.measures(readings), y
+    return gwr.measures(readings), pd.DataFrame({"y_good_revised": y, "y_good_standard": y})
 
 
 def words(ax):
@@ -48,7 +48,7 @@ def test_agreement_shows_every_pair_and_the_coefficients(study):
     for ax, name in zip(fig.axes, gwr.RATIOS, strict=True):
         points = ax.collections[0].get_offsets()
         np.testing.assert_allclose(points, values[name][["reading_1", "reading_2"]])
-        result = agreement.agreement(values[name, "reading_1"], values[name, "reading_2"])
+        result = describe.compare_readings(values[name, "reading_1"], values[name, "reading_2"])
         shown = words(ax)[-1]
         assert f"Spearman {result.spearman.value:.2f}" in shown
         assert f"ICC(A,1) {result.icc_a1.value:.2f} ({result.icc_a1.lower:.2f} to" in shown
@@ -58,7 +58,7 @@ def test_bland_altman_draws_bias_and_limits_where_they_are(study):
     values, _ = study
     fig = draw.bland_altman(values)
     for ax, name in zip(fig.axes, gwr.RATIOS, strict=True):
-        result = agreement.agreement(values[name, "reading_1"], values[name, "reading_2"])
+        result = describe.compare_readings(values[name, "reading_1"], values[name, "reading_2"])
         lines = [line.get_ydata()[0] for line in ax.lines]
         assert lines == pytest.approx([result.loa_upper.value, result.bias.value, result.loa_lower.value])
         assert words(ax) == [
@@ -76,8 +76,9 @@ def test_a_patient_read_once_is_in_neither_figure_of_agreement(study):
 
 
 def test_by_outcome_counts_patients_below_the_cut_off(study):
-    values, y = study
-    fig = draw.by_outcome(values, y, cut_off=1.25)
+    values, cohort = study
+    y = cohort["y_good_revised"]
+    fig = draw.by_outcome(values, cohort, outcome_labels=["revised"], cut_off=1.25)
     for ax, name in zip(fig.axes, gwr.RATIOS, strict=True):
         x = values[name, "mean"]
         expected = [f"{(x[y == k] < 1.25).sum()} of {(y == k).sum()} below" for k in (0, 1)]
@@ -87,11 +88,30 @@ def test_by_outcome_counts_patients_below_the_cut_off(study):
     assert words(fig.axes[-1])[-1] == "cut-off\n1.25"
 
 
+def test_by_outcome_has_a_row_of_panels_for_each_outcome_label(study):
+    values, cohort = study
+    cohort = cohort.assign(y_good_standard=cohort["y_good_revised"].where(cohort.index != "P00", 0))
+    fig = draw.by_outcome(values, cohort, outcome_labels=["revised", "standard"])
+    sizes = [[len(c.get_offsets()) for c in ax.collections] for ax in fig.axes]
+    assert sizes == [[45, 15]] * 3 + [[46, 14]] * 3
+    assert "(standard label)" in fig.axes[3].get_ylabel()
+
+
 def test_by_outcome_hides_small_counts(study):
-    values, y = study
+    values, cohort = study
     at = float(values["GWR-AV", "mean"].nsmallest(3).iloc[-1])
-    fig = draw.by_outcome(values, y, cut_off=at, mask_below=5, measures=["GWR-AV"])
-    assert words(fig.axes[0])[0] == "<5 of 45 below"
+    fig = draw.by_outcome(values, cohort, outcome_labels=["revised"], cut_off=at, mask_below=5)
+    assert words(fig.axes[2])[0] == "<5 of 45 below"
+
+
+def test_by_outcome_hides_what_would_reveal_a_small_count(study):
+    # The table of these values shows how many patients are below the cut-off in all.
+    values, cohort = study
+    x, good = values["GWR-AV", "mean"], cohort["y_good_revised"] == 1
+    at = float(x[good].nsmallest(2).iloc[-1])
+    assert (x[good] < at).sum() == 1
+    fig = draw.by_outcome(values, cohort, outcome_labels=["revised"], cut_off=at, mask_below=5)
+    assert words(fig.axes[2])[:2] == ["hidden of 45 below", "<5 of 15 below"]
 
 
 def test_reliability_has_a_row_for_each_measure_and_its_interval(study):
@@ -104,5 +124,6 @@ def test_reliability_has_a_row_for_each_measure_and_its_interval(study):
 
 
 def test_the_same_values_give_the_same_bytes(study):
-    values, y = study
-    assert page.render(draw.by_outcome(values, y)) == page.render(draw.by_outcome(values, y))
+    values, cohort = study
+    first, second = (draw.by_outcome(values, cohort, outcome_labels=["revised"]) for _ in range(2))
+    assert page.render(first) == page.render(second)

@@ -16,8 +16,7 @@ from sklearn import metrics
 
 from evaluation_data import golden_case
 from golden_values import PROC, PROC_YOUDEN, R_CALIBRATION, R_FISHER, R_PROPORTIONS
-from postarrest.describe import agreement as agreement_room
-from postarrest.describe import fisher
+from postarrest import describe
 from postarrest.evaluation import bootstrap, calibration, delong, intervals, thresholds
 from postarrest.files import write_text
 
@@ -62,7 +61,7 @@ def rows() -> list[tuple[str, str, float, float]]:
         ("calibration slope", "statsmodels", again.slope.value, _statsmodels_slope(y, a)),
     ]
     counts, known = R_FISHER[4]
-    found.append(("Fisher exact, 6 x 2, p", "R fisher.test", fisher.fisher_exact(counts)[0], known))
+    found.append(("Fisher exact, 6 x 2, p", "R fisher.test", describe.fisher_exact(counts)[0], known))
     found += _bootstrap_rows(y, a) + _agreement_rows()
     return found
 
@@ -103,7 +102,7 @@ def _bootstrap_rows(y: np.ndarray, a: np.ndarray) -> list[tuple[str, str, float,
 
 
 def _agreement_rows() -> list[tuple[str, str, float, float]]:
-    agreement, icc = agreement_room.agreement(WRIGHT, MINI), agreement_room.icc_a1(SHROUT_FLEISS)
+    agreement, icc = describe.compare_readings(WRIGHT, MINI), describe.icc_a1(SHROUT_FLEISS)
     return [
         ("Bland-Altman bias, peak flow, l/min", "Lancet 1986", agreement.bias.value, -2.12),
         ("Bland-Altman SD, peak flow, l/min", "Lancet 1986", agreement.sd_difference, 38.77),

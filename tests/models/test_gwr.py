@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from postarrest import describe
 from postarrest.data import contract
-from postarrest.describe import agreement
 from postarrest.models import gwr
 
 # Shrout PE, Fleiss JL. Psychological Bulletin 1979;86:420-428, table 2: 6 targets, 4 judges.
@@ -39,17 +39,17 @@ class TestMeasures:
         table = readings(HU)
         table.loc[(table["region"] == "CN") & (table["side"] == "L"), "mean_hu"] = 41
         assert gwr.by_region(table).loc[("a", 1), "CN"] == 39
-        assert gwr.ratios(table).loc["a", ("GWR-BG", "mean")] == pytest.approx((39 + 38) / (30 + 29))
+        assert gwr.measures(table).loc["a", ("GWR-BG", "mean")] == pytest.approx((39 + 38) / (30 + 29))
 
     def test_two_readings_are_averaged_as_ratios(self):
         second = readings(HU | {"CN": 40, "PLIC": 25}, reading=2)
-        values = gwr.ratios(pd.concat([readings(HU), second])).loc["a", "GWR-BG"]
+        values = gwr.measures(pd.concat([readings(HU), second])).loc["a", "GWR-BG"]
         assert values["reading_1"] == pytest.approx(75 / 59)
         assert values["reading_2"] == pytest.approx(78 / 54)
         assert values["mean"] == pytest.approx((75 / 59 + 78 / 54) / 2)
 
-    def test_one_reading_stands_for_the_mean_and_the_other_is_missing(self):
-        values = gwr.ratios(readings(HU)).loc["a", "GWR-CE"]
+    def test_a_single_reading_is_the_mean_and_the_other_is_missing(self):
+        values = gwr.measures(readings(HU)).loc["a", "GWR-CE"]
         assert values["mean"] == values["reading_1"]
         assert math.isnan(values["reading_2"])
 
@@ -85,13 +85,13 @@ class TestIccA1:
         # Published: ICC(2,1) = .29. All digits and the interval are those of R's psych 2.2.9:
         # sf <- matrix(c(9,2,5,8,6,1,3,2,8,4,6,8,7,1,2,6,10,5,6,9,6,2,4,7), ncol = 4, byrow = TRUE)
         # print(psych::ICC(sf, lmer = FALSE)$results, digits = 8)
-        icc = agreement.icc_a1(SHROUT_FLEISS)
+        icc = describe.icc_a1(SHROUT_FLEISS)
         assert round(icc.value, 2) == 0.29
         assert icc.value == pytest.approx(0.28976378, abs=5e-9)
         assert icc.lower == pytest.approx(0.018786513, abs=5e-10)
         assert icc.upper == pytest.approx(0.76108437, abs=5e-9)
 
-    def test_the_published_table_is_the_one_at_hand(self, shared):
+    def test_the_published_table_is_the_one_used_here(self, shared):
         table = pd.read_csv(shared / "data" / "reliability" / "shrout_fleiss_1979.csv")
         wide = table.pivot(index="target", columns="judge", values="score")
         assert wide.to_numpy().tolist() == SHROUT_FLEISS
@@ -100,7 +100,7 @@ class TestIccA1:
         # d <- read.csv("PEFR.csv"); w <- subset(d, meth == "Wright" & repl == 1)$y; w2: repl == 2; m: Mini, 1
         # print(psych::ICC(cbind(w, m), lmer = FALSE)$results[2, ], digits = 10), and the same of cbind(w, w2)
         large, mini, again = peak_flow(shared)
-        between, within = agreement.agreement(large, mini), agreement.agreement(large, again)
+        between, within = describe.compare_readings(large, mini), describe.compare_readings(large, again)
         assert between.icc_a1.value == pytest.approx(0.9459284056, abs=5e-11)
         assert between.icc_a1.lower == pytest.approx(0.8574111712, abs=5e-11)
         assert between.icc_a1.upper == pytest.approx(0.9800786591, abs=5e-11)
@@ -109,7 +109,7 @@ class TestIccA1:
         assert within.icc_a1.upper == pytest.approx(0.9938189727, abs=5e-11)
 
     def test_its_interval_covers_the_truth(self):
-        # The model's raters are a sample of all raters, so they differ anew in every draw.
+        # The model's raters are a sample of all raters, so they differ in every draw.
         rng = np.random.default_rng(3)
         subjects, raters, noise = 1.0, 0.1, 0.25
         truth = subjects / (subjects + raters + noise)
@@ -117,21 +117,21 @@ class TestIccA1:
         covered = 0
         for _ in range(draws):
             x = rng.normal(0, math.sqrt(subjects), (40, 1)) + rng.normal(0, math.sqrt(raters), (1, 4))
-            icc = agreement.icc_a1(x + rng.normal(0, math.sqrt(noise), (40, 4)))
+            icc = describe.icc_a1(x + rng.normal(0, math.sqrt(noise), (40, 4)))
             covered += icc.lower <= truth <= icc.upper
         # Three standard errors of a coverage of .95 seen in so many draws.
         assert abs(covered / draws - 0.95) < 3 * math.sqrt(0.95 * 0.05 / draws)
 
     def test_a_constant_shift_lowers_agreement_but_not_rank_correlation(self):
         first = np.array([1.1, 1.2, 1.3, 1.25, 1.4, 1.33])
-        shifted = agreement.agreement(first, first + 0.1)
+        shifted = describe.compare_readings(first, first + 0.1)
         assert shifted.spearman.value == pytest.approx(1)
         assert shifted.icc_a1.value < 0.8
         assert shifted.bias.value == pytest.approx(-0.1)
         assert shifted.sd_difference == pytest.approx(0, abs=1e-12)
 
-    def test_identical_readings_agree_wholly(self):
-        icc = agreement.icc_a1([[1, 1], [2, 2], [4, 4]])
+    def test_identical_readings_agree_perfectly(self):
+        icc = describe.icc_a1([[1, 1], [2, 2], [4, 4]])
         assert (icc.value, icc.lower, icc.upper) == (1, 1, 1)
 
     @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ class TestIccA1:
             ([[5, 5], [5, 5]], "all ratings are equal"),
         ],
     )
-    def test_what_it_refuses(self, ratings, message):
+    def test_errors(self, ratings, message):
         with pytest.raises(ValueError, match=message):
-            agreement.icc_a1(ratings)
+            describe.icc_a1(ratings)
 
     @given(
         st.lists(
@@ -159,7 +159,7 @@ class TestIccA1:
     @settings(deadline=None)
     def test_units_do_not_matter_and_the_value_lies_in_its_interval(self, rows, scale, shift):
         x = np.array([(a, a + b * (-1) ** i) for i, (a, b) in enumerate(rows)])
-        icc, other = agreement.icc_a1(x), agreement.icc_a1(shift + scale * x[:, ::-1])
+        icc, other = describe.icc_a1(x), describe.icc_a1(shift + scale * x[:, ::-1])
         assert icc.lower - 1e-9 <= icc.value <= icc.upper + 1e-9
         assert (other.value, other.lower, other.upper) == pytest.approx(
             (icc.value, icc.lower, icc.upper), abs=1e-7
@@ -170,7 +170,7 @@ class TestAgreement:
     def test_bland_and_altman_1986(self, shared):
         # Lancet 1986;327:307-310: mean difference -2.1 (interval -22.0 to 17.8), SD 38.8 l/min.
         large, mini, _ = peak_flow(shared)
-        result = agreement.agreement(large, mini)
+        result = describe.compare_readings(large, mini)
         assert result.n == 17
         assert round(result.bias.value, 2) == -2.12
         assert round(result.sd_difference, 2) == 38.77
@@ -187,17 +187,17 @@ class TestAgreement:
         inside = np.zeros(2)
         for _ in range(draws):
             first = rng.normal(0, 3, n)
-            result = agreement.agreement(first, first + rng.normal(0, 1, n))
+            result = describe.compare_readings(first, first + rng.normal(0, 1, n))
             for side, (limit, truth) in enumerate(
                 [(result.loa_lower, -1.959964), (result.loa_upper, 1.959964)]
             ):
                 inside[side] += limit.lower <= truth <= limit.upper
         assert np.all(np.abs(inside / draws - 0.95) < 3 * math.sqrt(0.95 * 0.05 / draws))
 
-    def test_limits_and_their_intervals_stand_in_order(self):
+    def test_limits_and_their_intervals_are_in_order(self):
         rng = np.random.default_rng(5)
         first = rng.normal(1.25, 0.05, 321)
-        r = agreement.agreement(first, first + rng.normal(0, 0.03, 321))
+        r = describe.compare_readings(first, first + rng.normal(0, 0.03, 321))
         order = [
             *(r.loa_lower.lower, r.loa_lower.value, r.loa_lower.upper),
             *(r.bias.lower, r.bias.value, r.bias.upper),
@@ -209,7 +209,7 @@ class TestAgreement:
         rng = np.random.default_rng(6)
         first = rng.normal(1.25, 0.05, 30)
         second = first + rng.normal(0.01, 0.03, 30)
-        a, b = agreement.agreement(first, second), agreement.agreement(second, first)
+        a, b = describe.compare_readings(first, second), describe.compare_readings(second, first)
         assert b.bias.value == pytest.approx(-a.bias.value)
         assert b.loa_upper.value == pytest.approx(-a.loa_lower.value)
         assert b.loa_upper.upper == pytest.approx(-a.loa_lower.lower)
@@ -217,28 +217,38 @@ class TestAgreement:
 
     def test_incomplete_pairs_are_left_out_and_counted(self):
         first, second = [1.0, 2.0, 3.0, 4.0, math.nan], [1.1, 2.2, 2.9, math.nan, 5.0]
-        result = agreement.agreement(first, second)
+        result = describe.compare_readings(first, second)
         assert (result.n, result.n_incomplete) == (3, 2)
-        assert result.bias.value == pytest.approx(agreement.agreement(first[:3], second[:3]).bias.value)
+        assert result.bias.value == pytest.approx(describe.compare_readings(first[:3], second[:3]).bias.value)
 
     def test_spearman_is_scipy_s_and_lies_in_its_interval(self):
         rng = np.random.default_rng(7)
         first = np.round(rng.normal(35, 3, 60))
         second = np.round(first + rng.normal(0, 2, 60))
-        rho = agreement.agreement(first, second).spearman
+        rho = describe.compare_readings(first, second).spearman
         assert rho.value == pytest.approx(stats.spearmanr(first, second).statistic)
         assert rho.lower < rho.value < rho.upper < 1
 
     def test_too_few_pairs_are_refused(self):
         with pytest.raises(ValueError, match="found 2 complete pairs; expected at least 3"):
-            agreement.agreement([1, 2, math.nan], [1, 2, 3])
+            describe.compare_readings([1, 2, math.nan], [1, 2, 3])
 
     def test_a_reading_without_spread_has_no_rank_correlation(self):
-        assert math.isnan(agreement.agreement([1, 1, 1, 1], [1, 2, 3, 4]).spearman.value)
+        assert math.isnan(describe.compare_readings([1, 1, 1, 1], [1, 2, 3, 4]).spearman.value)
+
+
+class TestTimesMeasured:
+    def test_patients_measured_twice_once_and_not_at_all(self):
+        table = cohort_readings(n=6)
+        table = table[~((table["patient_id"] == "P00") & (table["reading"] == 2))]
+        table = table[~((table["patient_id"] == "P01") & (table["region"] == "MC1"))]
+        values = gwr.measures(table)
+        assert gwr.times_measured(values) == {"n": 6, "n_known": 5, "n_twice": 4, "n_once": 1}
+        assert gwr.times_measured(values, "GWR-BG")["n_twice"] == 5
 
 
 class TestReliability:
-    def test_one_row_a_region_and_ratio(self):
+    def test_one_row_per_region_and_ratio(self):
         table = gwr.reliability(gwr.measures(cohort_readings(n=12)))
         assert list(table["measure"]) == [*gwr.REGIONS, *gwr.RATIOS]
         assert list(table["unit"].unique()) == ["HU", "ratio"]
@@ -248,20 +258,21 @@ class TestReliability:
         assert (table["n"] == 12).all()
         assert (table["loa_lower_from"] < table["loa_lower_to"]).all()
 
-    def test_measures_read_once_have_counts_alone(self):
+    def test_measures_read_once_have_only_counts(self):
         readings = cohort_readings(n=12)
-        table = gwr.reliability(gwr.ratios(readings[readings["reading"] == 1]))
+        table = gwr.reliability(gwr.measures(readings[readings["reading"] == 1]))
         assert (table["n"] == 0).all()
         assert (table["n_incomplete"] == 12).all()
         assert table["icc_a1"].isna().all()
 
 
 class TestMarkerScores:
-    def test_every_patient_once_a_split_and_ratio_with_the_role_of_the_split(self):
-        values = gwr.ratios(cohort_readings(n=10))
+    def test_every_patient_once_per_split_and_ratio_with_the_role_of_the_split(self):
+        values = gwr.measures(cohort_readings(n=10))
         y = pd.Series([0, 1] * 5, index=values.index)
+        cohort = pd.DataFrame({"y_good_revised": y})
         splits = split_table(values.index, {"holdout-1": 2, "holdout-2": 3})
-        scores = gwr.marker_scores(values, y_good=y, splits=splits, outcome_label="revised")
+        scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=["revised"])
         assert list(scores.columns) == [
             *("patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome_label")
         ]
@@ -276,32 +287,37 @@ class TestMarkerScores:
         assert set(scores["outcome_label"]) == {"revised"}
 
     def test_the_number_of_the_split_is_the_fold_also_beyond_nine(self):
-        values = gwr.ratios(cohort_readings(n=10))
+        values = gwr.measures(cohort_readings(n=10))
         splits = split_table(values.index, {f"holdout-{i}": 2 for i in (1, 10, 2)})
-        scores = gwr.marker_scores(
-            values, y_good=pd.Series(1, index=values.index), splits=splits, outcome_label="standard"
-        )
+        cohort = pd.DataFrame({"y_good_standard": 1}, index=values.index)
+        scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=["standard"])
         assert sorted(scores["fold"].unique()) == [1, 2, 10]
 
     def test_hold_out_splits_are_used_where_there_are_any_and_outer_folds_where_not(self):
-        values = gwr.ratios(cohort_readings(n=10))
-        y = pd.Series([0, 1] * 5, index=values.index)
+        values = gwr.measures(cohort_readings(n=10))
+        cohort = pd.DataFrame({"y_good_standard": [0, 1] * 5}, index=values.index)
         both = split_table(values.index, {"holdout-1": 2, "outer-1": 5, "outer-2": 5})
         outer = both[both["split"] != "holdout-1"]
-        assert set(gwr.marker_scores(values, y_good=y, splits=both, outcome_label="standard")["fold"]) == {1}
-        assert set(gwr.marker_scores(values, y_good=y, splits=outer, outcome_label="standard")["fold"]) == {
-            1,
-            2,
-        }
+        for splits, folds in ((both, {1}), (outer, {1, 2})):
+            scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=["standard"])
+            assert set(scores["fold"]) == folds
+
+    def test_each_outcome_label_has_its_own_rows(self):
+        values = gwr.measures(cohort_readings(n=10))
+        cohort = pd.DataFrame({"y_good_revised": 1, "y_good_standard": [0, 1] * 5}, index=values.index)
+        labels = ["revised", "standard"]
+        splits = split_table(values.index, {"holdout-1": 2})
+        scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=labels)
+        assert list(scores["outcome_label"].unique()) == labels
+        assert scores.groupby("outcome_label")["y_good"].mean().to_dict() == {"revised": 1, "standard": 0.5}
 
     def test_a_missing_ratio_has_no_row(self):
         table = cohort_readings(n=10)
         lost = (table["patient_id"] == "P03") & (table["region"] == "MC1")
-        values = gwr.ratios(table[~lost])
+        values = gwr.measures(table[~lost])
         splits = split_table(values.index, {"holdout-1": 2})
-        scores = gwr.marker_scores(
-            values, y_good=pd.Series(0, index=values.index), splits=splits, outcome_label="standard"
-        )
+        cohort = pd.DataFrame({"y_good_standard": 0}, index=values.index)
+        scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=["standard"])
         assert scores["score"].notna().all()
         assert scores.groupby("model")["patient_id"].nunique().to_dict() == {
             "gwr_av": 9,

@@ -1,5 +1,38 @@
-"""What the cohort looks like: participant flow, Table 1, missing values, agreement of readings.
+"""What the cohort looks like: participant flow, Table 1, missing values, agreement of two readings.
 
-In: the included patients with their outcome.
+In: the included patients with their outcome, and their readings.
 Out: tables of aggregates, with small counts hidden.
 """
+
+from postarrest.describe.agreement import Agreement, compare_readings, icc_a1
+from postarrest.describe.cohort_tables import (
+    below_cut_off,
+    data_warnings,
+    flow,
+    further_variables,
+    gwr_values,
+    known_variables,
+    missingness,
+    table1,
+)
+from postarrest.describe.fisher import fisher_exact
+from postarrest.describe.masking import hide_small_counts
+from postarrest.describe.outcome_labels import label_counts, relabelled
+
+__all__ = [
+    "Agreement",
+    "below_cut_off",
+    "compare_readings",
+    "data_warnings",
+    "fisher_exact",
+    "flow",
+    "further_variables",
+    "gwr_values",
+    "hide_small_counts",
+    "icc_a1",
+    "known_variables",
+    "label_counts",
+    "missingness",
+    "relabelled",
+    "table1",
+]

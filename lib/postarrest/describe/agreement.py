@@ -10,6 +10,7 @@ from scipy import stats
 from postarrest.estimate import Estimate
 
 FEWEST_PAIRS = 3
+_TAIL = 0.975  # upper tail of 95 % intervals
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,17 @@ class Agreement:
     n : int
         Patients with both readings.
     n_incomplete : int
-        Patients with one reading missing, who are not in ``n``.
+        Patients with a missing reading, who are not counted in ``n``.
     spearman : Estimate
-        Spearman's rank correlation (which is association, not agreement).
+        Spearman's rank correlation (a measure of association, not of agreement).
     icc_a1 : Estimate
         Intraclass correlation for absolute agreement of single readings.
     bias : Estimate
-        Mean of first minus second, in the readings' unit.
+        Mean of the first minus the second reading, in the readings' unit.
     sd_difference : float
         Standard deviation of the differences, in the readings' unit.
     loa_lower, loa_upper : Estimate
-        Limits within which 95 % of the differences lie (Bland and Altman), in the readings' unit.
+        Bland and Altman's 95 % limits of agreement, in the readings' unit.
     """
 
     n: int
@@ -44,22 +45,21 @@ class Agreement:
     loa_upper: Estimate
 
 
-def icc_a1(ratings: ArrayLike, *, level: float = 0.95) -> Estimate:
-    """Return ICC(A,1): absolute agreement of single ratings, subjects and raters random.
+def icc_a1(ratings: ArrayLike) -> Estimate:
+    """Estimate ICC(A,1): absolute agreement of single ratings, with subjects and raters as random effects.
 
-    The interval is McGraw and Wong's, from the F distribution with Satterthwaite's degrees of freedom.
+    The 95 % interval is McGraw and Wong's, from the F distribution with Satterthwaite's degrees of freedom.
+    Neither SciPy nor statsmodels has an intraclass correlation.
 
     Parameters
     ----------
-    ratings : array_like of shape (n_subjects, n_ratings)
+    ratings : array_like of float, shape (n_subjects, n_ratings)
         At least two subjects and two ratings, none missing.
-    level : float
-        Coverage of the interval.
 
     Raises
     ------
     ValueError
-        If there are fewer, if a rating is missing, or if all ratings are equal (nothing to agree on).
+        If there are fewer ratings, if one is missing, or if all are equal.
 
     References
     ----------
@@ -74,9 +74,7 @@ def icc_a1(ratings: ArrayLike, *, level: float = 0.95) -> Estimate:
     """
     x = np.asarray(ratings, dtype=float)
     if x.ndim != 2 or min(x.shape) < 2:
-        raise ValueError(
-            f"ICC: found ratings of shape {x.shape}; expected at least 2 subjects and 2 ratings."
-        )
+        raise ValueError(f"ICC: found shape {x.shape}; expected at least 2 subjects and 2 ratings.")
     if not np.isfinite(x).all():
         raise ValueError("ICC: a rating is missing or infinite; expected complete ratings.")
     n, k = x.shape
@@ -89,35 +87,32 @@ def icc_a1(ratings: ArrayLike, *, level: float = 0.95) -> Estimate:
         raise ValueError("ICC: all ratings are equal; expected subjects that differ.")
     icc = float((ms_rows - ms_error) / total)
     if icc == 1:
-        return Estimate(1.0, 1.0, 1.0, level)
+        return Estimate(1.0, 1.0, 1.0)
     a = k * icc / (n * (1 - icc))
     b = 1 + k * icc * (n - 1) / (n * (1 - icc))
     df = (a * ms_columns + b * ms_error) ** 2 / (
         (a * ms_columns) ** 2 / (k - 1) + (b * ms_error) ** 2 / ((n - 1) * (k - 1))
     )
-    tail = (1 + level) / 2
-    f_lower, f_upper = stats.f.ppf(tail, n - 1, df), stats.f.ppf(tail, df, n - 1)
+    f_lower, f_upper = stats.f.ppf(_TAIL, n - 1, df), stats.f.ppf(_TAIL, df, n - 1)
     noise = k * ms_columns + (k * n - k - n) * ms_error
     lower = n * (ms_rows - f_lower * ms_error) / (f_lower * noise + n * ms_rows)
     upper = n * (f_upper * ms_rows - ms_error) / (noise + n * f_upper * ms_rows)
-    return Estimate(icc, float(lower), float(upper), level)
+    return Estimate(icc, float(lower), float(upper))
 
 
-def agreement(first: ArrayLike, second: ArrayLike, *, level: float = 0.95, digits: int = 2) -> Agreement:
-    """Return how two readings of the same patients agree.
+def compare_readings(first: ArrayLike, second: ArrayLike, *, digits: int = 2) -> Agreement:
+    """Estimate how well two readings of the same patients agree.
 
-    Spearman's interval is Bonett and Wright's, that of the bias Student's; those of the limits of agreement
-    are exact for normal differences (non-central t).
+    The 95 % intervals are Bonett and Wright's for Spearman's correlation, Student's for the bias, and for the
+    limits of agreement exact for normally distributed differences (non-central t).
 
     Parameters
     ----------
-    first, second : array_like of shape (n,)
-        The readings in the same order of patients; NaN where one is missing. Pairs that are not complete are
-        left out and counted in ``n_incomplete``.
-    level : float
-        Coverage of the intervals.
+    first, second : array_like of float, shape (n,)
+        The readings, patients in the same order; NaN where one is missing. Incomplete pairs are left out and
+        counted in ``n_incomplete``.
     digits : int
-        Decimals that bias and limits show.
+        Decimals of bias and limits when printed.
 
     Raises
     ------
@@ -131,41 +126,40 @@ def agreement(first: ArrayLike, second: ArrayLike, *, level: float = 0.95, digit
 
     Examples
     --------
-    >>> result = agreement([1.21, 1.30, 1.25, 1.33, 1.18], [1.20, 1.31, 1.27, 1.30, float("nan")], digits=3)
+    >>> first, second = [1.21, 1.30, 1.25, 1.33, 1.18], [1.20, 1.31, 1.27, 1.30, float("nan")]
+    >>> result = compare_readings(first, second, digits=3)
     >>> result.n, result.n_incomplete, str(result.bias)
     (4, 1, '0.003 (95 % CI -0.033 to 0.038)')
     """
-    pairs = np.column_stack([np.asarray(first, dtype=float), np.asarray(second, dtype=float)])
+    pairs = np.column_stack([first, second]).astype(float)
     complete = pairs[~np.isnan(pairs).any(axis=1)]
     n = len(complete)
     if n < FEWEST_PAIRS:
         raise ValueError(f"Agreement: found {n} complete pairs; expected at least {FEWEST_PAIRS}.")
-    icc = icc_a1(complete, level=level)
     differences = complete[:, 0] - complete[:, 1]
     bias, sd = float(differences.mean()), float(differences.std(ddof=1))
-    tail = (1 + level) / 2
-    margin = float(stats.t.ppf(tail, n - 1)) * sd / math.sqrt(n)
-    z = float(stats.norm.ppf(0.975))
-    near, far = stats.nct.ppf([1 - tail, tail], n - 1, z * math.sqrt(n)) * sd / math.sqrt(n)
+    margin = float(stats.t.ppf(_TAIL, n - 1)) * sd / math.sqrt(n)
+    z = float(stats.norm.ppf(0.975))  # 95 % of the differences lie within bias +/- z SD
+    near, far = stats.nct.ppf([1 - _TAIL, _TAIL], n - 1, z * math.sqrt(n)) * sd / math.sqrt(n)
     return Agreement(
         n=n,
         n_incomplete=len(pairs) - n,
-        spearman=_spearman(complete, level=level),
-        icc_a1=icc,
-        bias=Estimate(bias, bias - margin, bias + margin, level, digits),
+        spearman=_spearman(complete),
+        icc_a1=icc_a1(complete),
+        bias=Estimate(bias, bias - margin, bias + margin, digits=digits),
         sd_difference=sd,
-        loa_lower=Estimate(bias - z * sd, float(bias - far), float(bias - near), level, digits),
-        loa_upper=Estimate(bias + z * sd, float(bias + near), float(bias + far), level, digits),
+        loa_lower=Estimate(bias - z * sd, float(bias - far), float(bias - near), digits=digits),
+        loa_upper=Estimate(bias + z * sd, float(bias + near), float(bias + far), digits=digits),
     )
 
 
-def _spearman(pairs: np.ndarray, *, level: float) -> Estimate:
+def _spearman(pairs: np.ndarray) -> Estimate:
     n = len(pairs)
     if (np.ptp(pairs, axis=0) == 0).any():
-        return Estimate(math.nan, level=level)
+        return Estimate(math.nan)
     rho = float(stats.spearmanr(pairs[:, 0], pairs[:, 1]).statistic)
     if abs(rho) >= 1 or n < 4:
-        return Estimate(rho, level=level)
-    margin = float(stats.norm.ppf((1 + level) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+        return Estimate(rho)
+    margin = float(stats.norm.ppf(_TAIL)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
     centre = math.atanh(rho)
-    return Estimate(rho, math.tanh(centre - margin), math.tanh(centre + margin), level)
+    return Estimate(rho, math.tanh(centre - margin), math.tanh(centre + margin))

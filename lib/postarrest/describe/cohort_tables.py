@@ -1,45 +1,67 @@
 """Tables that describe a cohort: flow, characteristics by outcome, missing values, GWR by outcome.
 
-Every function takes patients and returns aggregates. Counts from 1 to below ``mask_below`` are not shown, nor
-the counts from which they could be worked out.
+Every function takes patients and returns aggregates. With ``mask_below``, counts from 1 to below it are
+hidden, and so are the counts from which they could be derived (:mod:`postarrest.describe.masking`).
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from postarrest.data import contract
-from postarrest.data.contract import LEVELS, NAMES
+from postarrest.data.contract import LEVELS, NAMES, PATIENTS
+from postarrest.data.errors import Finding
+from postarrest.data.tablefile import matching
 from postarrest.describe.fisher import fisher_exact
-from postarrest.describe.masking import HIDDEN, hide_small, reasons_together
+from postarrest.describe.masking import HIDDEN, hide_small_counts, merge_rare_reasons
 
-_GROUPS = ["overall", "good", "poor"]
+_GROUPS = ("overall", "good", "poor")
+_BELOW_CUT_OFF = ("n_below_cutoff", "good_below_cutoff", "poor_below_cutoff")
 # Royston's approximation to the Shapiro-Wilk test holds from 3 to 5,000 values.
 _SHAPIRO_FROM, _SHAPIRO_TO = 3, 5000
 
 
-def flow(selected: pd.DataFrame, y_good: pd.Series, *, mask_below: int = 0) -> pd.DataFrame:
-    """Return the participant flow: the record of `cohort.select`, with the outcomes of those included.
+def data_warnings(findings: Iterable[Finding], *, mask_below: int = 0) -> pd.DataFrame:
+    """Count the unusual values of a study's data by what would be usual, without the values themselves.
 
     Parameters
     ----------
-    selected : pandas.DataFrame
-        ``step, reason, n`` from `cohort.select`.
-    y_good : pandas.Series of 0 and 1
-        Outcome of the included patients.
+    findings : iterable of Finding
+        The ``warnings`` of `data.read_export`.
     mask_below : int
-        Reasons of fewer patients than this stand together as one; 0 leaves all.
+        Counts below this are hidden; 0 shows all.
 
     Returns
     -------
     pandas.DataFrame
-        ``step, reason, n, n_left``: ``n`` patients at a step (screened, excluded, kept although the data name
-        a reason, included, good outcome, poor outcome), and how many are left after it.
+        ``file, column, expected, n``, with ``n`` as text.
+    """
+    columns = ["file", "column", "expected"]
+    table = pd.DataFrame([(w.file, w.column, w.expected) for w in findings], columns=columns)
+    table = table.groupby(columns, as_index=False).size().rename(columns={"size": "n"})
+    return table.assign(n=hide_small_counts(table["n"], below=mask_below, totals_known=False))
+
+
+def flow(selected: pd.DataFrame, y_good: pd.Series, *, mask_below: int = 0) -> pd.DataFrame:
+    """Return the participant flow: the steps of `data.select`, and the outcomes of the included patients.
+
+    Parameters
+    ----------
+    selected : pandas.DataFrame
+        ``step, reason, n`` from `data.select`.
+    y_good : pandas.Series of 0 and 1
+        Outcome of the included patients.
+    mask_below : int
+        Reasons of fewer patients than this are merged into one; 0 merges none.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``step, reason, n, n_left``: ``n`` patients at a step (screened, excluded, kept despite a reason for
+        exclusion, included, good outcome, poor outcome), and how many remain after it.
 
     Examples
     --------
@@ -57,55 +79,55 @@ def flow(selected: pd.DataFrame, y_good: pd.Series, *, mask_below: int = 0) -> p
     5  poor outcome          3       3
     """
     steps = ["screened", "excluded", "kept", "included"]
-    parts = [reasons_together(selected[selected["step"] == step], below=mask_below) for step in steps]
-    made = pd.concat(parts, ignore_index=True)
-    made["n_left"] = made["n"].iloc[0] - made["n"].where(made["step"] == "excluded", 0).cumsum()
-    good = int((y_good == 1).sum())
-    outcomes = [
-        ("good outcome", "", good, good),
-        ("poor outcome", "", len(y_good) - good, len(y_good) - good),
-    ]
-    return pd.concat([made, pd.DataFrame(outcomes, columns=made.columns)], ignore_index=True)
+    parts = [merge_rare_reasons(selected[selected["step"] == step], below=mask_below) for step in steps]
+    table = pd.concat(parts, ignore_index=True)
+    table["n_left"] = table["n"].iloc[0] - table["n"].where(table["step"] == "excluded", 0).cumsum()
+    good, poor = int((y_good == 1).sum()), int((y_good != 1).sum())
+    outcomes = [("good outcome", "", good, good), ("poor outcome", "", poor, poor)]
+    return pd.concat([table, pd.DataFrame(outcomes, columns=table.columns)], ignore_index=True)
+
+
+def known_variables(cohort: pd.DataFrame) -> list[str]:
+    """Return the data contract's variables that a cohort has, in the order of Table 1."""
+    return [name for name in NAMES if name in cohort]
+
+
+def further_variables(cohort: pd.DataFrame) -> list[str]:
+    """Return the columns of a cohort that the data contract does not define: a study's own predictors."""
+    return [name for name in cohort if name not in PATIENTS.columns and name != "y_good"]
 
 
 def table1(
-    cohort: pd.DataFrame,
-    y_good: pd.Series,
-    *,
-    variables: Sequence[str],
-    names: Mapping[str, str] = NAMES,
-    mask_below: int = 0,
+    cohort: pd.DataFrame, y_good: pd.Series, *, variables: Sequence[str], mask_below: int = 0
 ) -> pd.DataFrame:
     """Return the characteristics of the patients by outcome.
 
-    Numbers are given as median (lower to upper quartile) and compared by the Mann-Whitney U test; codes as n
-    (% of the patients in whom it is known) and compared by Fisher's exact test over all levels. A column of 0
-    and 1 is shown by its level "yes".
+    Continuous variables: median (lower to upper quartile) and the Mann-Whitney U test. Categorical variables:
+    n (% of the patients with a value) and Fisher's exact test over all levels. A column of 0 and 1 is
+    described by its level "yes".
 
     Parameters
     ----------
     cohort : pandas.DataFrame
-        Patients in rows.
+        One row per patient.
     y_good : pandas.Series of 0 and 1
         Outcome, with the index of ``cohort``.
     variables : sequence of str
-        Columns of ``cohort``, in the order of the table; ``eeg24h_*`` stands for all that begin so.
-    names : Mapping
-        What the table calls them.
+        Columns of ``cohort``, in the order of the table; ``eeg24h_*`` means all columns that begin so.
     mask_below : int
-        Counts from 1 to below this are not shown; 0 shows all.
+        Counts from 1 to below this are hidden; 0 shows all.
 
     Returns
     -------
     pandas.DataFrame
-        ``variable, level, overall, good, poor, missing, test, p, shapiro_p``. What holds for a whole variable
-        (``missing`` patients, its test) stands in its first row. ``shapiro_p`` is the smaller of both
-        outcomes' Shapiro-Wilk p-values (not defined beyond 5,000 patients).
+        ``variable, level, overall, good, poor, missing, test, p, shapiro_p``. The first row of a variable has
+        its number of missing values and its test. ``shapiro_p`` is the smaller of the Shapiro-Wilk P values
+        of the two outcomes (not defined beyond 5,000 patients).
 
     Raises
     ------
     ValueError
-        If a variable is no column, or if all patients have the same outcome.
+        If a variable is not a column, or if all patients have the same outcome.
 
     Examples
     --------
@@ -117,43 +139,38 @@ def table1(
     1        Age, years        58 (56.5 to 59.5)       0
     2  Witnessed arrest   yes        2 (100.0 %)       1
     """
-    variables = _columns(cohort, variables)
+    columns = _columns(cohort, variables)
     good = _outcome(cohort, y_good)
-    sizes = (f"{n}" for n in _counts(np.ones_like(good), good))
-    rows = [{"variable": "Patients"} | dict(zip(_GROUPS, sizes, strict=True)) | {"missing": "0"}]
-    for column in variables:
-        describe = _number_rows if _kind(cohort[column]) == "number" else _code_rows
+    sizes = [f"{n}" for n in _counts(np.ones_like(good), good)]
+    rows = [{"variable": "Patients", "missing": "0", **_by_group(sizes)}]
+    for column in columns:
+        describe = _continuous_rows if _kind(cohort[column]) == "continuous" else _categorical_rows
         described = describe(cohort[column], good, below=mask_below)
-        rows += [{"variable": names.get(column, column)} | row for row in described]
+        rows += [{"variable": NAMES.get(column, column), **row} for row in described]
     blank = {"level": "", "missing": "", "test": "", "p": math.nan, "shapiro_p": math.nan}
-    columns = ["variable", "level", *_GROUPS, "missing", "test", "p", "shapiro_p"]
-    return pd.DataFrame([blank | row for row in rows], columns=columns)
+    order = ["variable", "level", *_GROUPS, "missing", "test", "p", "shapiro_p"]
+    return pd.DataFrame([blank | row for row in rows], columns=order)
 
 
 def missingness(
-    cohort: pd.DataFrame,
-    y_good: pd.Series,
-    *,
-    variables: Sequence[str],
-    names: Mapping[str, str] = NAMES,
-    mask_below: int = 0,
+    cohort: pd.DataFrame, y_good: pd.Series, *, variables: Sequence[str], mask_below: int = 0
 ) -> pd.DataFrame:
     """Return how often each variable is missing, by outcome.
 
-    Variables that are missing in just the same patients (all findings of one recording, say) share a row, and
-    so do those that nobody lacks.
+    Variables that are missing in exactly the same patients (all findings of one recording, for example) share
+    a row, and so do the variables with no missing values.
 
     Parameters
     ----------
-    cohort, y_good, variables, names, mask_below
+    cohort, y_good, variables, mask_below
         As for :func:`table1`.
 
     Returns
     -------
     pandas.DataFrame
-        ``variable, n_variables``, then for ``overall``, ``good`` and ``poor`` the patients without a value
-        (``<group>``, as text) and their percentage (``<group>_pct``; NaN where the count is not shown), and
-        ``p`` of Fisher's exact test between the outcomes. Most often missing first.
+        ``variable, n_variables``; then for ``overall``, ``good`` and ``poor`` the patients without a value
+        (``<group>``, as text) and their percentage (``<group>_pct``; NaN where the count is hidden); and
+        ``p`` of Fisher's exact test between the outcomes. The variable missing most often comes first.
 
     Raises
     ------
@@ -169,40 +186,34 @@ def missingness(
     0  b and c              2       2         50.0      50.0
     1        a              1       1         25.0      50.0
     """
-    variables = _columns(cohort, variables)
+    columns = _columns(cohort, variables)
     good = _outcome(cohort, y_good)
-    alike: dict[bytes, list[str]] = {}
-    for column in variables:
-        alike.setdefault(cohort[column].isna().to_numpy().tobytes(), []).append(names.get(column, column))
+    names_by_pattern: dict[tuple[bool, ...], list[str]] = {}
+    for column in columns:
+        pattern = tuple(cohort[column].isna())
+        names_by_pattern.setdefault(pattern, []).append(NAMES.get(column, column))
     rows = []
-    for pattern, columns in alike.items():
-        lost = np.frombuffer(pattern, dtype=bool)
-        counts = _counts(lost, good)
-        shown = hide_small(counts[None, :], [[f"{n}" for n in counts]], below=mask_below)[0]
-        percent = 100 * counts / [len(good), good.sum(), (~good).sum()]
-        p, _ = fisher_exact([[n, m] for n, m in zip(counts[1:], _counts(~lost, good)[1:], strict=True)])
-        rows.append(
-            {"variable": _joined(columns, complete=not lost.any()), "n_variables": len(columns)}
-            | dict(zip(_GROUPS, shown, strict=True))
-            | {
-                f"{g}_pct": v if s.isdigit() else math.nan
-                for g, v, s in zip(_GROUPS, percent, shown, strict=True)
-            }
-            | {"p": p, "_order": -counts[0]}
-        )
-    table = pd.DataFrame(rows).sort_values("_order", kind="stable", ignore_index=True)
-    return table.drop(columns="_order")
+    for pattern, names in sorted(names_by_pattern.items(), key=lambda item: -sum(item[0])):
+        missing = np.array(pattern, dtype=bool)
+        counts, known = _counts(missing, good), _counts(~missing, good)
+        shown = hide_small_counts(counts, below=mask_below)
+        percent = np.where([n.isdigit() for n in shown], 100 * counts / (counts + known), np.nan)
+        p, _ = fisher_exact(np.column_stack([counts[1:], known[1:]]))
+        row = {"variable": _joined(names, complete=not missing.any()), "n_variables": len(names)}
+        percents = {f"{group}_pct": value for group, value in _by_group(percent).items()}
+        rows.append({**row, **_by_group(shown), **percents, "p": p})
+    return pd.DataFrame(rows)
 
 
 def gwr_values(
     values: pd.DataFrame, y_good: pd.Series, *, cut_off: float, mask_below: int = 0
 ) -> pd.DataFrame:
-    """Return regional HU and the ratios by outcome (paper A's Table 2).
+    """Return the attenuation of each region and the ratios by outcome (paper A's Table 2).
 
     Parameters
     ----------
     values : pandas.DataFrame
-        From `gwr.measures` or `gwr.ratios`; the mean of the readings is described.
+        From `gwr.measures`; the mean of the readings is described.
     y_good : pandas.Series of 0 and 1
         Outcome by ``patient_id``, of every patient in ``values``.
     cut_off : float
@@ -226,49 +237,49 @@ def gwr_values(
     good = _outcome(means, y_good.reindex(means.index))
     rows = []
     for measure in means.columns:
-        x, ratio = means[measure].to_numpy(), measure.startswith("GWR-")
-        described = _number_rows(means[measure], good, below=mask_below, digits=3 if ratio else 1)[0]
-        below_counts = _counts(x < cut_off, good)
-        below = hide_small(below_counts[None, :], [[f"{n}" for n in below_counts]], below=mask_below)[0]
-        rows.append(
-            {"measure": measure, "unit": "ratio" if ratio else "HU", "n": int(np.isfinite(x).sum())}
-            | {"n_missing": described.pop("missing")}
-            | described
-            | _mean_and_sd("good", x[good], below=mask_below)
-            | _mean_and_sd("poor", x[~good], below=mask_below)
-            | dict(
-                zip(
-                    ("n_below_cutoff", "good_below_cutoff", "poor_below_cutoff"),
-                    below if ratio else ["", "", ""],
-                    strict=True,
-                )
-            )
-        )
+        x, is_ratio = means[measure].to_numpy(), measure.startswith("GWR-")
+        (described,) = _continuous_rows(means[measure], good, below=mask_below, digits=3 if is_ratio else 1)
+        row = {"measure": measure, "unit": "ratio" if is_ratio else "HU", "n": int(np.isfinite(x).sum())}
+        row |= {"n_missing": described.pop("missing"), **described}
+        for group, members in (("good", x[good]), ("poor", x[~good])):
+            known = members[np.isfinite(members)]
+            shown = len(known) >= max(mask_below, 2)
+            row[f"{group}_mean"] = known.mean() if shown else np.nan
+            row[f"{group}_sd"] = known.std(ddof=1) if shown else np.nan
+        below = hide_small_counts(_counts(x < cut_off, good), below=mask_below)
+        rows.append(row | dict(zip(_BELOW_CUT_OFF, below if is_ratio else ["", "", ""], strict=True)))
     return pd.DataFrame(rows)
 
 
-def _mean_and_sd(name: str, values: np.ndarray, *, below: int) -> dict[str, float]:
-    known = values[np.isfinite(values)]
-    shown = len(known) >= max(below, 2)
-    return {
-        f"{name}_mean": known.mean() if shown else np.nan,
-        f"{name}_sd": known.std(ddof=1) if shown else np.nan,
-    }
+def below_cut_off(gwr_table: pd.DataFrame) -> dict[str, int | str]:
+    """Return how many patients are below the cut-off by each ratio, from a table of :func:`gwr_values`.
+
+    Returns
+    -------
+    dict
+        ``n_below_bg, n_below_ce, n_below_av``: a number, or text where it is hidden.
+    """
+    counts = gwr_table.set_index("measure")["n_below_cutoff"]
+    by_name = {f"n_below_{name}": counts[f"GWR-{name.upper()}"] for name in ("bg", "ce", "av")}
+    return {name: int(n) if n.isdigit() else n for name, n in by_name.items()}
+
+
+def _by_group(values: Iterable) -> dict:
+    return dict(zip(_GROUPS, values, strict=True))
 
 
 def _columns(cohort: pd.DataFrame, variables: Sequence[str]) -> list[str]:
-    """Return the columns that names and patterns stand for, each once."""
-    # A name with brackets in it fits no pattern, not even itself.
-    found = {v: [c for c in cohort.columns if fnmatchcase(c, v)] or [v] * (v in cohort) for v in variables}
-    absent = [v for v, columns in found.items() if not columns]
+    """Return the columns that names and patterns mean, each once."""
+    found = {variable: matching(list(cohort.columns), [variable]) for variable in variables}
+    absent = [variable for variable, columns in found.items() if not columns]
     if absent:
         raise ValueError(f"Not among the patients' columns: {', '.join(absent)}.")
-    return list(dict.fromkeys(c for columns in found.values() for c in columns))
+    return list(dict.fromkeys(column for columns in found.values() for column in columns))
 
 
 def _outcome(cohort: pd.DataFrame, y_good: pd.Series) -> np.ndarray:
     if not y_good.index.equals(cohort.index):
-        raise ValueError("The outcome's patients are not those of the cohort, in the same order.")
+        raise ValueError("The outcome and the cohort must have the same patients in the same order.")
     if not y_good.isin([0, 1]).all() or y_good.nunique() != 2:
         found = ", ".join(str(v) for v in y_good.unique()[:5])
         raise ValueError(f"The outcome holds {found}; expected patients with 0 and patients with 1.")
@@ -276,11 +287,11 @@ def _outcome(cohort: pd.DataFrame, y_good: pd.Series) -> np.ndarray:
 
 
 def _kind(values: pd.Series) -> str:
-    """Return ``number``, ``yes/no`` or ``code``."""
+    """Return ``continuous``, ``yes/no`` or ``categorical``."""
     if not pd.api.types.is_numeric_dtype(values):
-        return "code"
+        return "categorical"
     known = values.dropna()
-    return "yes/no" if len(known) and known.isin([0, 1]).all() else "number"
+    return "yes/no" if len(known) and known.isin([0, 1]).all() else "continuous"
 
 
 def _counts(member: np.ndarray, good: np.ndarray) -> np.ndarray:
@@ -288,72 +299,77 @@ def _counts(member: np.ndarray, good: np.ndarray) -> np.ndarray:
     return np.array([member.sum(), (member & good).sum(), (member & ~good).sum()])
 
 
-def _number_rows(
+def _continuous_rows(
     values: pd.Series, good: np.ndarray, *, below: int, digits: int | None = None
 ) -> list[dict[str, object]]:
+    known = values.notna().to_numpy()
     x = values.to_numpy(dtype=float, na_value=np.nan)
-    known = ~np.isnan(x)
-    row: dict[str, object] = {}
-    for group, member in zip(_GROUPS, (np.ones_like(good), good, ~good), strict=True):
-        found = x[member & known]
-        row[group] = (
-            "" if not len(found) else HIDDEN if len(found) < below else median_quartiles(found, digits)
-        )
-    row["missing"] = _missing(known, below=below)
-    groups = [x[good & known], x[~good & known]]
-    if min(len(g) for g in groups) and np.ptp(x[known]) > 0:
-        row |= {"test": "Mann-Whitney U", "p": float(stats.mannwhitneyu(*groups).pvalue)}
-    normal = [
-        float(stats.shapiro(g).pvalue)
-        for g in groups
-        if _SHAPIRO_FROM <= len(g) <= _SHAPIRO_TO and np.ptp(g) > 0
-    ]
-    return [row | {"shapiro_p": min(normal) if len(normal) == len(groups) else math.nan}]
+    groups = [x[known], x[known & good], x[known & ~good]]
+    row = _by_group(_median_text(group, below, digits) for group in groups)
+    row["missing"] = _missing_text(known, below)
+    if all(map(len, groups)) and np.ptp(groups[0]) > 0:
+        row |= {"test": "Mann-Whitney U", "p": float(stats.mannwhitneyu(*groups[1:]).pvalue)}
+    if all(_SHAPIRO_FROM <= len(g) <= _SHAPIRO_TO and np.ptp(g) > 0 for g in groups[1:]):
+        shapiro_p = min(float(stats.shapiro(group).pvalue) for group in groups[1:])
+    else:
+        shapiro_p = math.nan
+    return [row | {"shapiro_p": shapiro_p}]
 
 
-def _code_rows(values: pd.Series, good: np.ndarray, *, below: int) -> list[dict[str, object]]:
+def _categorical_rows(values: pd.Series, good: np.ndarray, *, below: int) -> list[dict[str, object]]:
     known = values.notna().to_numpy()
     levels = _levels(values)
     members = [(values == level).fillna(False).to_numpy(dtype=bool) for level in levels]
     counts = np.array([_counts(member, good) for member in members]).reshape(-1, len(_GROUPS))
     sizes = _counts(known, good)
     texts = [[n_percent(n, size) for n, size in zip(row, sizes, strict=True)] for row in counts]
-    shown = hide_small(counts, texts, below=below)
-    p, test = fisher_exact(counts[:, 1:])
+    shown = hide_small_counts(counts, texts, below=below)
     if _kind(values) == "yes/no":
         shown, levels = shown[-1:], ["yes"]
-    rows: list[dict[str, object]] = [
-        {"level": LEVELS.get(level, level), **dict(zip(_GROUPS, row, strict=True))}
-        for level, row in zip(levels, shown, strict=True)
-    ]
-    rows = rows or [{"level": "", **dict.fromkeys(_GROUPS, "")}]
-    rows[0] |= {"missing": _missing(known, below=below), "test": test, "p": p}
+    rows = [{"level": LEVELS.get(i, i), **_by_group(row)} for i, row in zip(levels, shown, strict=True)]
+    rows = rows or [_by_group(["", "", ""])]
+    p, test = fisher_exact(counts[:, 1:])
+    rows[0] |= {"missing": _missing_text(known, below), "test": test, "p": p}
     return rows
 
 
-def _missing(known: np.ndarray, *, below: int) -> str:
-    n = int((~known).sum())
-    return f"<{below}" if 0 < n < below else f"{n}"
+def _median_text(known: np.ndarray, below: int, digits: int | None) -> str:
+    if 0 < len(known) < below:
+        return HIDDEN
+    return median_quartiles(known, digits) if len(known) else ""
+
+
+def _missing_text(known: np.ndarray, below: int) -> str:
+    return hide_small_counts([(~known).sum()], below=below)[0]
 
 
 def _levels(values: pd.Series) -> list:
-    """Return the levels of a code: 0 and 1, the contract's in its order, others by name with "other" last."""
+    """Return the levels of a categorical variable.
+
+    Those of the data contract come in its order, then others in alphabetical order, with "other" last.
+    """
     if _kind(values) == "yes/no":
         return [0, 1]
-    found = list(values.dropna().unique())
-    column = contract.PATIENTS.columns.get(str(values.name))
-    known = list(column.metadata.get("codes", ())) if column is not None else []
-    return [c for c in known if c in found] + sorted(
-        (v for v in found if v not in known), key=lambda v: (v == "other", str(v))
-    )
+    column = PATIENTS.columns.get(str(values.name))
+    order = list(column.metadata.get("codes", ())) if column is not None else []
+    found = values.dropna().unique()
+    others = sorted(set(found) - set(order), key=lambda level: (level == "other", str(level)))
+    return [level for level in order if level in found] + others
 
 
 def n_percent(n: int, size: int) -> str:
+    """Return ``n (%)``, or ``n`` alone where there are no patients."""
     return f"{n} ({100 * n / size:.1f} %)" if size else f"{n}"
 
 
 def median_quartiles(values: ArrayLike, digits: int | None = None) -> str:
-    """Return ``median (lower to upper quartile)``, by default to three figures: 9.63, 31.2, 105."""
+    """Return ``median (lower to upper quartile)``, by default to the decimals of three significant figures.
+
+    Examples
+    --------
+    >>> median_quartiles([9.629, 12.4, 7.25]), median_quartiles([104, 105, 130])
+    ('9.6 (8.4 to 11.0)', '105 (104 to 118)')
+    """
     x = np.asarray(values, dtype=float)
     quartiles = np.quantile(x, [0.5, 0.25, 0.75])
     whole = digits is None and bool(np.all(x % 1 == 0))

@@ -1,7 +1,6 @@
 """Fisher's exact test of two groups over any number of levels."""
 
 import math
-from functools import reduce
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,12 +13,13 @@ _DRAWN_TABLES = 99_999
 
 
 def fisher_exact(counts: ArrayLike) -> tuple[float, str]:
-    """Return the p-value of Fisher's exact test of two groups over any number of levels, and its method.
+    """Return the P value of Fisher's exact test of two groups over any number of levels, and its method.
 
-    SciPy tests two levels exactly and more of them by drawing tables. Here more levels (the Freeman-Halton
-    test) are exact too: the possible tables of either half of the levels are listed, and the two lists are
-    joined by binary search, so that six levels of hundreds of patients take milliseconds. Only where a list
-    would be too long are tables drawn, with a fixed seed.
+    ``scipy.stats.fisher_exact`` is exact for two levels only; for more it estimates P from random tables
+    (SciPy 1.17), so P would depend on a seed and could not be below 1 / number of tables. Here more levels
+    (the Freeman-Halton test) are exact too: the possible tables of either half of the levels are listed, and
+    the two lists are joined by binary search, so that six levels of hundreds of patients take milliseconds.
+    Only where a list would be too long are tables drawn, with a fixed seed.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def fisher_exact(counts: ArrayLike) -> tuple[float, str]:
     Returns
     -------
     p : float
-        Two-sided; NaN where there are not two levels and two groups with patients.
+        Two-sided; NaN unless patients are found in at least two levels and in both groups.
     method : str
         ``"Fisher exact"``, or that with the number of drawn tables; blank where there is no test.
 
@@ -61,41 +61,36 @@ def fisher_exact(counts: ArrayLike) -> tuple[float, str]:
         p = float(stats.fisher_exact(table, method=drawn).pvalue)
         return p, f"Fisher exact ({_DRAWN_TABLES:,} tables drawn)"
     log_all = float(_log_choose(rows.sum(), total))
-    # As in R, a table counts as no more likely than the observed one up to a relative 1e-7.
+    # As in R, a table counts as no more likely than the observed one up to a relative difference of 1e-7.
     limit = float(_log_choose(rows, table[:, smaller]).sum()) + 1e-7
-    (sums_a, logs_a), (sums_b, logs_b) = (_half_tables(half, total) for half in halves)
+    first, second = (_half_tables(half, total) for half in halves)
     p = 0.0
-    for taken in range(total + 1):
-        mine = logs_a[np.searchsorted(sums_a, taken) : np.searchsorted(sums_a, taken, side="right")]
-        rest = total - taken
-        others = logs_b[np.searchsorted(sums_b, rest) : np.searchsorted(sums_b, rest, side="right")]
-        if not (mine.size and others.size):
-            continue
+    for taken in sorted(first.keys() & {total - rest for rest in second}):
+        logs, others = first[taken], second[total - taken]
         # Relative to the greatest of the list, so that no exponential overflows.
         cumulated = np.concatenate([[0.0], np.cumsum(np.exp(others - others[-1]))])
-        within = cumulated[np.searchsorted(others, limit - mine, side="right")]
-        p += float(np.sum(np.exp(mine + others[-1] - log_all) * within))
+        within = cumulated[np.searchsorted(others, limit - logs, side="right")]
+        p += float(np.sum(np.exp(logs + others[-1] - log_all) * within))
     return min(p, 1.0), "Fisher exact"
 
 
-def _half_tables(rows: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+def _half_tables(rows: np.ndarray, total: int) -> dict[int, np.ndarray]:
     """List every way to take at most ``total`` patients from some levels.
 
     Returns
     -------
-    sums, logs : numpy.ndarray
-        Patients taken, and the log of the number of ways to choose them; sorted by both.
+    dict
+        Number of patients taken -> logarithms of the numbers of ways to choose them, one per table, sorted.
     """
-
-    def extend(listed: tuple[np.ndarray, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+    sums, logs = np.zeros(1, dtype=int), np.zeros(1)
+    for size in rows:
         taken = np.arange(min(size, total) + 1)
-        sums = (listed[0][:, None] + taken).ravel()
-        logs = (listed[1][:, None] + _log_choose(size, taken)).ravel()
-        return sums[sums <= total], logs[sums <= total]
-
-    sums, logs = reduce(extend, [int(n) for n in rows], (np.zeros(1, dtype=int), np.zeros(1)))
+        sums = np.add.outer(sums, taken).ravel()
+        logs = np.add.outer(logs, _log_choose(size, taken)).ravel()
+        sums, logs = sums[sums <= total], logs[sums <= total]
     order = np.lexsort((logs, sums))
-    return sums[order], logs[order]
+    taken, starts = np.unique(sums[order], return_index=True)
+    return dict(zip(taken.tolist(), np.split(logs[order], starts[1:]), strict=True))
 
 
 def _log_choose(n: ArrayLike, k: ArrayLike) -> np.ndarray:

@@ -1,42 +1,69 @@
-"""Small counts hidden."""
-
-from collections.abc import Sequence
+"""Small counts of patients hidden: the one place that decides what a table shows of a small group."""
 
 import numpy as np
 import pandas as pd
-
-
-def mask_small(counts: pd.Series, *, below: int = 5, total_shown: bool = True) -> pd.Series:
-    """Return counts as text in which those of few patients are hidden.
-
-    Parameters
-    ----------
-    counts : pandas.Series of int
-        Numbers of patients.
-    below : int
-        Counts of 1 to ``below - 1`` become ``"<below"``.
-    total_shown : bool
-        The counts' sum is known to the reader. If exactly one count is hidden, the next smallest is hidden
-        too, since a subtraction would give the one.
-
-    Examples
-    --------
-    >>> mask_small(pd.Series([122, 3, 9, 0])).tolist()
-    ['122', '<5', 'hidden', '0']
-    """
-    small = (counts > 0) & (counts < below)
-    text = counts.map(str).where(~small, f"<{below}")
-    others = counts[(counts > 0) & ~small]
-    if total_shown and small.sum() == 1 and len(others):
-        text.loc[others.idxmin()] = "hidden"
-    return text
-
+from numpy.typing import ArrayLike
 
 HIDDEN = "hidden"
 
 
-def reasons_together(rows: pd.DataFrame, *, below: int) -> pd.DataFrame:
-    """Put rare reasons of one step together; each reason's own words could tell of a person."""
+def hide_small_counts(
+    counts: ArrayLike, texts: ArrayLike | None = None, *, below: int, totals_known: bool = True
+) -> np.ndarray:
+    """Return counts as text, with small counts hidden.
+
+    A single hidden count of a row or column whose total is known follows by subtraction. So the next smallest
+    count of that row or column is hidden too, until no row or column has a single hidden count.
+
+    Parameters
+    ----------
+    counts : array_like of int, shape (n,) or (n_rows, n_columns)
+        Numbers of patients.
+    texts : array_like of str, optional
+        What is shown for each count, such as ``"12 (30.0 %)"``; by default the count itself.
+    below : int
+        Counts from 1 to ``below - 1`` become ``"<below"``; 0 hides none.
+    totals_known : bool
+        The reader knows the total of each row and column, or one count of it is the sum of the others.
+
+    Returns
+    -------
+    numpy.ndarray of str, of the shape of `counts`
+        ``"<below"`` for small counts, ``"hidden"`` for those hidden to protect them.
+
+    Examples
+    --------
+    >>> hide_small_counts([122, 3, 9, 0], below=5).tolist()
+    ['122', '<5', 'hidden', '0']
+    """
+    counts = np.asarray(counts)
+    shown = np.array(counts.astype(str) if texts is None else texts, dtype=object).reshape(counts.shape)
+    small = (counts > 0) & (counts < below)
+    hidden = small.copy()
+    grid, mask = np.atleast_2d(counts), np.atleast_2d(hidden)
+    n_hidden = -1
+    while totals_known and hidden.sum() != n_hidden:
+        n_hidden = hidden.sum()
+        for line, line_mask in [*zip(grid, mask, strict=True), *zip(grid.T, mask.T, strict=True)]:
+            others = np.flatnonzero(~line_mask & (line > 0))
+            if line_mask.sum() == 1 and len(others):
+                line_mask[others[np.argmin(line[others])]] = True
+    shown[hidden] = HIDDEN
+    shown[small] = f"<{below}"
+    return shown
+
+
+def merge_rare_reasons(rows: pd.DataFrame, *, below: int) -> pd.DataFrame:
+    """Merge the rare reasons of one step: a reason in its own words could identify a patient.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        ``step, reason, n``, all of one step.
+    below : int
+        Reasons of 1 to ``below - 1`` patients are merged. If they are fewer than ``below`` together, the next
+        most frequent reason is merged with them.
+    """
     rows = rows[["step", "reason", "n"]]
     by_size = rows[(rows["n"] > 0) & (rows["reason"] != "")].sort_values("n", kind="stable")
     rare = by_size[by_size["n"] < below]
@@ -44,29 +71,5 @@ def reasons_together(rows: pd.DataFrame, *, below: int) -> pd.DataFrame:
         return rows
     if rare["n"].sum() < below:
         rare = by_size.head(len(rare) + 1)
-    together = pd.DataFrame(
-        {"step": rows["step"].iloc[0], "reason": "other reasons, each rare", "n": [rare["n"].sum()]}
-    )
-    return pd.concat([rows.drop(rare.index), together])
-
-
-def hide_small(counts: np.ndarray, texts: Sequence[Sequence[str]], *, below: int) -> list[list[str]]:
-    """Return texts with small counts hidden, and with them what they could be worked out from.
-
-    Each row's first count is the sum of the others (where there are others), and each column's sum is known:
-    a lone hidden count could be had by subtraction, so the next smallest of its row or column is hidden too.
-    """
-    hidden = (counts > 0) & (counts < below)
-    small = hidden.copy()
-    before = -1
-    while hidden.sum() != before:
-        before = hidden.sum()
-        for lines, line_hidden in ((counts, hidden), (counts.T, hidden.T)):
-            for line, gone in zip(lines, line_hidden, strict=True):
-                others = np.flatnonzero(~gone & (line > 0))
-                if gone.sum() == 1 and len(others):
-                    gone[others[np.argmin(line[others])]] = True
-    return [
-        [f"<{below}" if s else HIDDEN if h else text for s, h, text in zip(*row, strict=True)]
-        for row in zip(small, hidden, texts, strict=True)
-    ]
+    merged = rare.head(1).assign(reason="other reasons, each rare", n=rare["n"].sum())
+    return pd.concat([rows.drop(rare.index), merged])

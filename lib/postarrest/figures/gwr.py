@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from postarrest.describe import agreement as agreement_room
+from postarrest.describe import compare_readings, hide_small_counts
 from postarrest.estimate import Estimate
 from postarrest.figures import style
 from postarrest.models import gwr
@@ -16,85 +17,57 @@ _HEIGHT_IN = 2.7
 _BACKGROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
 
 
-def agreement(values: pd.DataFrame, *, measures: Sequence[str] = tuple(gwr.RATIOS)) -> Figure:
-    """Draw the second reading against the first, one panel a ratio.
+def agreement(values: pd.DataFrame) -> Figure:
+    """Draw the second reading against the first, one panel per ratio.
 
     Parameters
     ----------
     values : pandas.DataFrame
-        From `gwr.measures` or `gwr.ratios`.
-    measures : sequence of str
-        What is drawn.
+        From `gwr.measures`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A point a patient with both readings, the line of identity, Spearman's correlation and ICC(A,1).
+        One point per patient with both readings, the line of identity, Spearman's correlation and ICC(A,1).
     """
     with style.report_style():
-        fig, axes = _panels(len(measures), share_y=False)
-        for ax, measure in zip(axes, measures, strict=True):
+        fig, axes = _panels(sharey=False)
+        for ax, measure in zip(axes[0], gwr.RATIOS, strict=True):
             first, second = _pairs(values, measure)
-            result = agreement_room.agreement(first, second)
-            low, high = min(first.min(), second.min()), max(first.max(), second.max())
+            result = compare_readings(first, second)
+            low, high = np.min([first, second]), np.max([first, second])
             margin = 0.05 * (high - low)
             limits = (low - margin, high + margin)
             ax.plot(limits, limits, color=style.NEUTRAL, linewidth=0.8, zorder=1)
-            ax.annotate(
-                "identity",
-                (limits[1], limits[1]),
-                xytext=(2, -5),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-                rotation=45,
-                fontsize=6,
-            )
+            _note(ax, "identity", (limits[1], limits[1]), offset=(2, -5), ha="right", va="top", rotation=45)
             ax.scatter(first, second, s=7, color=style.GOOD, alpha=0.55, linewidth=0, zorder=2)
             ax.set(xlim=limits, ylim=limits, aspect="equal", title=f"{measure} (n = {result.n})")
-            ax.set(xlabel="Reading 1", ylabel="Reading 2" if ax is axes[0] else "")
-            ax.text(
-                0.97,
-                0.03,
-                f"Spearman {_interval(result.spearman)}\nICC(A,1) {_interval(result.icc_a1)}",
-                transform=ax.transAxes,
-                ha="right",
-                va="bottom",
-                fontsize=6,
-                bbox=_BACKGROUND,
-            )
+            ax.set(xlabel="Reading 1", ylabel="Reading 2" if ax is axes[0, 0] else "")
+            text = f"Spearman {_interval(result.spearman)}\nICC(A,1) {_interval(result.icc_a1)}"
+            _note(ax, text, (0.97, 0.03), xycoords="axes fraction", ha="right", bbox=_BACKGROUND)
     return fig
 
 
-def bland_altman(values: pd.DataFrame, *, measures: Sequence[str] = tuple(gwr.RATIOS)) -> Figure:
+def bland_altman(values: pd.DataFrame) -> Figure:
     """Draw the difference of the readings against their mean, with bias and limits of agreement.
 
     Parameters
     ----------
     values : pandas.DataFrame
-        From `gwr.measures` or `gwr.ratios`.
-    measures : sequence of str
-        What is drawn.
+        From `gwr.measures`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A point a patient with both readings; lines and bands are bias and limits with 95 % intervals.
+        One point per patient with both readings; lines and bands are bias and limits with 95 % intervals.
     """
     with style.report_style():
-        fig, axes = _panels(len(measures), share_y=True)
-        for ax, measure in zip(axes, measures, strict=True):
+        fig, axes = _panels(sharey=True)
+        for ax, measure in zip(axes[0], gwr.RATIOS, strict=True):
             first, second = _pairs(values, measure)
-            result = agreement_room.agreement(first, second, digits=3)
-            ax.scatter(
-                (first + second) / 2,
-                first - second,
-                s=7,
-                color=style.NEUTRAL,
-                alpha=0.5,
-                linewidth=0,
-                zorder=2,
-            )
+            result = compare_readings(first, second)
+            means, differences = (first + second) / 2, first - second
+            ax.scatter(means, differences, s=7, color=style.NEUTRAL, alpha=0.5, linewidth=0, zorder=2)
             for name, line, dash, colour in (
                 ("upper limit", result.loa_upper, "--", style.POOR),
                 ("bias", result.bias, "-", style.GOOD),
@@ -102,105 +75,59 @@ def bland_altman(values: pd.DataFrame, *, measures: Sequence[str] = tuple(gwr.RA
             ):
                 ax.axhspan(line.lower, line.upper, color=colour, alpha=0.15, linewidth=0, zorder=1)
                 ax.axhline(line.value, color=colour, linestyle=dash, linewidth=1.1, zorder=3)
-                ax.annotate(
-                    f"{name} {line.value:+.3f}",
-                    (1, line.value),
-                    xycoords=("axes fraction", "data"),
-                    xytext=(0, 2),
-                    textcoords="offset points",
-                    ha="right",
-                    va="bottom",
-                    fontsize=6,
-                    color=colour,
-                    bbox=_BACKGROUND,
-                )
+                place, coordinates = (1, line.value), ("axes fraction", "data")
+                text = f"{name} {line.value:+.3f}"
+                _note(ax, text, place, xycoords=coordinates, ha="right", color=colour, bbox=_BACKGROUND)
             ax.set(title=f"{measure} (n = {result.n})", xlabel="Mean of both readings")
-        axes[0].set_ylabel("Reading 1 minus reading 2")
+        axes[0, 0].set_ylabel("Reading 1 minus reading 2")
     return fig
 
 
 def by_outcome(
     values: pd.DataFrame,
-    y_good: pd.Series,
+    cohort: pd.DataFrame,
     *,
+    outcome_labels: Sequence[str],
     cut_off: float = gwr.CUT_OFF,
     mask_below: int = 0,
-    measures: Sequence[str] = tuple(gwr.RATIOS),
 ) -> Figure:
-    """Draw the ratios' distribution by outcome, with the cut-off.
+    """Draw the distribution of the ratios by outcome, with the cut-off; one row of panels per outcome label.
 
     Parameters
     ----------
     values : pandas.DataFrame
-        From `gwr.measures` or `gwr.ratios`; the mean of the readings is drawn.
-    y_good : pandas.Series of 0 and 1
-        Outcome by ``patient_id``.
+        From `gwr.measures`; the mean of the readings is drawn.
+    cohort : pandas.DataFrame
+        ``y_good_<label>`` (0 or 1) for each outcome label, by ``patient_id``.
+    outcome_labels : sequence of str
+        Outcome labels drawn.
     cut_off : float
         A ratio below it predicts a poor outcome.
     mask_below : int
-        Counts from 1 to below this are not written out; 0 writes all.
-    measures : sequence of str
-        What is drawn.
+        Counts from 1 to below this are hidden, as in the table of these values; 0 shows all.
 
     Returns
     -------
     matplotlib.figure.Figure
-        For each ratio and outcome: a point a patient, a box of quartiles, the number below the cut-off.
+        For each ratio and outcome: one point per patient, a box of quartiles, the number below the cut-off.
     """
-    # Jitter has no meaning, so it is the same in every run. Poor outcomes (0) stand at place 0, good at 1.
+    # Jitter has no meaning, so it is the same in every run.
     rng = np.random.default_rng(0)
     with style.report_style():
-        fig, axes = _panels(len(measures), share_y=True)
-        for ax, measure in zip(axes, measures, strict=True):
-            known = values[measure, "mean"].dropna()
-            for place, (colour, marker) in enumerate([(style.POOR, "^"), (style.GOOD, "o")]):
-                x = known[y_good.reindex(known.index) == place].to_numpy()
-                ax.scatter(
-                    place + rng.uniform(-0.28, 0.28, len(x)),
-                    x,
-                    s=8,
-                    marker=marker,
-                    facecolor=colour if place else "none",
-                    edgecolor=colour,
-                    linewidth=0 if place else 0.5,
-                    alpha=0.6,
-                )
-                ax.boxplot(
-                    x,
-                    positions=[place],
-                    widths=0.66,
-                    showfliers=False,
-                    medianprops={"color": "black", "linewidth": 1.5},
-                    boxprops={"linewidth": 0.9},
-                    whiskerprops={"linewidth": 0.9},
-                    capprops={"linewidth": 0.9},
-                )
-                below = int((x < cut_off).sum())
-                ax.annotate(
-                    f"{f'<{mask_below}' if 0 < below < mask_below else below} of {len(x)} below",
-                    (place, 0),
-                    xycoords=("data", "axes fraction"),
-                    xytext=(0, 2),
-                    textcoords="offset points",
-                    ha="center",
-                    va="bottom",
-                    fontsize=6.5,
-                )
-            ax.axhline(cut_off, color="black", linestyle=":", linewidth=1)
-            ax.set_xticks([0, 1], ["poor", "good"])
-            ax.set(title=measure, xlabel="Outcome", xlim=(-0.55, 1.55))
-        axes[-1].annotate(
-            f"cut-off\n{cut_off:g}",
-            (1, cut_off),
-            xycoords=("axes fraction", "data"),
-            xytext=(3, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=6.5,
-        )
-        low, high = axes[0].get_ylim()
-        axes[0].set_ylim(low - 0.07 * (high - low), high)
-        axes[0].set_ylabel("Gray-to-white-matter ratio")
+        fig, axes = _panels(rows=len(outcome_labels), sharey=True)
+        for row, label in zip(axes, outcome_labels, strict=True):
+            for ax, measure in zip(row, gwr.RATIOS, strict=True):
+                known = values[measure, "mean"].dropna()
+                good = cohort[f"y_good_{label}"].reindex(known.index) == 1
+                _clouds(ax, [known[~good], known[good]], rng, cut_off, mask_below)
+                ax.set(title=measure, xlabel="Outcome" if row is axes[-1] else "", xlim=(-0.55, 1.55))
+            row[0].set_ylabel(f"Gray-to-white-matter ratio\n({label} label)")
+            place, coordinates = (1, cut_off), ("axes fraction", "data")
+            text = f"cut-off\n{cut_off:g}"
+            _note(row[-1], text, place, xycoords=coordinates, offset=(3, 0), va="center", fontsize=6.5)
+        # Room for the counts below the lowest points.
+        low, high = axes[0, 0].get_ylim()
+        axes[0, 0].set_ylim(low - 0.07 * (high - low), high)
     return fig
 
 
@@ -213,35 +140,15 @@ def reliability(table: pd.DataFrame) -> Figure:
         From `gwr.reliability`.
     """
     shown = table.iloc[::-1].reset_index(drop=True)
+    icc, names = shown["icc_a1"], gwr.REGIONS | gwr.RATIOS
     with style.report_style():
         fig, ax = plt.subplots(figsize=(style.DOUBLE_COLUMN_IN * 0.8, 0.9 + 0.22 * len(shown)))
-        error = [shown["icc_a1"] - shown["icc_lower"], shown["icc_upper"] - shown["icc_a1"]]
-        ax.errorbar(
-            shown["icc_a1"],
-            shown.index,
-            xerr=error,
-            fmt="o",
-            color=style.GOOD,
-            markersize=4.5,
-            capsize=2,
-            label="ICC(A,1), 95 % interval",
-        )
-        ax.scatter(
-            shown["spearman"],
-            shown.index + 0.22,
-            marker="D",
-            s=16,
-            facecolor="white",
-            edgecolor=style.POOR,
-            label="Spearman",
-            zorder=3,
-        )
-        names = {"HU": gwr.REGIONS, "ratio": gwr.RATIOS}
-        labels = [
-            f"{measure}: {names[unit][measure]}"
-            for measure, unit in zip(shown["measure"], shown["unit"], strict=True)
-        ]
-        ax.set_yticks(shown.index, labels)
+        error = [icc - shown["icc_lower"], shown["icc_upper"] - icc]
+        look = {"fmt": "o", "color": style.GOOD, "markersize": 4.5, "capsize": 2}
+        ax.errorbar(icc, shown.index, xerr=error, label="ICC(A,1), 95 % interval", **look)
+        look = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": style.POOR, "zorder": 3}
+        ax.scatter(shown["spearman"], shown.index + 0.22, label="Spearman", **look)
+        ax.set_yticks(shown.index, [f"{measure}: {names[measure]}" for measure in shown["measure"]])
         ax.set_xlabel("Agreement of both readings (1 = perfect)")
         ax.set_xlim(right=1.005)
         ax.grid(axis="x", color="#E5E5E5", linewidth=0.6)
@@ -250,11 +157,37 @@ def reliability(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def _panels(count: int, *, share_y: bool) -> tuple[Figure, np.ndarray]:
-    fig, axes = plt.subplots(
-        1, count, figsize=(style.DOUBLE_COLUMN_IN, _HEIGHT_IN), sharey=share_y, squeeze=False
-    )
-    return fig, axes[0]
+def _clouds(
+    ax: Axes, by_outcome: Sequence[pd.Series], rng: np.random.Generator, cut_off: float, mask_below: int
+) -> None:
+    """Draw poor outcomes at 0 and good ones at 1: points, boxes and the number below the cut-off."""
+    n_below = [int((x < cut_off).sum()) for x in by_outcome]
+    # Hidden together with their sum, which the table of these values shows.
+    _, *shown = hide_small_counts([sum(n_below), *n_below], below=mask_below)
+    looks = [
+        {"marker": "^", "facecolor": "none", "edgecolor": style.POOR, "linewidth": 0.5},
+        {"marker": "o", "facecolor": style.GOOD, "edgecolor": style.GOOD, "linewidth": 0},
+    ]
+    thin = {"linewidth": 0.9}
+    lines = {"boxprops": thin, "whiskerprops": thin, "capprops": thin}
+    lines["medianprops"] = {"color": "black", "linewidth": 1.5}
+    for place, (x, look) in enumerate(zip(by_outcome, looks, strict=True)):
+        ax.scatter(place + rng.uniform(-0.28, 0.28, len(x)), x, s=8, alpha=0.6, **look)
+        ax.boxplot(x, positions=[place], widths=0.66, showfliers=False, **lines)
+        text = f"{shown[place]} of {len(x)} below"
+        _note(ax, text, (place, 0), xycoords=("data", "axes fraction"), ha="center", fontsize=6.5)
+    ax.axhline(cut_off, color="black", linestyle=":", linewidth=1)
+    ax.set_xticks([0, 1], ["poor", "good"])
+
+
+def _note(ax: Axes, text: str, place: tuple[float, float], *, offset=(0, 2), fontsize=6, **look) -> None:
+    look = {"va": "bottom"} | look
+    ax.annotate(text, place, xytext=offset, textcoords="offset points", fontsize=fontsize, **look)
+
+
+def _panels(*, sharey: bool, rows: int = 1) -> tuple[Figure, np.ndarray]:
+    size = (style.DOUBLE_COLUMN_IN, _HEIGHT_IN * rows)
+    return plt.subplots(rows, len(gwr.RATIOS), figsize=size, sharey=sharey, squeeze=False)
 
 
 def _pairs(values: pd.DataFrame, measure: str) -> tuple[np.ndarray, np.ndarray]:

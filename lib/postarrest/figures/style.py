@@ -1,7 +1,7 @@
 """Colours, sizes and type that every figure of the report shares.
 
-Colours are those of Okabe and Ito (2008), told apart by colour-blind readers and different in lightness, so
-that they survive a gray print; lines also differ by dash and points by marker.
+Colours are those of Okabe and Ito (2008): colour-blind readers can distinguish them, and they differ in
+lightness, so that they work in gray-scale print. Lines also differ by dash and points by marker.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ _RC = {
 
 @contextmanager
 def report_style() -> Iterator[None]:
-    """Draw within the report's style, and leave matplotlib as it was.
+    """Draw in the report's style, and leave matplotlib's own settings unchanged.
 
     Examples
     --------

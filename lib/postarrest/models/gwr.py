@@ -1,14 +1,13 @@
 """Gray-to-white-matter ratios (GWR) from readings of regions on head CT, and how well two readings agree."""
 
-import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from postarrest.describe.agreement import FEWEST_PAIRS, Agreement, agreement
-from postarrest.estimate import Estimate
+from postarrest.describe.agreement import FEWEST_PAIRS, compare_readings
 
-# Region of interest -> its name. Gray and white matter of the three levels that are read.
+# Regions of interest and their names: gray and white matter at the three levels that are read.
 REGIONS = {
     "CN": "caudate nucleus",
     "PU": "putamen",
@@ -24,17 +23,25 @@ RATIOS = {
     "GWR-CE": "cerebrum, (MC1 + MC2) / (MW1 + MW2)",
     "GWR-AV": "average of GWR-BG and GWR-CE",
 }
-READINGS = (1, 2)
 CUT_OFF = 1.2  # a ratio below it predicts a poor outcome
+_READINGS = {1: "reading_1", 2: "reading_2"}
+# Estimate of an `Agreement` -> columns of the reliability table with its limits.
+_LIMITS = {
+    "spearman": ("spearman_lower", "spearman_upper"),
+    "icc_a1": ("icc_lower", "icc_upper"),
+    "bias": ("bias_lower", "bias_upper"),
+    "loa_lower": ("loa_lower_from", "loa_lower_to"),
+    "loa_upper": ("loa_upper_from", "loa_upper_to"),
+}
 
 
 def by_region(readings: pd.DataFrame) -> pd.DataFrame:
-    """Return the HU of each region, the mean of both sides, for each reading.
+    """Return the attenuation of each region, the mean of both sides, for each reading.
 
     Parameters
     ----------
     readings : pandas.DataFrame
-        One row a region: ``patient_id, reading (1 | 2), region, side (L | R), mean_hu``.
+        One row per region and side: ``patient_id, reading (1 | 2), region, side (L | R), mean_hu``.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def by_region(readings: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If a patient, reading, region and side stand in more than one row.
+        If a patient, reading, region and side occur in more than one row.
 
     Examples
     --------
@@ -61,14 +68,14 @@ def by_region(readings: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(
             f"gwr: {repeated} rows repeat a patient, reading, region and side; expected one row for each."
         )
-    wide = readings.pivot(index=key[:2], columns=key[2:], values="mean_hu")
-    wide = wide.reindex(columns=pd.MultiIndex.from_product([REGIONS, ("L", "R")], names=key[2:]))
-    # A sum, not a mean that skips: half a region is not the region.
-    return (wide.xs("L", axis=1, level="side") + wide.xs("R", axis=1, level="side"))[list(REGIONS)] / 2
+    columns = pd.MultiIndex.from_product([("L", "R"), REGIONS], names=["side", "region"])
+    wide = readings.pivot(index=key[:2], columns=columns.names, values="mean_hu").reindex(columns=columns)
+    # A sum is missing where one side is; a mean would skip it.
+    return (wide["L"] + wide["R"]) / 2
 
 
 def measures(readings: pd.DataFrame) -> pd.DataFrame:
-    """Return the HU of each region and the three ratios, by reading and as their mean.
+    """Return the attenuation of each region and the three ratios, by reading and as their mean.
 
     Parameters
     ----------
@@ -80,7 +87,7 @@ def measures(readings: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         Index ``patient_id``; columns ``(measure, reading)`` with the measures :data:`REGIONS` (in HU) and
         :data:`RATIOS`, and for each ``reading_1``, ``reading_2`` and ``mean``. A ratio is formed within a
-        reading and then averaged; where a patient was read once, ``mean`` is that reading.
+        reading and then averaged; in a patient who was read once, ``mean`` is that reading.
 
     Examples
     --------
@@ -97,19 +104,24 @@ def measures(readings: pd.DataFrame) -> pd.DataFrame:
     values["GWR-BG"] = (values["CN"] + values["PU"]) / (values["PLIC"] + values["CC"])
     values["GWR-CE"] = (values["MC1"] + values["MC2"]) / (values["MW1"] + values["MW2"])
     values["GWR-AV"] = (values["GWR-BG"] + values["GWR-CE"]) / 2
-    names = {reading: f"reading_{reading}" for reading in READINGS}
-    wide = values.rename_axis(columns="measure").unstack("reading").rename(columns=names, level="reading")
-    order = pd.MultiIndex.from_product(
-        [[*REGIONS, *RATIOS], [*names.values(), "mean"]], names=["measure", "reading"]
-    )
-    means = wide.T.groupby(level="measure").mean().T
-    means.columns = pd.MultiIndex.from_product([means.columns, ["mean"]])
-    return pd.concat([wide, means], axis=1).reindex(columns=order)
+    means = values.groupby("patient_id").mean().assign(reading="mean").set_index("reading", append=True)
+    both = pd.concat([values.rename(index=_READINGS, level="reading"), means])
+    columns = [[*REGIONS, *RATIOS], [*_READINGS.values(), "mean"]]
+    order = pd.MultiIndex.from_product(columns, names=["measure", "reading"])
+    return both.rename_axis(columns="measure").unstack("reading").reindex(columns=order)
 
 
-def ratios(readings: pd.DataFrame) -> pd.DataFrame:
-    """Return the three ratios alone: the last nine columns of :func:`measures`."""
-    return measures(readings)[list(RATIOS)]
+def times_measured(values: pd.DataFrame, measure: str = "GWR-AV") -> dict[str, int]:
+    """Count the patients in whom a region or ratio was measured twice, once or not at all.
+
+    Returns
+    -------
+    dict
+        ``n`` (patients in ``values``), ``n_known``, ``n_twice``, ``n_once``.
+    """
+    times = values[measure][list(_READINGS.values())].notna().sum(axis=1)
+    counts = {"n": len(times), "n_known": (times > 0).sum(), "n_twice": (times == 2).sum()}
+    return {name: int(n) for name, n in counts.items()} | {"n_once": int((times == 1).sum())}
 
 
 def reliability(values: pd.DataFrame) -> pd.DataFrame:
@@ -118,88 +130,71 @@ def reliability(values: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     values : pandas.DataFrame
-        From :func:`measures` or :func:`ratios`.
+        From :func:`measures`.
 
     Returns
     -------
     pandas.DataFrame
-        One row a measure. ``bias`` is reading 1 minus reading 2 and ``loa_*`` are the limits of agreement,
-        both in ``unit``; ``*_from`` and ``*_to`` are the limits' own intervals. A measure with fewer than
-        three patients who were read twice has only its counts.
+        One row per measure. ``bias`` is reading 1 minus reading 2 and ``loa_*`` are the limits of agreement,
+        both in ``unit``; ``*_from`` and ``*_to`` are the confidence limits of these. A measure with fewer
+        than three patients who were read twice has only its counts.
     """
-    return pd.DataFrame([_reliability_row(measure, values[measure]) for measure in _names(values)])
+    rows = []
+    for measure in values.columns.unique("measure"):
+        readings = values[measure][list(_READINGS.values())]
+        n = len(readings.dropna())
+        row = {"measure": measure, "unit": "ratio" if measure in RATIOS else "HU"}
+        row |= {"n": n, "n_incomplete": len(readings) - n}
+        if n >= FEWEST_PAIRS:
+            result = compare_readings(*readings.to_numpy().T)
+            for name, (lower, upper) in _LIMITS.items():
+                estimate = getattr(result, name)
+                row |= {name: estimate.value, lower: estimate.lower, upper: estimate.upper}
+            row["sd_difference"] = result.sd_difference
+        rows.append(row)
+    estimates = [column for name, limits in _LIMITS.items() for column in (name, *limits)]
+    return pd.DataFrame(rows, columns=["measure", "unit", "n", "n_incomplete", *estimates, "sd_difference"])
 
 
 def marker_scores(
-    values: pd.DataFrame, *, y_good: pd.Series, splits: pd.DataFrame, outcome_label: str
+    values: pd.DataFrame, cohort: pd.DataFrame, *, splits: pd.DataFrame, outcome_labels: Sequence[str]
 ) -> pd.DataFrame:
-    """Return the ratios as rows of the scores table: a marker each, higher meaning a better outcome.
+    """Return the ratios as rows of the scores table: one marker each, higher meaning a better outcome.
 
-    A ratio is not fitted to anyone, so its score is the same in every split; what differs is which patients
-    are held out.
+    A ratio is not fitted, so a patient's score is the same in every split; only the test patients differ.
 
     Parameters
     ----------
     values : pandas.DataFrame
-        From :func:`measures` or :func:`ratios`. Patients in whom a ratio is missing have no row for it.
-    y_good : pandas.Series
-        1 where the outcome was good, by ``patient_id``.
+        From :func:`measures`. Patients in whom a ratio is missing have no row for it.
+    cohort : pandas.DataFrame
+        ``y_good_<label>`` for each outcome label, by ``patient_id``.
     splits : pandas.DataFrame
-        ``split, patient_id, part``, as `splits.table` makes it. The hold-out splits are used; in a study that
-        has none, the outer folds are.
-    outcome_label : str
-        Name of the outcome label.
+        ``split, patient_id, part``, from `splits.table`. Hold-out splits are used where there are any,
+        otherwise the outer folds.
+    outcome_labels : sequence of str
+        Outcome labels, each with its own rows.
 
     Returns
     -------
     pandas.DataFrame
         ``patient_id, y_good, model, kind, role, fold, score, outcome_label``, with the models ``gwr_bg``,
-        ``gwr_ce`` and ``gwr_av``; role ``test`` for held-out patients and ``train_oof`` for the others.
+        ``gwr_ce`` and ``gwr_av``; role ``test`` for the test patients of a split, otherwise ``train_oof``.
     """
-    scores = values.xs("mean", axis=1, level="reading")[list(RATIOS)]
-    scores = scores.rename(columns=lambda name: name.lower().replace("-", "_"))
-    long = (
-        scores.rename_axis(index="patient_id", columns="model").stack().dropna().rename("score").reset_index()
-    )
+    markers = values.xs("mean", axis=1, level="reading")[list(RATIOS)]
+    markers = markers.rename(columns=lambda name: name.lower().replace("-", "_"))
+    markers = markers.rename_axis(index="patient_id", columns="model").stack().dropna().rename("score")
     holdout = splits["split"].str.startswith("holdout-")
     used = splits[holdout] if holdout.any() else splits
-    placed = used.assign(
-        fold=used["split"].str.rsplit("-", n=1).str[1].astype(int),
-        role=np.where(used["part"] == "test", "test", "train_oof"),
-        y_good=used["patient_id"].map(y_good),
+    rows = used.merge(markers.reset_index(), on="patient_id").assign(
+        fold=lambda t: t["split"].str.rsplit("-", n=1).str[1].astype(int),
+        role=lambda t: np.where(t["part"] == "test", "test", "train_oof"),
         kind="marker",
-        outcome_label=outcome_label,
     )
-    rows = placed.merge(long, on="patient_id", how="inner")
+    rows = rows.sort_values(["fold", "model", "role", "patient_id"])
+    labelled = [
+        rows.assign(y_good=rows["patient_id"].map(cohort[f"y_good_{label}"]).astype(int), outcome_label=label)
+        for label in outcome_labels
+    ]
     columns = ["patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome_label"]
-    order = ["fold", "model", "role", "patient_id"]
-    return rows.sort_values(order, ignore_index=True)[columns].astype({"y_good": int})
-
-
-def _names(values: pd.DataFrame) -> list[str]:
-    return list(values.columns.get_level_values("measure").unique())
-
-
-def _reliability_row(measure: str, columns: pd.DataFrame) -> dict[str, object]:
-    first, second = columns["reading_1"], columns["reading_2"]
-    n = int((first.notna() & second.notna()).sum())
-    row: dict[str, object] = {
-        "measure": measure,
-        "unit": "ratio" if measure in RATIOS else "HU",
-        "n": n,
-        "n_incomplete": len(columns) - n,
-    }
-    if n < FEWEST_PAIRS:
-        none = Estimate(math.nan)
-        result = Agreement(n, len(columns) - n, none, none, none, math.nan, none, none)
-    else:
-        result = agreement(first, second)
-    for name, estimate, lower, upper in (
-        ("spearman", result.spearman, "spearman_lower", "spearman_upper"),
-        ("icc_a1", result.icc_a1, "icc_lower", "icc_upper"),
-        ("bias", result.bias, "bias_lower", "bias_upper"),
-        ("loa_lower", result.loa_lower, "loa_lower_from", "loa_lower_to"),
-        ("loa_upper", result.loa_upper, "loa_upper_from", "loa_upper_to"),
-    ):
-        row |= {name: estimate.value, lower: estimate.lower, upper: estimate.upper}
-    return row | {"sd_difference": result.sd_difference}
+    return pd.concat(labelled, ignore_index=True)[columns]

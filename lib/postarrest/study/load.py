@@ -89,7 +89,7 @@ class Study:
         declared = declared_parameters(notebook)
         common = {k: v for k, v in self.sections["common"].items() if k in declared}
         given = {
-            "data": self.data,
+            "data_path": self.data,
             "modalities": list(self.modalities),
             "outcome_labels": list(self.outcome_labels),
             "outcome_label": self.outcome_labels[0],

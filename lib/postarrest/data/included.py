@@ -1,0 +1,59 @@
+"""The included patients, saved for the other notebooks."""
+
+import numpy as np
+import pandas as pd
+
+from postarrest.data.ct.slices import read_slices
+from postarrest.data.export import StudyData
+from postarrest.files import whole
+from postarrest.places import Here
+
+
+def save_included(
+    study: StudyData, included: pd.DataFrame, labels: pd.DataFrame, *, main_label: str, here: Here
+) -> int:
+    """Save the included patients with their outcome, their readings and their CT slices.
+
+    Writes ``cohort.parquet`` (``y_good`` by the main label, ``y_good_<label>`` for each label, and the
+    patients' variables) and, where the study has them, ``gwr.parquet`` and ``images.npz`` (``patient_id`` and
+    ``images``, uint8 of 256 x 256 pixels, in the order of the ids).
+
+    Parameters
+    ----------
+    study : StudyData
+        From `read_export`.
+    included : pandas.DataFrame
+        From `select`.
+    labels : pandas.DataFrame
+        From `outcome_labels`.
+    main_label : str
+        The label of ``y_good``.
+    here : Here
+        The study's places.
+
+    Returns
+    -------
+    int
+        Number of patients with a CT slice.
+
+    Raises
+    ------
+    postarrest.data.errors.DataErrors
+        Listing every image that can't be read.
+    """
+    main = labels[f"y_good_{main_label}"].rename("y_good")
+    variables = included.drop(columns=["y_good", "exclusion"], errors="ignore")
+    with whole(here.out("cohort.parquet")) as place:
+        pd.concat([main, labels, variables], axis=1).to_parquet(place)
+    if study.gwr is not None:
+        readings = study.gwr[study.gwr["patient_id"].isin(included.index)]
+        with whole(here.out("gwr.parquet")) as place:
+            readings.to_parquet(place, index=False)
+    if study.ct is None:
+        return 0
+    paths = study.ct[study.ct.index.isin(included.index)].sort_index()
+    index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
+    slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
+    with whole(here.out("images.npz")) as place, place.open("wb") as file:
+        np.savez(file, patient_id=paths.index.to_numpy(dtype=str), images=slices)
+    return len(paths)
