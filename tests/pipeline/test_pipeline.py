@@ -272,3 +272,4 @@ def test_a_module_is_followed_to_what_it_needs():
     needed = {p.name for p in stale.modules_of(ROOT / "notebooks" / "02_gwr.py")}
     assert {"gwr.py", "page.py", "places.py", "estimate.py"} <= needed
     assert not {"fit.py", "stacking.py", "tabular.py"} & needed
+    assert "contract.yaml" in {p.name for p in stale.modules_of(ROOT / "notebooks" / "01_cohort.py")}

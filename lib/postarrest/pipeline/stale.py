@@ -26,7 +26,9 @@ def modules_of(path: Path) -> list[Path]:
             continue
         found.add(current)
         waiting += [m for m in _imported(current) if m not in found]
-    return sorted(found | {_PACKAGE / "__init__.py"})
+    # The data contract is a table next to its module.
+    tables = {module.with_suffix(".yaml") for module in found if module.with_suffix(".yaml").is_file()}
+    return sorted(found | tables | {_PACKAGE / "__init__.py"})
 
 
 def _imported(path: Path) -> set[Path]:
