@@ -126,7 +126,7 @@ def test_the_index_gives_the_main_result_from_the_tables(built):
         "Ensemble (random forest) discriminated good from poor outcome with an AUC of 0.82 "
         "(95 % CI 0.74 to 0.88) in 90 patients not used for fitting, 36 of them"
     )
-    assert "the AUC of OHCA variables was 0.70" in result
+    assert "the AUC was 0.70 (95 % CI 0.61 to 0.78) for OHCA variables;" in result
     assert "the difference was 0.12 (95 % CI 0.02 to 0.22), P = 0.015." in result
     assert "0 of 36 patients with a good outcome" in result and "20 of 54 poor outcomes" in result
     numbers = json.loads((built / "reports/tiny/numbers.json").read_text())
@@ -207,7 +207,7 @@ def test_a_fold_that_the_study_no_longer_has_leaves_the_report(tmp_path, monkeyp
 
 def test_the_leakage_page_counts(built):
     text = soup(built, "leakage.html").find("main").get_text(" ", strip=True)
-    assert "None. 180 scores and choices were counted, in 6 notebook runs with 1 kinds of stages" in text
+    assert "None. 180 scores and choices were counted, in 6 notebook runs (1 kinds of stage" in text
 
 
 def test_there_is_no_leakage_page_for_models_fitted_elsewhere(built, tmp_path):
@@ -381,7 +381,7 @@ def test_without_a_comparison_or_threshold_the_result_is_shorter(small):
         (folder / f"{name}.csv").unlink()
     result = summary.of(load.load("tiny", root=root), folder)
     assert len(result.sentences) == 2
-    assert result.sentences[1].endswith("GWR, average was 0.70 (95 % CI 0.61 to 0.78).")
+    assert result.sentences[1].endswith("the AUC was 0.70 (95 % CI 0.61 to 0.78) for GWR, average.")
 
 
 def test_the_reason_is_given_where_no_threshold_meets_the_guideline(small):

@@ -75,9 +75,8 @@ def leakage(here: Here) -> dict[str, Any] | None:
 
 
 def _model_card(report: Report) -> dict[str, Any]:
-    study, result = report.study, report.result
-    outcome = study.parameters("01_cohort").get("outcome") or {}
-    performance = result.rows(pd.read_csv(report.here.table("performance")))
+    outcome = report.study.parameters("01_cohort").get("outcome") or {}
+    performance = report.result.rows(pd.read_csv(report.here.table("performance")))
     measures = {
         f"{row.metric} {row.positive_class}": (
             str(Estimate(row.estimate, row.lower, row.upper)).replace("95 % CI ", ""),
@@ -87,13 +86,11 @@ def _model_card(report: Report) -> dict[str, Any]:
         for row in performance[performance["recommended"]].itertuples()
     }
     return {
-        "study": study,
-        "result": result,
-        "model": model_in_words(result.main),
+        "report": report,
+        "model": model_in_words(report.result.main),
         "good": outcome.get("meaning", "CPC 1 or 2"),
         "measures": measures,
-        "weights": report.weights,
-        "depth": study.parameters("03_cnn").get("depth", "head"),
+        "depth": report.study.parameters("03_cnn").get("depth", "head"),
     }
 
 

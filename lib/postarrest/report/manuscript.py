@@ -11,7 +11,7 @@ from postarrest.places import Here
 from postarrest.report.body import Item
 from postarrest.report.methods import markdown
 from postarrest.report.office import Table, excel, word
-from postarrest.report.rendering import model_in_words, plain_value, words
+from postarrest.report.rendering import model_in_words, plain_value, uncapitalised, words
 from postarrest.report.runs import Report
 from postarrest.study.load import complete_parameters
 
@@ -73,7 +73,7 @@ def supplementary(report: Report) -> list[Table]:
         "S6": of_main("threshold_sweep"),
         "S7": of_main("thresholds_fnr5"),
     }
-    model = model_in_words(result.main)
+    model = uncapitalised(model_in_words(result.main))
     return [
         Table(f"Table {name}", words()["supplement"][name].format(model=model), data, name)
         for name, data in tables.items()

@@ -8,7 +8,7 @@ from typing import Any
 from postarrest.data.contract import NAMES
 from postarrest.models import cnn, splits, tabular
 from postarrest.models.tuning import Space
-from postarrest.report.rendering import in_words, listed, render, words
+from postarrest.report.rendering import in_words, listed, model_in_words, render, uncapitalised, words
 from postarrest.study.load import Study, complete_parameters
 
 
@@ -68,7 +68,7 @@ def _base_models(stack: Mapping[str, Any]) -> list[str]:
     for name, model in tabular.declared(stack["base_models"]).items():
         predictors = [_variable(column) for column in model.predictors]
         source = f" on {listed(predictors)}" if predictors else ""
-        models.append(f"{name} ({algorithms[model.algorithm]}{source})")
+        models.append(f"{uncapitalised(model_in_words(name))} ({algorithms[model.algorithm]}{source})")
     return models
 
 
@@ -86,5 +86,4 @@ def _space(space: Space) -> str:
 
 def _variable(column: str) -> str:
     # "No-flow time, min" is a heading; in a sentence the unit is left out.
-    name = NAMES[column].split(",")[0] if column in NAMES else in_words(column)
-    return name if name[:2].isupper() else name[:1].lower() + name[1:]
+    return uncapitalised(NAMES.get(column, in_words(column)).split(",")[0])

@@ -56,6 +56,17 @@ def model_in_words(name: str) -> str:
     return words()["models"].get(name, name)
 
 
+def uncapitalised(name: str) -> str:
+    """Return a name as it stands within a sentence.
+
+    Examples
+    --------
+    >>> uncapitalised("Pupils"), uncapitalised("OHCA variables")
+    ('pupils', 'OHCA variables')
+    """
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]
+
+
 def in_words(name: str) -> str:
     """Return an identifier without its underscores."""
     return str(name).replace("_", " ")

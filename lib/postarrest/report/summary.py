@@ -10,7 +10,7 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.report.page import number_entry
-from postarrest.report.rendering import listed, model_in_words
+from postarrest.report.rendering import listed, model_in_words, uncapitalised
 from postarrest.study.load import Study
 
 # The first of these that a study has is its main model: it is named beforehand, not chosen by its results.
@@ -133,7 +133,7 @@ def _discrimination(result: Summary, row: pd.Series) -> str:
 
 def _comparison(result: Summary, row: pd.Series, pairs: pd.DataFrame | None) -> str:
     other, n = str(row.name), int(row["n"])
-    text = f"For comparison, the AUC of {model_in_words(other)} was {{auc_compared}}"
+    text = f"For comparison, the AUC was {{auc_compared}} for {uncapitalised(model_in_words(other))}"
     if n != result.numbers["index.n_tested"]["value"]:
         text += " in the {n_compared} patients in whom it is defined"
     auc = Estimate(row["estimate"], row["lower"], row["upper"])
