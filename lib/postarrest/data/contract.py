@@ -78,9 +78,4 @@ UNITS: dict[str, dict[str, float]] = {
 }
 # Names for readers: of the columns in Table 1, in its order, and of codes.
 NAMES = {name: column.title for name, column in PATIENTS.columns.items() if column.title}
-LEVELS = {
-    "vf_vt": "VF or pulseless VT",
-    "pea": "PEA",
-    "rosc": "spontaneous (ROSC)",
-    "ecmo": "VA-ECMO",
-}
+LEVELS: dict[str, str] = _CONTRACT["levels"]

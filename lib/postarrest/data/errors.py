@@ -176,23 +176,32 @@ def _rows_in_words(rows: Sequence[int]) -> str:
     return f"rows {', '.join(map(str, rows[:_SHOWN_ROWS]))}" + (f" and {more} more" if more > 0 else "")
 
 
-_SHORT_NUMBER = re.compile(
+_SHORT_NUMBER = (
     r"[<>~=≤≥]?\s*[+-]?[0-9]{0,6}(?:[.,][0-9]{1,6})?(?:e[+-]?[0-9]{1,4})?"
-    r"\s?(?:mg|µg|ug|g|mm|cm|min|h|s|%|mg/dL|mmol/L|µmol/L|umol/L|years|y)?|[+-]?(?:inf|nan)",
-    re.IGNORECASE,
+    r"\s?(?:mg|µg|ug|g|mm|cm|min|h|s|%|mg/dL|mmol/L|µmol/L|umol/L|years|y)?|[+-]?(?:inf|nan)"
 )
 # Words common in exports that do not identify a patient.
-_COMMON_WORD = re.compile(
+_COMMON_WORD = (
     r"n/?a|n\.a\.|nan|nd|n\.d\.|null|none|nil|missing|unknown|unk|unclear|other|pending|not done|"
     r"not measured|not recorded|not available|yes|no|maybe|true|false|male|female|man|woman|dead|"
     r"alive|died|survived|good|poor|left|right|both|vf|vt|vf/vt|pvt|pea|asystole|rosc|ecmo|ecpr|hi|lo|high|low|max|min|.|"
-    r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)",
-    re.IGNORECASE,
+    r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)"
 )
-_DATE = re.compile(
-    r"[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?.*|[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})\b.*"
+_DATE = (
+    r"[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?.*|"
+    r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})\b.*"
 )
-_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:\s?[ap]m)?", re.IGNORECASE)
+# What may be shown of a cell, by the first pattern that it matches; a cell in full only in the first two.
+_DESCRIPTIONS = {
+    r"": "a blank cell",
+    _SHORT_NUMBER: "{cell}",
+    _COMMON_WORD: "{cell!r}",
+    _DATE: "a date",
+    r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:\s?[ap]m)?": "a clock time",
+    r"=.*": "a formula",
+    r"[0-9]+": "a number of {length} digits",
+    r".*": "text of {length} characters",
+}
 
 
 def described(cell: str) -> str:
@@ -209,21 +218,8 @@ def described(cell: str) -> str:
     ('a number of 8 digits', 'a blank cell', 'a formula', "'n.d.'")
     """
     cell = cell.strip()
-    if not cell:
-        return "a blank cell"
-    if _SHORT_NUMBER.fullmatch(cell):
-        return cell
-    if _COMMON_WORD.fullmatch(cell):
-        return repr(cell)
-    if _DATE.fullmatch(cell):
-        return "a date"
-    if _CLOCK.fullmatch(cell):
-        return "a clock time"
-    if cell.startswith("="):
-        return "a formula"
-    if re.fullmatch(r"[0-9]+", cell):
-        return f"a number of {len(cell)} digits"
-    return f"text of {len(cell)} characters"
+    patterns = (p for p in _DESCRIPTIONS if re.fullmatch(p, cell, re.IGNORECASE | re.DOTALL))
+    return _DESCRIPTIONS[next(patterns)].format(cell=cell, length=len(cell))
 
 
 def stays_inside(path: Path, folder: Path) -> bool:

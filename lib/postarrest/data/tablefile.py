@@ -249,13 +249,13 @@ def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) 
 
     title = _chosen_sheet(path, openpyxl.load_workbook(io.BytesIO(content), read_only=True), sheet)
     formulas = table(title, results=False)
-    is_formula = formulas.cells.apply(lambda column: column.str.startswith("=", na=False))
-    if not is_formula.any(axis=None):
-        return replace(formulas, note=f"sheet {title}")
+    note = f"sheet {title}"
+    if not formulas.cells.apply(lambda column: column.str.startswith("=", na=False)).any(axis=None):
+        return replace(formulas, note=note)
     # What a person sees in a formula's cell is the result that Excel saved.
     results = table(title, results=True).cells.reindex(formulas.cells.index)
-    cells = results.where(results.notna() | ~is_formula, formulas.cells)
-    return RawTable(cells, formulas.header, f"sheet {title}, results of formulas as saved by Excel")
+    cells = results.fillna(formulas.cells)
+    return RawTable(cells, formulas.header, f"{note}, results of formulas as saved by Excel")
 
 
 def _chosen_sheet(path: Path, book: Any, sheet: str) -> str:
@@ -271,32 +271,25 @@ def _chosen_sheet(path: Path, book: Any, sheet: str) -> str:
 
 
 def _read_parquet(path: Path, names: Collection[str]) -> RawTable:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
-        header, wanted, rows = _parquet_rows(path, names)
+        with pq.ParquetFile(path) as file:
+            header = tuple(file.schema_arrow.names)
+            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+            _check_size(path, max(1, sum(group.total_byte_size for group in groups)), when=" when unpacked")
+            wanted = matching(header, names)
+            columns = file.read(columns=wanted).columns
+        rows = list(zip(*(column.to_pylist() for column in columns), strict=True))
     except DataErrors:
         raise
     except Exception:  # damaged bytes make pyarrow raise its own errors, and Python's on what it returns
         raise _refusal(path, "format", "a damaged Parquet file", "a Parquet file") from None
+    nested = [name for name, column in zip(wanted, columns, strict=True) if pa.types.is_nested(column.type)]
+    if nested:
+        raise DataErrors(
+            [Finding(path.name, "format", "lists in cells", "one value per cell", column=n) for n in nested]
+        )
     table = _collect(path, itertools.chain([wanted], rows), names, same_length=False)
     return RawTable(table.cells, header, "Parquet")
-
-
-def _parquet_rows(path: Path, names: Collection[str]) -> tuple[tuple[str, ...], list[str], list[tuple]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        header = tuple(file.schema_arrow.names)
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        _check_size(path, max(1, sum(group.total_byte_size for group in groups)), when=" when unpacked")
-        wanted = matching(header, names)
-        nested = [n for n in wanted if pa.types.is_nested(file.schema_arrow.field(n).type)]
-        if nested:
-            raise DataErrors(
-                [
-                    Finding(path.name, "format", "lists in cells", "one value per cell", column=n)
-                    for n in nested
-                ]
-            )
-        columns = [column.to_pylist() for column in file.read(columns=wanted).columns]
-    return header, wanted, list(zip(*columns, strict=True))
