@@ -75,11 +75,6 @@ class Body:
     items: list[Item] = field(default_factory=list)
     headings: list[tuple[int, str, str]] = field(default_factory=list)
 
-    @property
-    def html(self) -> str:
-        """The body as HTML."""
-        return str(self.soup)
-
 
 def problems(notebook: Mapping[str, Any], name: str) -> list[str]:
     """Return why an executed notebook must not become a page.
@@ -231,8 +226,3 @@ def _find(anchor: str, page: str, items: Sequence[Item]) -> Item | None:
         (i for i in items if re.fullmatch(pattern, i.id)), key=lambda i: (i.id != anchor, i.page != page)
     )
     return next(iter(fitting), None)
-
-
-def picture(page: Body, item: Item) -> str:
-    """Return a figure of a page as HTML, to be shown on another page."""
-    return str(page.soup.find("figure", id=item.id))

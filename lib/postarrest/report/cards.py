@@ -79,7 +79,7 @@ def _model_card(report: Report) -> dict[str, Any]:
     performance = report.result.rows(pd.read_csv(report.here.table("performance")))
     measures = {
         f"{row.metric} {row.positive_class}": (
-            str(Estimate(row.estimate, row.lower, row.upper)).replace("95 % CI ", ""),
+            Estimate(row.estimate, row.lower, row.upper),
             row.n,
             row.n_good,
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from postarrest.report import body, environment
+from postarrest.report import environment
 from postarrest.report.body import Body, Item
 from postarrest.report.rendering import render
 from postarrest.report.runs import Report
@@ -55,7 +55,7 @@ def _key_figure(report: Report) -> str:
     wanted = (f"fig-roc-{where['outcome_label']}-{where['set']}", "fig-roc")
     figures = [i for i in evaluation.items if i.id.startswith("fig-")]
     figures.sort(key=lambda i: wanted.index(i.id) if i.id in wanted else len(wanted))
-    return body.picture(evaluation, figures[0]) if figures else ""
+    return str(evaluation.soup.find("figure", id=figures[0].id)) if figures else ""
 
 
 def _steps(report: Report) -> list[tuple[str, float]]:

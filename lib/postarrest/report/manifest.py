@@ -43,9 +43,9 @@ def of(study: Study, *, root: Path = ROOT) -> dict[str, dict[str, str]]:
     """Return the SHA-256 of what a report was made from and of what is in it, by kind and file."""
     here = Here(study.name, save_to="report", root=root)
     data = Path(study.data) if study.data else here.data
-    # Hidden files and Jupyter's own folders are not part of the report.
-    outputs = [p for p in here.report_dir.rglob("*") if not p.name.startswith(".") and p.name != NAME]
-    outputs = [p for p in outputs if not any(part.startswith(".ipynb") for part in p.parts)]
+    outputs = [p for p in here.report_dir.rglob("*") if p.name != NAME]
+    # Hidden files and Jupyter's checkpoints are not part of the report.
+    outputs = [p for p in outputs if not any(n.startswith(".") for n in p.relative_to(here.report_dir).parts)]
     return {
         "lock": _hashes([root / "requirements.lock"], root),
         "code": _hashes(_matching(root, (*_CODE, f"params/{study.name}.yaml")), root),

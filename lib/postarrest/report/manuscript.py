@@ -35,10 +35,11 @@ def write(report: Report, *, items: Sequence[Item], text: Sequence[tuple[str, st
     """
     study, here = report.study, report.here
     # A table that several pages have parts of is included once, with its first caption.
-    first = {item.name: item for item in reversed(items) if here.table(item.name).is_file()}
-    tables = [
-        Table(item.label, item.caption, _read(here, name), name) for name, item in reversed(first.items())
-    ]
+    first: dict[str, Item] = {}
+    for item in items:
+        first.setdefault(item.name, item)
+    saved = [item for item in first.values() if here.table(item.name).is_file()]
+    tables = [Table(item.label, item.caption, _read(here, item.name), item.name) for item in saved]
     files = {
         "tables.docx": word(study, tables),
         "tables.xlsx": excel(study, tables),

@@ -58,14 +58,7 @@ class Page:
         return f"{self.notebook}-{self.part}" if self.part else self.notebook
 
     def table(
-        self,
-        data: pd.DataFrame,
-        *,
-        name: str,
-        caption: str,
-        note: str = "",
-        digits: int = 2,
-        part: str = "",
+        self, data: pd.DataFrame, *, name: str, caption: str, note: str = "", digits: int = 2, part: str = ""
     ) -> None:
         """Show a table and save it as ``tables/<name>.csv``.
 

@@ -139,14 +139,12 @@ def _value(value: Any) -> str:
 def runs(study: Study) -> list[Run]:
     """Return the runs of notebooks that make up a study's report, in reading order."""
     settings = splits.Settings(**study.sections["splits"])
-    holdout, outer = (
-        splits.names((protocol,), settings) if protocol in study.protocols else []
-        for protocol in ("holdout", "nested")
-    )
-    main = study.outcome_labels[0]
+    names = splits.names(study.protocols, settings)
+    outer = [name for name in names if name.startswith("outer")]
+    # Only hold-out splits are run under every outcome label.
+    labels = {name: study.outcome_labels[:1] if name in outer else study.outcome_labels for name in names}
     parts = {
-        "03_cnn": [f"{split}-{label}" for split in holdout for label in study.outcome_labels]
-        + [f"{split}-{main}" for split in outer],
+        "03_cnn": [f"{name}-{label}" for name in names for label in labels[name]],
         "04_stacking": outer,
     }
     return [Run(notebook, part) for notebook in study.notebooks for part in parts.get(notebook, [""])]

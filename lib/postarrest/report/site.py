@@ -14,10 +14,8 @@ from markupsafe import Markup
 
 from postarrest.files import write_text
 from postarrest.places import ROOT, Here
-from postarrest.report import cards, index, manifest, manuscript, runs, summary
+from postarrest.report import cards, index, manifest, manuscript, methods, privacy, runs, summary
 from postarrest.report.body import Body, PageError, resolve
-from postarrest.report.methods import methods
-from postarrest.report.privacy import check_pages
 from postarrest.report.rendering import as_json, render, words
 from postarrest.report.runs import Report, Run
 from postarrest.study import load, schema
@@ -55,19 +53,16 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
 
     items = [item for body in bodies.values() for item in body.items]
     tables, figures = ([i for i in items if i.id.startswith(kind)] for kind in ("tab-", "fig-"))
-    text = methods(study, report.computed, weights=report.weights, root=root)
+    text = methods.methods(study, report.computed, weights=report.weights, root=root)
     manuscript.write(report, items=tables, text=text)
     further = cards.pages(report, methods=text, figures=figures)
     names = ["index", *(run.name for run in expected), *(body.name for body in further)]
     for body in [*bodies.values(), *further]:
         resolve(body, items, names)
     written = {f"{run.name}.html": _notebook_page(report, run) for run in expected}
-    written |= {
-        f"{body.name}.html": _page(report, body, before=("Start of the report", "index.html"))
-        for body in further
-    }
+    written |= {f"{body.name}.html": _page(report, body) for body in further}
     written["index.html"] = index.page(report, further=further, items=items)
-    check_pages(written, here, study)
+    privacy.check_pages(written, here, study)
 
     for file_name, page in written.items():
         write_text(here.report_dir / file_name, page)
@@ -107,27 +102,23 @@ def write_home(*, root: Path = ROOT) -> Path:
 
 
 def _page(report: Report, body: Body, **values: object) -> str:
-    page = {"title": body.title, "headings": body.headings, "body": Markup(body.html)} | values
-    return render("page.html.j2", name=body.name, study=report.study, **page)
+    page = {"title": body.title, "headings": body.headings, "body": Markup(str(body.soup))}
+    start = {"before": ("Start of the report", "index.html")}
+    return render("page.html.j2", name=body.name, study=report.study, **(page | start | values))
 
 
 def _notebook_page(report: Report, run: Run) -> str:
     body, order = report.bodies[run], list(report.bodies)
     place = order.index(run)
-    # The first page is preceded by the index; the last is followed by none.
-    links = [
-        ("Start of the report", "index.html"),
-        *((_short_title(r), f"{r.name}.html") for r in order),
-        None,
-    ]
+    links = [(_short_title(r), f"{r.name}.html") for r in order]
     return _page(
         report,
         body,
         title=f"{body.title} ({run.title})" if run.title else body.title,
         short_title=_short_title(run),
         **report.head(run),
-        before=links[place],
-        after=links[place + 2],
+        **({"before": links[place - 1]} if place else {}),
+        after=links[place + 1] if run != order[-1] else None,
     )
 
 
@@ -143,10 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--home", action="store_true", help="write the index of all studies")
     given = parser.parse_args(arguments)
     try:
-        if given.home:
-            write_home()
-        else:
-            write_study(given.study)
+        write_home() if given.home else write_study(given.study)
     except (PageError, schema.StudyError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

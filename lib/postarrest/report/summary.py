@@ -10,7 +10,7 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.report.page import number_entry
-from postarrest.report.rendering import listed, model_in_words, uncapitalised
+from postarrest.report.rendering import listed, model_in_words, uncapitalised, words
 from postarrest.study.load import Study
 
 # The first of these that a study has is its main model: it is named beforehand, not chosen by its results.
@@ -53,11 +53,12 @@ class Summary:
         """Return the rows of a table that belong to the main result."""
         return _rows(table, {"model": self.main} | self.where)
 
-    def state(self, sentence: str, table: str, *, unit: str = "", **values: Estimate | float | int) -> str:
-        """Return a sentence filled with numbers of a table, and save them."""
+    def state(self, sentence: str, table: str, *, unit: str = "", **values: Estimate | float | str) -> str:
+        """Return a sentence of ``words.yaml`` filled in, and save the numbers in it."""
         for name, value in values.items():
-            self.numbers[f"index.{name}"] = number_entry(value, unit=unit, table=table)
-        return sentence.format(**values)
+            if not isinstance(value, str):
+                self.numbers[f"index.{name}"] = number_entry(value, unit=unit, table=table)
+        return words()["sentences"][sentence].format(**values)
 
 
 def of(study: Study, tables: Path) -> Summary:
@@ -78,10 +79,9 @@ def of(study: Study, tables: Path) -> Summary:
     ValueError
         If no model has an AUC in test patients.
     """
-    read = {p.stem: pd.read_csv(p) for p in tables.glob("*.csv")}
-    if "performance" not in read:
-        raise FileNotFoundError(tables / "performance.csv")
-    performance = read["performance"]
+    used = ("comparisons", "thresholds", "flow")
+    read = {name: pd.read_csv(p) for name in used if (p := tables / f"{name}.csv").is_file()}
+    performance = pd.read_csv(tables / "performance.csv")
     tested = performance["recommended"] & performance["set"].isin(_SETS)
     aucs = performance[tested & (performance["metric"] == "roc_auc")]
     if aucs.empty:
@@ -122,9 +122,9 @@ def _rows(table: pd.DataFrame, which: Mapping[str, str]) -> pd.DataFrame:
 
 def _discrimination(result: Summary, row: pd.Series) -> str:
     return result.state(
-        f"{model_in_words(result.main)} discriminated good from poor outcome with an AUC of {{auc}} in "
-        "{n_tested} patients not used for fitting, {n_tested_good} of them with a good outcome.",
+        "discrimination",
         "performance",
+        model=model_in_words(result.main),
         auc=Estimate(row["estimate"], row["lower"], row["upper"]),
         n_tested=int(row["n"]),
         n_tested_good=int(row["n_good"]),
@@ -133,11 +133,13 @@ def _discrimination(result: Summary, row: pd.Series) -> str:
 
 def _comparison(result: Summary, row: pd.Series, pairs: pd.DataFrame | None) -> str:
     other, n = str(row.name), int(row["n"])
-    text = f"For comparison, the AUC was {{auc_compared}} for {uncapitalised(model_in_words(other))}"
-    if n != result.numbers["index.n_tested"]["value"]:
-        text += " in the {n_compared} patients in whom it is defined"
-    auc = Estimate(row["estimate"], row["lower"], row["upper"])
-    text = result.state(text, "performance", auc_compared=auc, n_compared=n)
+    text = result.state(
+        "comparison" if n == result.numbers["index.n_tested"]["value"] else "comparison_in_some",
+        "performance",
+        model=uncapitalised(model_in_words(other)),
+        auc_compared=Estimate(row["estimate"], row["lower"], row["upper"]),
+        n_compared=n,
+    )
     if pairs is None:
         return f"{text}."
     pairs = pairs[(pairs["metric"] == "roc_auc") & (pairs["method"] == "DeLong")]
@@ -146,13 +148,15 @@ def _comparison(result: Summary, row: pd.Series, pairs: pd.DataFrame | None) -> 
         return f"{text}."
     pair = pairs.iloc[0]
     sign = 1 if pair["model_a"] == result.main else -1
-    limits = sorted((sign * pair["lower"], sign * pair["upper"]))
-    difference, p = Estimate(sign * pair["difference"], *limits), float(pair["p"])
-    found = result.state(
-        "; the difference was {auc_difference}", "comparisons", auc_difference=difference, auc_difference_p=p
+    lower, upper = sorted((sign * pair["lower"], sign * pair["upper"]))
+    text += result.state(
+        "difference",
+        "comparisons",
+        auc_difference=Estimate(sign * pair["difference"], lower, upper),
+        auc_difference_p=float(pair["p"]),
+        p="P < 0.001" if pair["p"] < 0.001 else f"P = {pair['p']:.3f}",
     )
-    verdict = ", which does not show which is better" if limits[0] <= 0 <= limits[1] else ""
-    return f"{text}{found}, {'P < 0.001' if p < 0.001 else f'P = {p:.3f}'}{verdict}."
+    return text + (words()["sentences"]["undecided"] if lower <= 0 <= upper else "") + "."
 
 
 def _guideline(result: Summary, thresholds: pd.DataFrame) -> list[str]:
@@ -161,28 +165,21 @@ def _guideline(result: Summary, thresholds: pd.DataFrame) -> list[str]:
         return []
     row = rows.iloc[0]
     if math.isnan(row["tp"]):
-        return [
-            "No threshold keeps the upper 95 % confidence limit of false pessimism (a good outcome predicted "
-            f"poor) at 5 % or less, as the guideline requires{_reason(row['note'])}."
-        ]
-    counts = result.state(
-        "At the threshold chosen on training patients for the guideline's limit on false pessimism, "
-        "{wrongly_poor} of {n_good} patients with a good outcome were predicted to have a poor one, and "
-        "{recognised_poor} of {n_poor} poor outcomes were recognised.",
-        "thresholds",
-        wrongly_poor=int(row["fn"]),
-        n_good=int(row["tp"] + row["fn"]),
-        recognised_poor=int(row["tn"]),
-        n_poor=int(row["tn"] + row["fp"]),
-    )
-    rate = result.state(
-        "False pessimism was {false_pessimism} % (upper 95 % confidence limit {false_pessimism_upper} %).",
-        "thresholds",
-        unit="%",
-        false_pessimism=Estimate(100 * row["fnr"], digits=1),
-        false_pessimism_upper=Estimate(100 * row["fnr_upper"], digits=1),
-    )
-    return [counts, rate]
+        return [result.state("no_threshold", "thresholds", reason=_reason(row["note"]))]
+    counts = {
+        "wrongly_poor": int(row["fn"]),
+        "n_good": int(row["tp"] + row["fn"]),
+        "recognised_poor": int(row["tn"]),
+        "n_poor": int(row["tn"] + row["fp"]),
+    }
+    rates = {
+        "false_pessimism": Estimate(100 * row["fnr"], digits=1),
+        "false_pessimism_upper": Estimate(100 * row["fnr_upper"], digits=1),
+    }
+    return [
+        result.state("threshold", "thresholds", **counts),
+        result.state("false_pessimism", "thresholds", unit="%", **rates),
+    ]
 
 
 def _reason(note: Any) -> str:
@@ -197,12 +194,12 @@ def _data(result: Summary, study: Study, flow: pd.DataFrame | None) -> str:
     text = "Simulated patients" if study.simulated else "Patients"
     if study.modalities:
         text += f", with {listed([_MODALITIES[m] for m in study.modalities])}"
-    if flow is None:
-        return f"{text}."
-    n = flow.drop_duplicates("step", keep=False).set_index("step")["n"].astype(str)
-    # A count too small to be shown is "<5".
-    counts = {name: int(n[step]) for name, step in _STEPS.items() if n.get(step, "").isdigit()}
+    counts = {}
+    if flow is not None:
+        n = flow.drop_duplicates("step", keep=False).set_index("step")["n"].astype(str)
+        # A count too small to be shown is "<5".
+        counts = {name: int(n[step]) for name, step in _STEPS.items() if n.get(step, "").isdigit()}
+    sentence = "patients"
     if {"n_screened", "n_included"} <= counts.keys():
-        text += ": {n_screened} were screened and {n_included} included"
-        text += ", {n_included_good} of them with a good outcome" if "n_included_good" in counts else ""
-    return result.state(f"{text}.", "flow", **counts)
+        sentence = "patients_good" if "n_included_good" in counts else "patients_included"
+    return result.state(sentence, "flow", patients=text, **counts)
