@@ -95,6 +95,7 @@ def test_by_outcome_has_a_row_of_panels_for_each_outcome_label(study):
     sizes = [[len(c.get_offsets()) for c in ax.collections] for ax in fig.axes]
     assert sizes == [[45, 15]] * 3 + [[46, 14]] * 3
     assert "(standard label)" in fig.axes[3].get_ylabel()
+    assert [ax.get_xlabel() for ax in fig.axes] == [""] * 3 + ["Outcome"] * 3
 
 
 def test_by_outcome_hides_small_counts(study):

@@ -120,11 +120,13 @@ def by_outcome(
                 known = values[measure, "mean"].dropna()
                 good = cohort[f"y_good_{label}"].reindex(known.index) == 1
                 _clouds(ax, [known[~good], known[good]], rng, cut_off, mask_below)
-                ax.set(title=measure, xlabel="Outcome" if row is axes[-1] else "", xlim=(-0.55, 1.55))
+                ax.set(title=measure, xlim=(-0.55, 1.55))
             row[0].set_ylabel(f"Gray-to-white-matter ratio\n({label} label)")
             place, coordinates = (1, cut_off), ("axes fraction", "data")
             text = f"cut-off\n{cut_off:g}"
             _note(row[-1], text, place, xycoords=coordinates, offset=(3, 0), va="center", fontsize=6.5)
+        for ax in axes[-1]:
+            ax.set_xlabel("Outcome")
         # Room for the counts below the lowest points.
         low, high = axes[0, 0].get_ylim()
         axes[0, 0].set_ylim(low - 0.07 * (high - low), high)
@@ -168,12 +170,10 @@ def _clouds(
         {"marker": "^", "facecolor": "none", "edgecolor": style.POOR, "linewidth": 0.5},
         {"marker": "o", "facecolor": style.GOOD, "edgecolor": style.GOOD, "linewidth": 0},
     ]
-    thin = {"linewidth": 0.9}
-    lines = {"boxprops": thin, "whiskerprops": thin, "capprops": thin}
-    lines["medianprops"] = {"color": "black", "linewidth": 1.5}
+    median = {"color": "black", "linewidth": 1.5}
     for place, (x, look) in enumerate(zip(by_outcome, looks, strict=True)):
         ax.scatter(place + rng.uniform(-0.28, 0.28, len(x)), x, s=8, alpha=0.6, **look)
-        ax.boxplot(x, positions=[place], widths=0.66, showfliers=False, **lines)
+        ax.boxplot(x, positions=[place], widths=0.66, showfliers=False, medianprops=median)
         text = f"{shown[place]} of {len(x)} below"
         _note(ax, text, (place, 0), xycoords=("data", "axes fraction"), ha="center", fontsize=6.5)
     ax.axhline(cut_off, color="black", linestyle=":", linewidth=1)
