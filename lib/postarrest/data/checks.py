@@ -5,7 +5,6 @@ import re
 import pandas as pd
 import pandera.pandas as pa
 
-from postarrest.data.contract import ID_EXPECTED
 from postarrest.data.errors import Finding, in_rows, is_number
 
 
@@ -27,43 +26,41 @@ def check(
     names : dict
         Name of each column in messages.
     """
+    found: list[Finding] = []
+    key = list(schema.unique)
+    if set(key) <= set(table.columns):
+        found += _duplicates(table, key, file, names)
     present = schema.select_columns([c for c in schema.columns if c in table.columns])
-    if not set(present.unique or []) <= set(table.columns):
-        present.unique = None
+    present.unique = None
     try:
         present.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
-        failures = error.failure_cases
+        failures = error.failure_cases.groupby(["column", "check"], sort=False)["index"]
     else:
-        return []
-    found: list[Finding] = []
-    for (context, column, rule), cases in failures.groupby(["schema_context", "column", "check"], sort=False):
-        rows = cases["index"].astype(int).unique()
-        if context != "Column":
-            # Rows that repeat a combination of columns fail once per column; they are reported once.
-            if column == schema.unique[0]:
-                found += _duplicates(table, rows, list(schema.unique), file, names[column])
-        elif column == "patient_id":
+        return found
+    for (column, rule), index in failures:
+        rows = index.astype(int)
+        about, place = schema.columns[column].metadata, names[column]
+        if about["kind"] == "id":
             what = table.loc[rows, column].map(_id_in_words)
-            found += in_rows(what, file, "id", ID_EXPECTED, names[column], verbatim=False)
+            found += in_rows(what, file, "id", rule, place, verbatim=False)
+        elif "codes" in about:
+            found += in_rows(cells.loc[rows, column], file, "codes", rule, place)
+        elif rule == "a whole number":
+            found += in_rows(cells.loc[rows, column], file, "whole", rule, place)
         else:
-            about = schema.columns[column].metadata
-            is_range = "bounds" in about and rule != "a whole number"
-            expected = (
-                _range_expected(table.loc[rows, column], cells[column], about, rule) if is_range else rule
-            )
-            name = "range" if is_range else "codes" if "codes" in about else "whole"
-            found += in_rows(cells.loc[rows, column], file, name, expected, names[column])
+            expected = _range_expected(table.loc[rows, column], cells[column], about, rule)
+            found += in_rows(cells.loc[rows, column], file, "range", expected, place)
     return found
 
 
-def _duplicates(table: pd.DataFrame, rows: pd.Index, key: list[str], file: str, column: str) -> list[Finding]:
-    what = "patient" if len(key) == 1 else f"combination of {', '.join(key)}"
-    numbers = table.index.to_series()
-    first = numbers.groupby([table[name] for name in key], dropna=False).transform("first")
-    found = f"the same {what} as in row " + first[rows].astype(str)
-    shown = column if len(key) == 1 else ""
-    return in_rows(found, file, "duplicate", f"each {what} once", shown, verbatim=False)
+def _duplicates(table: pd.DataFrame, key: list[str], file: str, names: dict[str, str]) -> list[Finding]:
+    what, column = f"combination of {', '.join(key)}", ""
+    if len(key) == 1:
+        what, column = "patient", names[key[0]]
+    first = table.index.to_series().groupby([table[name] for name in key], dropna=False).transform("first")
+    found = f"the same {what} as in row " + first[table.duplicated(key)].astype(str)
+    return in_rows(found, file, "duplicate", f"each {what} once", column, verbatim=False)
 
 
 def _id_in_words(value: str) -> str:

@@ -167,19 +167,19 @@ def _read_patients(path: Path, mapping: ExportSettings, found: Findings) -> pd.D
     """Return typed patients (index: row of the file), or None if there is no usable table."""
     outcome = mapping.outcome
     names = [*contract.PATIENTS.columns, *mapping.predictors]
-    raw = _raw(path, {*map(mapping.export_name, names), outcome.column if outcome else "cpc"}, mapping, found)
+    raw = _raw(path, {*map(mapping.export_name, names), mapping.outcome_column}, mapping, found)
     if raw is None:
         return None
     predictors = _named_predictors(mapping, raw.header, path.name, found)
     names = dict.fromkeys([*contract.PATIENTS.columns, *predictors])
     exports = {name: mapping.export_name(name) for name in names}
     present = {name: export for name, export in exports.items() if export in raw.header}
-    required = ["patient_id", *(name for name in mapping.columns if name in contract.PATIENTS.columns)]
-    required += [*([] if outcome else ["cpc"]), *(REVISED if mapping.revised else [])]
-    needed = [*map(mapping.export_name, [*predictors, *required]), *([outcome.column] if outcome else [])]
+    mapped = [name for name in mapping.columns if name in contract.PATIENTS.columns]
+    required = [*predictors, "patient_id", *mapped, *(REVISED if mapping.revised else [])]
+    needed = [*map(mapping.export_name, required), mapping.outcome_column]
     missing = [name for name in needed if name not in (*raw.header, ROW_NUMBERS)]
     found.errors += _missing_columns(missing, raw.header, path.name)
-    found.warnings += _unused_columns(raw.header, present, outcome.column if outcome else "", path.name)
+    found.warnings += _unused_columns(raw.header, present, mapping.outcome_column, path.name)
 
     cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
     if mapping.columns.get("patient_id") == ROW_NUMBERS:
@@ -196,10 +196,9 @@ def _named_predictors(
 ) -> list[str]:
     """Return the names of predictors, those that match a pattern in its place."""
     names: list[str] = []
-    outcome = mapping.outcome.column if mapping.outcome else mapping.export_name("cpc")
     for name in mapping.predictors:
         matched = tablefile.matching(header, [name]) if "*" in name else []
-        if outcome in matched:
+        if mapping.outcome_column in matched:
             what, expected = "the outcome among the predictors", "columns known before the outcome"
             found.errors.append(Finding(file, "settings", what, expected, column=name))
         names += matched or [name]

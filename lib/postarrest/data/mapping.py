@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ValidationError,
     ValidationInfo,
     WrapValidator,
@@ -69,7 +70,7 @@ class TableFormat(Settings):
     """
 
     encoding: str = "utf-8"
-    delimiter: str = ""
+    delimiter: str = Field("", max_length=1)
     decimal: Literal[".", ","] = "."
     sheet: str = ""
 
@@ -77,20 +78,10 @@ class TableFormat(Settings):
     @classmethod
     def _known(cls, name: str) -> str:
         try:
-            codec = codecs.lookup(name)
+            "".encode(name)
         except LookupError:
-            codec = None
-        # Python also calls some transformations that give no text (zip, hex) codecs.
-        if codec is None or not codec._is_text_encoding:
-            raise _wrong("an encoding that Python knows, such as utf-8, shift_jis or latin-1")
-        return codec.name
-
-    @field_validator("delimiter")
-    @classmethod
-    def _one_character(cls, delimiter: str) -> str:
-        if len(delimiter) > 1:
-            raise _wrong("one character")
-        return delimiter
+            raise _wrong("an encoding that Python knows, such as utf-8, shift_jis or latin-1") from None
+        return codecs.lookup(name).name
 
 
 class Outcome(Settings):
@@ -236,6 +227,11 @@ class ExportSettings(Settings):
         return labels
 
     @property
+    def outcome_column(self) -> str:
+        """The export's name of the column with the outcome."""
+        return self.outcome.column if self.outcome else self.export_name("cpc")
+
+    @property
     def revised(self) -> bool:
         """Whether the revised outcome label is in use."""
         return "revised" in self.outcome_labels
@@ -263,6 +259,7 @@ def _as_cell(value: Any) -> str | float:
 
 _EXPECTED = {
     "string_type": "text",
+    "string_too_long": "one character",
     "float_type": "a number",
     "list_type": "a list",
     "dict_type": "keys with values",

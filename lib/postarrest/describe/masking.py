@@ -53,7 +53,9 @@ def hide_small_counts(
     return shown
 
 
-def merge_rare_reasons(rows: pd.DataFrame, *, below: int) -> pd.DataFrame:
+def merge_rare_reasons(
+    rows: pd.DataFrame, *, below: int, label: str = "other reasons, each rare"
+) -> pd.DataFrame:
     """Merge the rare reasons of one step: a reason in its own words could identify a patient.
 
     Parameters
@@ -63,6 +65,8 @@ def merge_rare_reasons(rows: pd.DataFrame, *, below: int) -> pd.DataFrame:
     below : int
         Reasons of 1 to ``below - 1`` patients are merged. If they are fewer than ``below`` together, the next
         most frequent reason is merged with them.
+    label : str
+        The reason of the merged row.
     """
     rows = rows[["step", "reason", "n"]]
     by_size = rows[(rows["n"] > 0) & (rows["reason"] != "")].sort_values("n", kind="stable")
@@ -71,5 +75,5 @@ def merge_rare_reasons(rows: pd.DataFrame, *, below: int) -> pd.DataFrame:
         return rows
     if rare["n"].sum() < below:
         rare = by_size.head(len(rare) + 1)
-    merged = rare.head(1).assign(reason="other reasons, each rare", n=rare["n"].sum())
+    merged = rare.head(1).assign(reason=label, n=rare["n"].sum())
     return pd.concat([rows.drop(rare.index), merged])

@@ -157,10 +157,11 @@ def _values(included: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, column in included.drop(columns="exclusion", errors="ignore").items():
         about = PATIENTS.columns[name].metadata if name in PATIENTS.columns else {}
+        known = about.get("codes", ())
         if name == "y_good" or about.get("kind") == "yes or no":
-            column = column.map({1.0: "yes", 0.0: "no"})
+            column, known = column.map({1.0: "yes", 0.0: "no"}), ("yes", "no")
         missing = f"{column.isna().sum()} ({column.isna().mean():.0%})"
-        rows.append((name, missing, _content(column, known=about.get("codes", ("yes", "no")))))
+        rows.append((name, missing, _content(column, known=known)))
     return pd.DataFrame(rows, columns=["column", "missing", "median (range), or categories"])
 
 
@@ -173,9 +174,11 @@ def _content(column: pd.Series, *, known: Sequence[str]) -> str:
     # A text that few patients have may identify them, unless it is one of the contract's own codes.
     is_code = counts.index.isin(known)
     texts = pd.DataFrame({"step": "", "reason": counts.index, "n": counts.to_numpy()})
-    shown = pd.concat([texts[is_code], merge_rare_reasons(texts[~is_code], below=5)])
+    rare_merged = merge_rare_reasons(texts[~is_code], below=5, label="other texts, each rare")
+    shown = pd.concat([texts[is_code], rare_merged])
     listed = [f"{text} {n}" for text, n in zip(shown["reason"], shown["n"], strict=True)]
-    return ", ".join(listed[:_MOST_SHOWN])
+    more = [f"and {len(listed) - _MOST_SHOWN} more"] if len(listed) > _MOST_SHOWN else []
+    return ", ".join(listed[:_MOST_SHOWN] + more)
 
 
 def write(result: Check, folder: Path) -> None:

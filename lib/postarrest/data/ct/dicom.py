@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
 from postarrest.data.ct.reading import MOST_PIXELS, MOST_SLICES, Unreadable, check_size, chosen, damaged
 from postarrest.data.errors import stays_inside
 
 AIR_HU = -1024
 # All that is read of a DICOM header: geometry, how stored values become HU, and what kind of image it is.
+CT_IMAGES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 _IMAGE_TAGS = [
     "SOPClassUID",
     "SeriesInstanceUID",
@@ -166,12 +168,7 @@ def _check_kind(header: pydicom.Dataset) -> None:
         if modality:
             found = f"the modality {modality}" if re.fullmatch("[A-Z]{2,5}", modality) else "another modality"
         raise OtherImage("modality", found, "CT")
-    kinds = (
-        pydicom.uid.CTImageStorage,
-        pydicom.uid.EnhancedCTImageStorage,
-        pydicom.uid.LegacyConvertedEnhancedCTImageStorage,
-    )
-    if header.get("SOPClassUID") not in kinds:
+    if header.get("SOPClassUID") not in CT_IMAGES:
         raise OtherImage("modality", "no CT image (a screenshot or a report)", "the CT's own images")
     if "LOCALIZER" in [str(v).upper() for v in np.atleast_1d(header.get("ImageType", []))]:
         raise OtherImage("localizer", "a localizer (scout view)", "an axial slice")
@@ -281,9 +278,8 @@ def _stored_values(header: pydicom.Dataset, frame: int) -> NDArray[np.float32]:
             values = pydicom.pixels.pixel_array(header, index=frame, raw=True)
         except NotImplementedError:
             name = pydicom.uid.UID(syntax or "").name
-            raise Unreadable(
-                "compression", f"the compression '{name}'", "one with an installed decoder"
-            ) from None
+            expected = "one with an installed decoder"
+            raise Unreadable("compression", f"the compression '{name}'", expected) from None
     return values.astype(np.float32)
 
 
