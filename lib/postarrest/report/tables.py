@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from postarrest.report.rendering import in_words, model_in_words, render, words
+from postarrest.report.rendering import in_words, render, words
 
 # A table with more rows is folded, and one with more cells is shown in part; its file has all.
 _LONGEST_OPEN_TABLE = 60
@@ -53,9 +53,7 @@ def table_html(
 
 def is_numeric(data: pd.DataFrame) -> list[bool]:
     """Return which columns hold numbers, which are aligned to the right."""
-    return [
-        pd.api.types.is_numeric_dtype(t) and not pd.api.types.is_bool_dtype(t) for t in data.dtypes.tolist()
-    ]
+    return [dtype.kind in "iuf" for dtype in data.dtypes]
 
 
 def head_in_words(column: Any) -> str:
@@ -95,6 +93,7 @@ def number_in_words(value: float, digits: int = 2) -> str:
 
 def _shown_column(column: pd.Series, digits: int) -> list[str]:
     whole = pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all()
+    names = words()["models" if column.name in _MODEL_COLUMNS else "values"]
     is_p = column.name == "p" or str(column.name).startswith("p_")
 
     def cell(value: Any) -> str:
@@ -103,11 +102,7 @@ def _shown_column(column: pd.Series, digits: int) -> list[str]:
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
         if isinstance(value, str):
-            return (
-                model_in_words(value)
-                if column.name in _MODEL_COLUMNS
-                else words()["values"].get(value, value)
-            )
+            return names.get(value, value)
         if is_p:
             return "<0.001" if value < 0.001 else f"{value:.3f}"
         if isinstance(value, float | np.floating):
