@@ -4,7 +4,7 @@ In: the included patients with their outcome, and their readings.
 Out: tables of aggregates, with small counts hidden.
 """
 
-from postarrest.describe.agreement import Agreement, compare_readings, icc_a1
+from postarrest.describe.agreement import compare_readings, icc_a1
 from postarrest.describe.cohort_tables import (
     below_cut_off,
     data_warnings,
@@ -20,7 +20,6 @@ from postarrest.describe.masking import hide_small_counts
 from postarrest.describe.outcome_labels import label_counts, relabelled
 
 __all__ = [
-    "Agreement",
     "below_cut_off",
     "compare_readings",
     "data_warnings",
