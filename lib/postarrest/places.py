@@ -56,17 +56,13 @@ class Here:
         """Return where a table of the report is written."""
         return self.report_dir / "tables" / f"{name}.csv"
 
-    def part(self, name: str, part: str) -> Path:
-        """Return where one run's part of a table is written, before the report joins the parts."""
-        return self.out(f"parts/{name}/{part}.csv")
-
     def figure(self, file_name: str) -> Path:
         """Return where a figure of the report is written."""
         return self.report_dir / "figures" / file_name
 
-    def numbers(self, page: str) -> Path:
-        """Return where a page's numbers are written, before the report joins the pages."""
-        return self.out(f"numbers/{page}.json")
+    def page(self, name: str) -> Path:
+        """Return where a notebook's run saves its numbers, parts of tables and environment for the report."""
+        return self.out(f"pages/{name}.json")
 
 
 def open(study: str, *, save_to: str = "scratch") -> Here:

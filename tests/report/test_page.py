@@ -55,7 +55,8 @@ def test_a_part_of_a_table_waits_to_be_joined(shown, here):
         pd.DataFrame({"fold": [2]}), name="leakage", caption="None."
     )
     assert not here.table("leakage").exists()
-    assert here.part("leakage", "outer-2").read_text() == "fold\n2\n"
+    saved = json.loads(here.page("04_stacking_outer-2").read_text())
+    assert saved["tables"] == {"leakage": {"outer-2": "fold\n2\n"}}
 
 
 def test_a_figure_is_saved_in_three_formats_with_the_same_bytes_each_time(shown, here):
@@ -112,7 +113,7 @@ def test_every_number_of_a_sentence_is_saved_with_its_unit_and_table(shown, here
         'AUC 0.82 (95 % CI 0.70 to 0.90) ([Table "performance"](#tab-performance)), bias 0.25 HU, '
         "20.90 % of 321 in all."
     )
-    saved = json.loads(here.numbers("05_evaluation").read_text())
+    saved = json.loads(here.page("05_evaluation").read_text())["numbers"]
     assert set(saved) == {f"05_evaluation.{n}" for n in ("auc", "bias", "share", "n")}
     auc = {"value": 0.8211, "lower": 0.7, "upper": 0.9, "unit": "", "table": "performance"}
     assert saved["05_evaluation.auc"] == auc
@@ -122,7 +123,7 @@ def test_every_number_of_a_sentence_is_saved_with_its_unit_and_table(shown, here
 
 def test_units_and_tables_are_not_guessed_from_the_sentence(shown, here):
     Page(here, notebook="02_gwr").text("{bias} HU ([](#tab-gwr-reliability)).", bias=0.5)
-    saved = json.loads(here.numbers("02_gwr").read_text())["02_gwr.bias"]
+    saved = json.loads(here.page("02_gwr").read_text())["numbers"]["02_gwr.bias"]
     assert saved["unit"] == "" and saved["table"] == ""
 
 
@@ -130,7 +131,7 @@ def test_the_same_sentence_about_several_models_saves_the_numbers_of_each(shown,
     own = Page(here, notebook="05_evaluation")
     for model, auc, n in (("cnn", Estimate(0.8, 0.7, 0.9), 64), ("gwr_av", Estimate(0.7, 0.6, 0.8), 60)):
         own.text("{auc} in {n}", of=model, auc=auc, n=n)
-    saved = json.loads(here.numbers("05_evaluation").read_text())
+    saved = json.loads(here.page("05_evaluation").read_text())["numbers"]
     assert {name: entry["value"] for name, entry in saved.items()} == {
         "05_evaluation.auc_cnn": 0.8,
         "05_evaluation.n_cnn": 64,
@@ -166,13 +167,13 @@ def test_a_sentence_without_its_number_is_refused(shown, here):
 
 def test_what_is_not_defined_is_null(shown, here):
     Page(here, notebook="05_evaluation").number("slope", float("nan"), table="calibration")
-    kept = json.loads(here.numbers("05_evaluation").read_text())
+    kept = json.loads(here.page("05_evaluation").read_text())["numbers"]
     assert kept["05_evaluation.slope"]["value"] is None
 
 
 def test_a_page_notes_what_it_is_computed_with(here):
     Page(here, notebook="03_cnn", part="outer-1-standard")
-    noted = json.loads(here.build("environment/03_cnn-outer-1-standard.json").read_text())
+    noted = json.loads(here.page("03_cnn_outer-1-standard").read_text())["environment"]
     assert noted["versions"]["numpy"] == np.__version__
     assert noted["commit"] == "" and noted["changed"] is False  # the folder is not under version control
 

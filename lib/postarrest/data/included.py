@@ -15,8 +15,8 @@ def save_included(
     """Save the included patients with their outcome, their readings and their CT slices.
 
     Writes ``cohort.parquet`` (``y_good`` by the main label, ``y_good_<label>`` for each label, and the
-    patients' variables) and, where the study has them, ``gwr.parquet`` and ``images.npz`` (``patient_id`` and
-    ``images``, uint8 of 256 x 256 pixels, in the order of the ids).
+    patients' variables), ``gwr.parquet`` and ``images.npz`` (``patient_id`` and ``images``, uint8 of 256 x 256
+    pixels, in the order of the ids); both are empty where the study has no readings or no CT.
 
     Parameters
     ----------
@@ -45,15 +45,15 @@ def save_included(
     variables = included.drop(columns=["y_good", "exclusion"], errors="ignore")
     with whole(here.out("cohort.parquet")) as place:
         pd.concat([main, labels, variables], axis=1).to_parquet(place)
-    if study.gwr is not None:
-        readings = study.gwr[study.gwr["patient_id"].isin(included.index)]
-        with whole(here.out("gwr.parquet")) as place:
-            readings.to_parquet(place, index=False)
-    if study.ct is None:
-        return 0
-    paths = study.ct[study.ct.index.isin(included.index)].sort_index()
-    index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
-    slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
+    readings = pd.DataFrame({"patient_id": []}) if study.gwr is None else study.gwr
+    with whole(here.out("gwr.parquet")) as place:
+        readings[readings["patient_id"].isin(included.index)].to_parquet(place, index=False)
+    paths = pd.Series(dtype=object) if study.ct is None else study.ct
+    paths = paths[paths.index.isin(included.index)].sort_index()
+    slices = np.zeros((0, 256, 256), np.uint8)
+    if len(paths):
+        index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
+        slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
     with whole(here.out("images.npz")) as place, place.open("wb") as file:
         np.savez(file, patient_id=paths.index.to_numpy(dtype=str), images=slices)
     return len(paths)

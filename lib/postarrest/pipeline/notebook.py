@@ -95,7 +95,8 @@ def _printed_to(descriptor: int) -> Iterator[None]:
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    # One model, one thread: processes over folds use the cores (see reference figures in the benchmark).
+    """Return the environment in which numerical libraries use this many threads."""
+    # One thread per model; the folds use the cores.
     count = str(threads)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     return dict.fromkeys(names, count) | {

@@ -5,46 +5,74 @@ from pathlib import Path
 
 from postarrest.places import ROOT
 
-_PACKAGE = ROOT / "lib" / "postarrest"
+_LIB = ROOT / "lib"
 
 
 def modules_of(path: Path) -> list[Path]:
-    """Return a source file and every module of this library that it needs, directly or through another.
+    """Return a source file and every module of this library that it uses, directly or through another.
 
-    A step is stale when a module that it needs has changed, and only then.
+    A step is out of date when one of these files has changed, and only then. What a file takes from a room's
+    face (``models.splits.get`` after ``from postarrest import models``) counts as a use of the module behind
+    it, not of the whole room.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A module of the library or a notebook.
 
     Examples
     --------
-    >>> [p.name for p in modules_of(_PACKAGE / "files.py")]
-    ['__init__.py', 'files.py']
+    >>> [p.name for p in modules_of(_LIB / "postarrest" / "estimate.py")]
+    ['estimate.py']
     """
     found: set[Path] = set()
-    waiting = [path]
+    waiting = {path}
     while waiting:
-        current = waiting.pop()
-        if current in found:
-            continue
-        found.add(current)
-        waiting += [m for m in _imported(current) if m not in found]
-    # The data contract is a table next to its module.
-    tables = {module.with_suffix(".yaml") for module in found if module.with_suffix(".yaml").is_file()}
-    return sorted(found | tables | {_PACKAGE / "__init__.py"})
+        found |= waiting
+        waiting = set().union(*map(_used_by, waiting)) - found
+    # Some modules read a table that lies next to them, or templates that they name.
+    tables = {m.with_suffix(".yaml") for m in found if m.with_suffix(".yaml").is_file()}
+    templates = {
+        t for m in found for t in m.parent.glob("templates/*") if t.name in m.read_text(encoding="utf-8")
+    }
+    return sorted(found | tables | templates)
 
 
-def _imported(path: Path) -> set[Path]:
-    imported = set()
-    # What a function imports only when called is a check of study files or another command.
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "postarrest":
-                place = _PACKAGE.joinpath(*parts[1:])
-                candidates = (place.with_suffix(".py"), place / "__init__.py")
-                imported |= {c for c in candidates if len(parts) > 1 and c.is_file()}
-    return imported
+def _used_by(path: Path) -> set[Path]:
+    """Return the modules of which a file uses a name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    used: set[Path] = set()
+    # Imports inside functions belong to checks and commands, not to results.
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "postarrest":
+            for alias in node.names:
+                name, local = f"{node.module}.{alias.name}", alias.asname or alias.name
+                attributes = {
+                    n.attr
+                    for n in ast.walk(tree)
+                    if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == local
+                }
+                used |= _modules_behind(name, attributes)
+    return used
+
+
+def _modules_behind(name: str, attributes: set[str]) -> set[Path]:
+    """Return the module of a dotted name; of a room, the modules behind the attributes that are used."""
+    place = _LIB.joinpath(*name.split("."))
+    if place.with_suffix(".py").is_file():
+        return {place.with_suffix(".py")}
+    if (face := place / "__init__.py").is_file():
+        return (
+            set().union(*(_modules_behind(f"{name}.{a}", set()) for a in attributes))
+            if attributes
+            else {face}
+        )
+    # A name that a module or a face defines or imports.
+    room, _, own = name.rpartition(".")
+    face = _LIB.joinpath(*room.split("."), "__init__.py")
+    if not face.is_file():
+        return _modules_behind(room, set())
+    for node in ast.parse(face.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and own in {a.asname or a.name for a in node.names}:
+            return _modules_behind(f"{node.module}.{own}", set())
+    return {face}

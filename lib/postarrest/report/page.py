@@ -46,16 +46,17 @@ class Page:
     here: Here
     notebook: str
     part: str = ""
-    _numbers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _record: dict[str, Any] = field(default_factory=lambda: {"numbers": {}, "tables": {}})
 
     def __post_init__(self) -> None:
         # Saved with the numbers: the report is written later, perhaps on another machine.
-        place = self.here.out(f"environment/{self._stem}.json")
-        write_text(place, as_json(environment.describe(root=self.here.root)))
+        self._record["environment"] = environment.describe(root=self.here.root)
+        self._save()
 
-    @property
-    def _stem(self) -> str:
-        return f"{self.notebook}-{self.part}" if self.part else self.notebook
+    def _save(self) -> None:
+        """Save what the report needs from this run in addition to the executed notebook."""
+        name = f"{self.notebook}_{self.part}" if self.part else self.notebook
+        write_text(self.here.page(name), as_json(self._record))
 
     def table(
         self, data: pd.DataFrame, *, name: str, caption: str, note: str = "", digits: int = 2, part: str = ""
@@ -81,8 +82,12 @@ class Page:
         """
         # A notebook that runs once per fold saves a part of the table; the report joins the parts.
         part = part or self.part
-        place = self.here.part(name, part) if part else self.here.table(name)
-        write_text(place, data.to_csv(index=False, lineterminator="\n"))
+        text = data.to_csv(index=False, lineterminator="\n")
+        if part:
+            self._record["tables"].setdefault(name, {})[part] = text
+            self._save()
+        else:
+            write_text(self.here.table(name), text)
         anchor = self._anchor(name)
         display(HTML(table_html(data, anchor=anchor, name=name, caption=caption, note=note, digits=digits)))
 
@@ -170,8 +175,8 @@ class Page:
             Name of the table that it is from.
         """
         key = ".".join(filter(None, (self.notebook, self.part, name)))
-        self._numbers[key] = number_entry(value, unit=unit, table=table)
-        write_text(self.here.numbers(self._stem), as_json(self._numbers))
+        self._record["numbers"][key] = number_entry(value, unit=unit, table=table)
+        self._save()
 
     def _anchor(self, name: str) -> str:
         return re.sub(r"[^a-z0-9]+", "-", f"{name} {self.part}".strip().lower())

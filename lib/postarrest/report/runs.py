@@ -1,5 +1,6 @@
 """The runs of notebooks that make up a report, and what each run left."""
 
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,11 +42,6 @@ class Run:
     def name(self) -> str:
         """Name of the page, which is the executed notebook's without ending."""
         return f"{self.notebook}_{self.part}" if self.part else self.notebook
-
-    @property
-    def stem(self) -> str:
-        """Name of the files of numbers and environment, without ending."""
-        return f"{self.notebook}-{self.part}" if self.part else self.notebook
 
     @property
     def title(self) -> str:
@@ -178,48 +174,25 @@ def read_notebooks(
     return notebooks, bodies
 
 
-def join_tables(here: Here, parts: Sequence[str]) -> None:
-    """Join the parts of tables that a notebook's runs saved, as ``tables/<name>.csv`` with a column ``run``.
+def records(here: Here, expected: Iterable[Run]) -> dict[Run, dict[str, Any]]:
+    """Return what each run saved for the report: ``numbers``, parts of ``tables``, and ``environment``."""
+    found = {run: _read_json(here.page(run.name)) for run in expected}
+    return {run: record for run, record in found.items() if record}
 
-    Parameters
-    ----------
-    here : Here
-        The study's places.
-    parts : sequence of str
-        The parts that the study has now, in reading order. Files of other parts, such as those of folds that
-        the study had before, are ignored.
 
-    Raises
-    ------
-    PageError
-        If a table has parts and none of them belongs to the study.
-    """
-    reasons = []
-    for folder in sorted(p for p in here.build("parts").glob("*") if p.is_dir()):
-        files = [folder / f"{part}.csv" for part in parts if (folder / f"{part}.csv").is_file()]
-        if not files:
-            reasons.append(f"The parts of table '{folder.name}' belong to no run of this study.")
-            continue
-        # Read as text, so that every number is written again to its last digit.
-        tables = {f.stem: pd.read_csv(f, dtype=str, keep_default_na=False) for f in files}
+def join_tables(here: Here, saved: Mapping[Run, Mapping[str, Any]]) -> None:
+    """Join the tables' parts, in reading order, as ``tables/<name>.csv`` with a column ``run``."""
+    parts: dict[str, dict[str, pd.DataFrame]] = {}
+    for record in saved.values():
+        for name, texts in record["tables"].items():
+            # Read as text, so that every number is written again to its last digit.
+            read = {
+                p: pd.read_csv(io.StringIO(t), dtype=str, keep_default_na=False) for p, t in texts.items()
+            }
+            parts.setdefault(name, {}).update(read)
+    for name, tables in parts.items():
         joined = pd.concat(tables, names=["run", None]).reset_index("run").fillna("")
-        write_text(here.table(folder.name), joined.to_csv(index=False, lineterminator="\n"))
-    if reasons:
-        raise PageError("\n".join(reasons))
-
-
-def join_numbers(here: Here, expected: Iterable[Run]) -> dict[str, Any]:
-    """Return the numbers of all pages of a study, by name."""
-    joined: dict[str, Any] = {}
-    for run in expected:
-        joined |= _read_json(here.numbers(run.stem))
-    return joined
-
-
-def environments(here: Here, expected: Iterable[Run]) -> dict[Run, dict[str, Any]]:
-    """Return what each run was computed with, as its page noted."""
-    found = {run: _read_json(here.build(f"environment/{run.stem}.json")) for run in expected}
-    return {run: noted for run, noted in found.items() if noted}
+        write_text(here.table(name), joined.to_csv(index=False, lineterminator="\n"))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,12 +1,6 @@
-"""The HTML report: one self-contained page per notebook, an index per study, and one index of all studies.
+"""The HTML report: one self-contained page per notebook, an index per study, and one index of all studies."""
 
-Run as ``python -m postarrest.report.site --study holdout`` once the notebooks have run, and
-``python -m postarrest.report.site --home`` after that.
-"""
-
-import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +12,7 @@ from postarrest.report import cards, index, manifest, manuscript, methods, priva
 from postarrest.report.body import Body, PageError, resolve
 from postarrest.report.rendering import as_json, render, words
 from postarrest.report.runs import Report, Run
-from postarrest.study import load, schema
+from postarrest.study import load
 
 
 def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
@@ -45,11 +39,13 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     here = Here(name, save_to="report", root=root)
     expected = runs.runs(study)
     notebooks, bodies = runs.read_notebooks(here, expected)
-    # The evaluation adds a part of its own to the leakage table: the choice of thresholds.
-    runs.join_tables(here, [*(r.part for r in expected if r.part), "thresholds"])
+    saved = runs.records(here, expected)
+    runs.join_tables(here, saved)
     result = summary.of(study, here.report_dir / "tables")
-    report = Report(study, here, notebooks, bodies, runs.environments(here, expected), result)
-    write_text(here.report_dir / "numbers.json", as_json(runs.join_numbers(here, expected) | result.numbers))
+    environments = {run: record["environment"] for run, record in saved.items()}
+    report = Report(study, here, notebooks, bodies, environments, result)
+    numbers = {name: entry for record in saved.values() for name, entry in record["numbers"].items()}
+    write_text(here.report_dir / "numbers.json", as_json(numbers | result.numbers))
 
     items = [item for body in bodies.values() for item in body.items]
     tables, figures = ([i for i in items if i.id.startswith(kind)] for kind in ("tab-", "fig-"))
@@ -124,22 +120,3 @@ def _notebook_page(report: Report, run: Run) -> str:
 
 def _short_title(run: Run) -> str:
     return ", ".join(filter(None, (words()["chapters"][run.notebook], run.title)))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write a study's pages, or the index of all studies."""
-    parser = argparse.ArgumentParser(prog="python -m postarrest.report.site", description=__doc__)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--study", help="write this study's pages")
-    what.add_argument("--home", action="store_true", help="write the index of all studies")
-    given = parser.parse_args(arguments)
-    try:
-        write_home() if given.home else write_study(given.study)
-    except (PageError, schema.StudyError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

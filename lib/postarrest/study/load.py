@@ -1,35 +1,46 @@
-"""A study's parameter file made into each notebook's parameters, and all of a study's places.
+"""A study file turned into each notebook's parameters.
 
 A study is one YAML file in ``params/``. Its sections are ``study`` (what is run), ``common`` (keys of several
-notebooks), one a notebook, and ``simulate`` and ``splits`` for the two steps that are not notebooks. The
+notebooks), one per notebook, and ``simulate`` and ``splits`` for the two steps that are not notebooks. The
 parameters cell of a notebook is the schema of its section.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field
 
 from postarrest.places import ROOT
 from postarrest.study.schema import (
-    Parameter,
+    Section,
     StudyError,
-    dataclass_parameters,
     declared_parameters,
-    faults_of_section,
+    errors_of,
     nearest_name,
     read_yaml,
+    section_of,
     shown_value,
 )
 
 NOTEBOOKS = ("01_cohort", "02_gwr", "03_cnn", "04_stacking", "05_evaluation", "A1_simulation")
-PROTOCOLS = ("holdout", "nested")
-MODALITIES = ("gwr", "ct")
-# The pipeline itself sets these for each run of a notebook; a study file can't.
+# The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
+
+
+class About(Section):
+    """The section ``study`` of a study file; see :class:`Study`."""
+
+    title: str
+    question: str
+    protocols: list[Literal["holdout", "nested"]]
+    modalities: list[Literal["gwr", "ct"]] = Field([])
+    outcome_labels: list[Literal["revised", "standard"]] = Field(["standard"])
+    data: str = "simulated"
+    scores: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,19 +52,19 @@ class Study:
     name : str
         File name without ending.
     title, question : str
-        What the report is called, and what it asks.
+        Title of the report, and the question it asks.
     protocols : tuple of str
         ``"holdout"`` (paper A), ``"nested"`` (paper B), or both.
     modalities : tuple of str
-        Parts of the data that the study has beside its patient table: ``"gwr"``, ``"ct"``.
+        What the data have in addition to the patient table: ``"gwr"``, ``"ct"``.
     outcome_labels : tuple of str
         Outcome labels of the hold-out protocol, the main one first.
     data : str
         Folder or file of real data; blank where the study has none.
     scores : str
-        Scores table made elsewhere, of which the evaluation alone is run; blank otherwise.
+        Scores table from elsewhere, on which only the evaluation is run; blank otherwise.
     sections : Mapping
-        ``common``, ``simulate``, ``splits`` and one section a notebook, as in the file.
+        ``common``, ``simulate``, ``splits`` and one section per notebook, as in the file.
     """
 
     name: str
@@ -105,7 +116,7 @@ def complete_parameters(study: Study, notebook: str, *, root: Path = ROOT) -> di
 
 
 def names(*, root: Path = ROOT) -> list[str]:
-    """Return the studies that ``params/`` holds."""
+    """Return the names of the studies in ``params/``."""
     return sorted(p.stem for p in (root / "params").glob("*.yaml") if p.stem != "published")
 
 
@@ -117,141 +128,100 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     name : str
         The study: ``params/<name>.yaml``.
     environment : Mapping
-        ``POSTARREST_DATA`` replaces ``study.data``, ``POSTARREST_SCORES`` replaces ``study.scores`` in a
-        study that has that, and ``POSTARREST_WEIGHTS`` replaces ``weights`` of ``03_cnn``: paths differ from
-        machine to machine and have no place in a study file.
+        ``POSTARREST_DATA`` replaces ``study.data``, ``POSTARREST_SCORES`` replaces ``study.scores`` in a study
+        that has it, and ``POSTARREST_WEIGHTS`` replaces ``weights`` of ``03_cnn``: paths differ between
+        machines and do not belong in a study file.
 
     Raises
     ------
     StudyError
-        Listing every fault: a study that is not there, text that is not YAML, unknown sections and keys (with
-        the nearest real name), values of another type, real data without a path.
+        Listing every error: no such study, text that is not YAML, unknown sections and keys (with the nearest
+        known name), values of the wrong type, real data without a path.
     """
-    path = root / "params" / f"{name}.yaml"
     if name not in names(root=root):
         raise StudyError(f"No study '{name}'.{nearest_name(name, names(root=root))}")
-    content = read_yaml(path)
+    content = read_yaml(root / "params" / f"{name}.yaml")
     schemas = _schemas(root)
-    faults: list[str] = []
-    for section, keys in content.items():
-        if section not in schemas:
-            faults.append(f"section '{section}' is unknown.{nearest_name(section, schemas)}")
-        elif not isinstance(keys, dict):
-            faults.append(f"section '{section}': found {shown_value(keys)}, expected keys with values.")
+    sections = {section: content.get(section, {}) for section in schemas}
+    errors = [f"section '{s}' is unknown.{nearest_name(s, schemas)}" for s in content if s not in schemas]
+    for section, (model, known) in schemas.items():
+        if isinstance(keys := sections[section], dict):
+            errors += errors_of(section, partial(model, **keys), known=known)
         else:
-            faults += faults_of_section(section, keys, schemas[section])
-    if faults:
-        raise StudyError("\n".join(f"params/{path.name}: {fault}" for fault in faults))
-
-    sections = {section: dict(content.get(section, {})) for section in schemas}
-    if "POSTARREST_WEIGHTS" in environment:
-        weights = environment["POSTARREST_WEIGHTS"]
+            errors.append(f"section '{section}': found {shown_value(keys)}, expected keys with values.")
+    _refuse(name, errors)
+    if weights := environment.get("POSTARREST_WEIGHTS"):
         sections["03_cnn"]["weights"] = str(Path(weights).expanduser().resolve())
-    faults = _faults_of_settings(sections)
-    if faults:
-        raise StudyError("\n".join(f"params/{path.name}: {fault}" for fault in faults))
-    about = sections.pop("study")
-    data = environment.get("POSTARREST_DATA") or about.get("data", "simulated")
-    scores = about.get("scores", "")
-    scores = environment.get("POSTARREST_SCORES", scores) if scores else ""
-    faults = _faults_of_study(about, data, scores)
-    if faults:
-        raise StudyError("\n".join(f"params/{path.name}: {fault}" for fault in faults))
+    about = About(**sections.pop("study"))
+    data = environment.get("POSTARREST_DATA") or about.data
+    scores = environment.get("POSTARREST_SCORES", about.scores) if about.scores else ""
+    if data == "ask":
+        errors.append("needs real data: say where they are, as in 'make report STUDY=... DATA=path'.")
+    if scores == "ask":
+        errors.append("needs a scores table: say where it is, as in 'make evaluate SCORES=file.csv'.")
+    _refuse(name, errors)
     return Study(
         name=name,
-        title=about["title"],
-        question=about["question"],
-        protocols=tuple(about["protocols"]),
-        modalities=tuple(about.get("modalities", [])),
-        outcome_labels=tuple(about.get("outcome_labels", ["standard"])),
-        data="" if data == "simulated" else str(_resolved(data, root)),
-        scores=str(_resolved(scores, root)) if scores else "",
+        title=about.title,
+        question=about.question,
+        protocols=tuple(about.protocols),
+        modalities=tuple(about.modalities),
+        outcome_labels=tuple(about.outcome_labels),
+        data="" if data == "simulated" else _resolved(data, root),
+        scores=_resolved(scores, root) if scores else "",
         sections=sections,
     )
 
 
-def _schemas(root: Path) -> dict[str, dict[str, Parameter]]:
-    from postarrest.models.splits import Settings as SplitSettings
-    from postarrest.simulate import Settings as SimulateSettings
+def check_models(study: Study) -> None:
+    """Check the network, the base models and the search spaces of a study, before anything runs.
 
-    about = {
-        "title": Parameter("title", str, None, "name of the report"),
-        "question": Parameter("question", str, None, "what it asks"),
-        "protocols": Parameter("protocols", list, None, "holdout, nested"),
-        "modalities": Parameter("modalities", list, [], "gwr, ct"),
-        "outcome_labels": Parameter("outcome_labels", list, ["standard"], "revised, standard"),
-        "data": Parameter("data", str, "simulated", "simulated, ask (DATA=...), or a path"),
-        "scores": Parameter(
-            "scores", str, "", "ask (SCORES=...), or a path; blank where the study has models"
-        ),
-    }
-    schemas = {
-        "study": about,
-        "simulate": dataclass_parameters(SimulateSettings),
-        "splits": dataclass_parameters(SplitSettings),
-    }
-    common: dict[str, Parameter] = {}
+    Raises
+    ------
+    StudyError
+        Listing every error.
+    """
+    from postarrest.models import cnn, tabular
+
+    errors = []
+    if "03_cnn" in study.notebooks:
+        given = complete_parameters(study, "03_cnn")
+        errors += errors_of("03_cnn", lambda: cnn.network.Network.of(given))
+        errors += errors_of("03_cnn", lambda: cnn.head.Training.of(given))
+    if "04_stacking" in study.notebooks:
+        stack = complete_parameters(study, "04_stacking")
+        errors += errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
+        errors += errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
+    _refuse(study.name, errors)
+
+
+def _schemas(root: Path) -> dict[str, tuple[Any, list[str]]]:
+    """Return the model of each section, and the keys that it knows."""
+    from postarrest.models import splits
+    from postarrest.simulate import Settings
+
+    found = {"study": (About, list(About.model_fields))}
+    for section, settings in (("simulate", Settings), ("splits", splits.Settings)):
+        found[section] = (settings, [f.name for f in fields(settings)])
+    common = {}
     for notebook in NOTEBOOKS:
-        schema = {
-            k: v
-            for k, v in declared_parameters(notebook, root=root).items()
-            if k not in _SET_BY_PIPELINE and k not in about
+        declared = declared_parameters(notebook, root=root)
+        mine = {
+            k: p for k, p in declared.items() if k not in _SET_BY_PIPELINE and k not in About.model_fields
         }
-        schemas[notebook] = schema
-        common |= schema
-    return schemas | {"common": common}
+        found[notebook] = (section_of(mine.values()), list(mine))
+        common |= mine
+    return found | {"common": (section_of(common.values()), list(common))}
 
 
-def _faults_of_settings(sections: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    from postarrest.models.splits import Settings as SplitSettings
-    from postarrest.models.tabular import declared
-    from postarrest.simulate import Settings as SimulateSettings
-
-    faults = []
-    checks = (
-        lambda: SimulateSettings(**sections["simulate"]),
-        lambda: SplitSettings(**sections["splits"]),
-        lambda: declared(sections["04_stacking"].get("base_models", {})),
-    )
-    for check in checks:
-        try:
-            check()
-        except ValidationError as error:
-            for found in error.errors():
-                place = ".".join(str(part) for part in found["loc"])
-                expected = found["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-                faults.append(f"section 'splits': {place}: found {found['input']!r}; {expected}.")
-        except ValueError as error:
-            faults += str(error).splitlines()
-    return faults
+def _refuse(name: str, errors: list[str]) -> None:
+    if errors:
+        raise StudyError("\n".join(f"params/{name}.yaml: {error}" for error in errors))
 
 
-def _faults_of_study(about: Mapping[str, Any], data: str, scores: str) -> list[str]:
-    faults = [
-        f"section 'study': '{key}' is missing."
-        for key in ("title", "question", "protocols")
-        if key not in about
-    ]
-    for key, known in (
-        ("protocols", PROTOCOLS),
-        ("modalities", MODALITIES),
-        ("outcome_labels", ("revised", "standard")),
-    ):
-        for value in about.get(key, []):
-            if value not in known:
-                faults.append(
-                    f"section 'study': '{key}' holds {shown_value(value)}, expected some of {', '.join(known)}."
-                )
-    if data == "ask":
-        faults.append("runs on real data: say where they are, as in 'make report STUDY=... DATA=path'.")
-    if scores == "ask":
-        faults.append("evaluates a scores table: say where it is, as in 'make evaluate SCORES=file.csv'.")
-    return faults
-
-
-def _resolved(data: str, root: Path) -> Path:
-    path = Path(data).expanduser()
-    path = path if path.is_absolute() else root / path
+def _resolved(data: str, root: Path) -> str:
+    # An absolute path stays as it is.
+    path = root / Path(data).expanduser()
     if not path.exists():
         raise StudyError(f"The data are not there: '{data}'.")
-    return path.resolve()
+    return str(path.resolve())

@@ -1,22 +1,47 @@
-"""The parameters that notebooks declare, and a study file checked against them."""
+"""The parameters that notebooks declare, and pydantic's errors in the words of a study file."""
 
 import ast
 import difflib
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from types import GenericAlias
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from postarrest.places import ROOT
 
 _TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
+_TYPE_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    list: "a list",
+    dict: "keys with values",
+    type(None): "nothing",
+}
+_EXPECTED = {
+    "int": int,
+    "float": float,
+    "string": str,
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "model": dict,
+}
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 class StudyError(ValueError):
-    """A study file that can't be run; the message lists every fault found in it."""
+    """A study file that cannot be run; the message lists every error in it."""
+
+
+class Section(BaseModel):
+    """A section of a study file: exact types, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -58,35 +83,65 @@ def declared_parameters(notebook: str, *, root: Path = ROOT) -> dict[str, Parame
     found = {}
     for node in ast.parse(tagged[0]).body:
         line = lines[node.lineno - 1]
-        kind = _annotated_type(node)
-        if kind is None or node.end_lineno != node.lineno or "#" not in line:
+        kind = _TYPES.get(ast.unparse(node.annotation)) if isinstance(node, ast.AnnAssign) else None
+        if kind is None or node.value is None or node.end_lineno != node.lineno or "#" not in line:
             raise StudyError(
                 f"{path.name}: parameters cell, line {node.lineno}: found {line!r}, "
                 "expected 'name: type = value  # comment' on one line."
             )
-        found[node.target.id] = Parameter(
-            name=node.target.id,
-            type=kind,
-            default=ast.literal_eval(node.value),
-            help=line.rsplit("#", 1)[1].strip(),
-        )
+        name, comment = node.target.id, line.rsplit("#", 1)[1].strip()
+        found[name] = Parameter(name, kind, ast.literal_eval(node.value), comment)
     return found
 
 
-def _annotated_type(node: ast.stmt) -> type | None:
-    if not isinstance(node, ast.AnnAssign) or node.value is None or not isinstance(node.target, ast.Name):
-        return None
-    return _TYPES.get(ast.unparse(node.annotation).split("[")[0])
+def section_of(parameters: Iterable[Parameter]) -> type[Section]:
+    """Return the model of a study file's section with these parameters."""
+    return create_model("section", __base__=Section, **{p.name: (p.type, p.default) for p in parameters})
 
 
-def dataclass_parameters(settings: type) -> dict[str, Parameter]:
-    """Return the fields of a settings dataclass as parameters, by name."""
-    found = {}
-    for item in fields(settings):
-        kind = item.type.__origin__ if isinstance(item.type, GenericAlias) else item.type
-        default = item.default if item.default is not MISSING else None
-        found[item.name] = Parameter(item.name, kind if isinstance(kind, type) else object, default, "")
-    return found
+def errors_of(section: str, check: Callable[[], Any], *, known: Iterable[str] = ()) -> list[str]:
+    """Return what pydantic finds when a section is checked, one line per error.
+
+    Parameters
+    ----------
+    section : str
+        Name of the section.
+    check : callable
+        Validates the section.
+    known : iterable of str
+        Keys of the section, of which the nearest is named where one is unknown.
+
+    Examples
+    --------
+    >>> model = section_of([Parameter("trials", int, 50, "")])
+    >>> errors_of("04_stacking", lambda: model(trails=5), known=["trials"])
+    ["section '04_stacking': 'trails' is unknown. Did you mean 'trials'?"]
+    >>> errors_of("04_stacking", lambda: model(trials=5.5))
+    ["section '04_stacking': 'trials' is 5.5 (a number), expected a whole number."]
+    """
+    try:
+        check()
+    except ValidationError as error:
+        return [f"section '{section}': {_in_words(item, known)}" for item in error.errors(include_url=False)]
+    return []
+
+
+def _in_words(item: Any, known: Iterable[str]) -> str:
+    # Without positions in lists, and pydantic's mark of a key that is itself wrong.
+    names = [part for part in item["loc"] if isinstance(part, str) and part != "[key]"]
+    place, value, kind = ".".join(names), item["input"], item["type"]
+    if kind in _UNKNOWN:
+        return f"'{place}' is unknown.{nearest_name(place, known) if len(names) == 1 else ''}"
+    if kind in ("missing", "missing_argument"):
+        return f"'{place}' is missing."
+    expected = _TYPE_WORDS.get(_EXPECTED.get(kind.removesuffix("_type")))
+    # What a validator of ours says is a sentence of its own.
+    expected = expected or item["msg"].removeprefix("Value error, ").replace("Input should be ", "")
+    hint = ""
+    if kind == "float_type" and isinstance(value, str) and "e" in value.lower():
+        hint = " In YAML, write 1.0e-3, not 1e-3."
+    found = f"'{place}' is {shown_value(value)}, expected " if place and kind != "value_error" else ""
+    return f"{found or (f'{place}: ' if place else '')}{expected}.{hint}"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -107,7 +162,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML without what makes a text mean something else than it shows."""
+    """YAML in which a text means what it shows: no anchors, no key twice."""
 
     def compose_node(self, parent, index):
         event = self.peek_event()
@@ -118,60 +173,34 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
+        keys = [self.construct_object(key_node, deep=True) for key_node, _ in node.value]
+        for place, (key, (key_node, _)) in enumerate(zip(keys, node.value, strict=True)):
+            if key in keys[:place]:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' stands twice", key_node.start_mark
+                    None, None, f"the key '{key}' appears twice", key_node.start_mark
                 )
-            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
-def faults_of_section(section: str, keys: Mapping[str, Any], schema: Mapping[str, Parameter]) -> list[str]:
-    faults = []
-    for key, value in keys.items():
-        if key not in schema:
-            faults.append(f"section '{section}': '{key}' is unknown.{nearest_name(key, schema)}")
-        elif not _fits(value, schema[key].type):
-            hint = ""
-            if schema[key].type is float and isinstance(value, str) and "e" in value.lower():
-                hint = " In YAML, write 1.0e-3, not 1e-3."
-            faults.append(
-                f"section '{section}': '{key}' is {shown_value(value)}, "
-                f"expected {_TYPE_WORDS.get(schema[key].type, 'another type')}.{hint}"
-            )
-    return faults
-
-
-_TYPE_WORDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    bool: "true or false",
-    list: "a list",
-    dict: "keys with values",
-}
-
-
-def _fits(value: Any, kind: type) -> bool:
-    if kind is object:
-        return True
-    if isinstance(value, bool):
-        return kind is bool
-    if kind is float:
-        return isinstance(value, int | float)
-    return isinstance(value, kind)
-
-
 def shown_value(value: Any) -> str:
-    kind = _TYPE_WORDS.get(type(value), "nothing" if value is None else type(value).__name__)
-    return f"{value!r} ({kind})"
+    """Return a value with its type in words.
+
+    Examples
+    --------
+    >>> shown_value("many")
+    "'many' (text)"
+    """
+    return f"{value!r} ({_TYPE_WORDS.get(type(value), type(value).__name__)})"
 
 
-def nearest_name(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)
-    if close:
-        return f" Did you mean '{close[0]}'?"
-    return f" Known: {', '.join(sorted(str(k) for k in known))}."
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that names the most similar of some names, or else all of them.
+
+    Examples
+    --------
+    >>> nearest_name("ensembel", ["ensemble", "holdout"])
+    " Did you mean 'ensemble'?"
+    """
+    known = sorted(map(str, known))
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known)}."
