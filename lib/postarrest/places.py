@@ -15,8 +15,8 @@ class Here:
     study : str
         Name of the study.
     save_to : str
-        ``"report"`` (the pipeline: the study's own ``build/`` and ``reports/``), or the name of a folder under
-        ``build/<study>/`` for trial runs, so that no trial overwrites the report.
+        ``"report"`` (the pipeline: the study's own ``build/`` and ``reports/``), or the name of a folder
+        under ``build/<study>/`` for trial runs, so that no trial overwrites the report.
     root : pathlib.Path
         The project's folder.
     """
