@@ -7,38 +7,28 @@ import re
 
 import pandera.pandas as pa
 
-from postarrest.data.contract import GWR, ID_EXPECTED, PATIENTS, UNITS
+from postarrest.data.contract import GWR, PATIENTS
 from postarrest.files import write_text
 from postarrest.places import ROOT
 
 PATH = ROOT / "docs" / "data-dictionary.md"
-_HEAD = """| column | meaning | unit | allowed | usual | other units that can be converted | needed for |
-|---|---|---|---|---|---|---|
+_HEAD = """| column | meaning | allowed | usual | other units that can be converted | needed for |
+|---|---|---|---|---|---|
 """
 
 
 def table(schema: pa.DataFrameSchema) -> str:
     """Return a schema's columns as a table in Markdown."""
-    lines = []
+    lines = [_HEAD]
     for name, column in schema.columns.items():
         about = column.metadata
-        units = ", ".join(unit for unit, factor in UNITS.get(name, {}).items() if factor != 1)
-        usual = _range(about, "plausible") if about.get("plausible") != about.get("bounds") else ""
-        cells = [f"`{name}`", column.description, about.get("unit", ""), _allowed(about), usual, units]
-        lines.append(" | ".join(cell.replace("|", "\\|") for cell in [*cells, about["part"]]))
-    return _HEAD + "".join(f"| {line} |\n" for line in lines)
-
-
-def _allowed(about: dict) -> str:
-    if "codes" in about:
-        return " | ".join(about["codes"])
-    if "bounds" in about:
-        return _range(about, "bounds") + (", whole" if about["kind"] == "whole number" else "")
-    return ID_EXPECTED if about["kind"] == "id" else "text"
-
-
-def _range(about: dict, name: str) -> str:
-    return "{:g} to {:g}".format(*about[name])
+        allowed = ", ".join(check.error for check in column.checks) or "text"
+        is_narrower = about.get("plausible") != about.get("bounds")
+        usual = "{:g} to {:g}".format(*about["plausible"]) if is_narrower else ""
+        units = ", ".join(unit for unit, factor in about["other_units"].items() if factor != 1)
+        cells = [f"`{name}`", column.description, allowed, usual, units, about["part"]]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
+    return "".join(lines)
 
 
 def renewed(text: str) -> str:

@@ -175,7 +175,7 @@ def _read_patients(path: Path, mapping: ExportSettings, found: Findings) -> pd.D
     exports = {name: mapping.export_name(name) for name in names}
     present = {name: export for name, export in exports.items() if export in raw.header}
     mapped = [name for name in mapping.columns if name in contract.PATIENTS.columns]
-    required = [*predictors, "patient_id", *mapped, *(REVISED if mapping.revised else [])]
+    required = [*predictors, "patient_id", *mapped, *(REVISED if "revised" in mapping.outcome_labels else [])]
     needed = [*map(mapping.export_name, required), mapping.outcome_column]
     missing = [name for name in needed if name not in (*raw.header, ROW_NUMBERS)]
     found.errors += _missing_columns(missing, raw.header, path.name)

@@ -231,11 +231,6 @@ class ExportSettings(Settings):
         """The export's name of the column with the outcome."""
         return self.outcome.column if self.outcome else self.export_name("cpc")
 
-    @property
-    def revised(self) -> bool:
-        """Whether the revised outcome label is in use."""
-        return "revised" in self.outcome_labels
-
     def export_name(self, name: str) -> str:
         """Return the export's name of a column."""
         return self.columns.get(name, name)

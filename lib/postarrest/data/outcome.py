@@ -34,7 +34,7 @@ def check_outcome(
     reported = patients.index.isin([error.row for error in found.errors if error.column == shown])
     expected = "the outcome of every included patient, or a reason in exclusion"
     found.errors += blank(name, shown, included & ~reported, expected)
-    if settings.revised and {"cpc", *REVISED} <= set(patients):
+    if "revised" in settings.outcome_labels and {"cpc", *REVISED} <= set(patients):
         died = included & (patients["cpc"] == 5)
         woke = died & (patients["awake_after_ct"] == 1)
         awake, intracranial = REVISED

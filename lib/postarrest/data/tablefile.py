@@ -205,8 +205,6 @@ def _as_text(cell: object) -> str:
     match cell:
         case None:
             return ""
-        case str():
-            return cell.strip()
         case bool():
             return "yes" if cell else "no"
         case float() if cell != cell:

@@ -130,24 +130,15 @@ def read_slice(
         raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
 
 
-def read_slices(
-    paths: pd.Series,
-    *,
-    slice_index: pd.Series | None = None,
-    slice_position_mm: pd.Series | None = None,
-    rows: pd.Series | None = None,
-) -> NDArray[np.uint8]:
+def read_slices(paths: pd.Series, **choices: pd.Series | None) -> NDArray[np.uint8]:
     """Return the windowed slices of many patients.
 
     Parameters
     ----------
     paths : pandas.Series
         ``patient_id`` -> path, as in `StudyData.ct`.
-    slice_index, slice_position_mm : pandas.Series, optional
-        ``patient_id`` -> which slice, as for `read_slice`; NaN where the series has one slice.
-    rows : pandas.Series, optional
-        ``patient_id`` -> row of the patient table, which stands for the patient in messages; otherwise the
-        position in `paths`, counted from 1.
+    **choices
+        As for `read_each`.
 
     Returns
     -------
@@ -160,7 +151,7 @@ def read_slices(
         Listing every image that cannot be read.
     """
     images, errors = [], []
-    for item in read_each(paths, slice_index=slice_index, slice_position_mm=slice_position_mm, rows=rows):
+    for item in read_each(paths, **choices):
         if isinstance(item, Finding):
             errors.append(item)
         else:
@@ -177,7 +168,18 @@ def read_each(
     slice_position_mm: pd.Series | None = None,
     rows: pd.Series | None = None,
 ) -> Iterator[CtSlice | Finding]:
-    """Yield each patient's slice, or what is wrong with it; parameters as for `read_slices`."""
+    """Yield each patient's slice, or what is wrong with it.
+
+    Parameters
+    ----------
+    paths : pandas.Series
+        ``patient_id`` -> path, as in `StudyData.ct`.
+    slice_index, slice_position_mm : pandas.Series, optional
+        ``patient_id`` -> which slice, as for `read_slice`; NaN if the series has one slice.
+    rows : pandas.Series, optional
+        ``patient_id`` -> row of the patient table, which stands for the patient in messages; otherwise the
+        position in `paths`, counted from 1.
+    """
     for number, (patient, path) in enumerate(paths.items(), start=1):
         index = _choice(slice_index, patient, int)
         position_mm = _choice(slice_position_mm, patient, float)
