@@ -142,11 +142,11 @@ def _odd_columns(
             yield Finding(file, "empty", "no value in any row", "some values", column=shown[name])
         if name in ("exclusion", "cause", "death_cause") and table[name].nunique() > _MOST_LEVELS:
             found = f"{table[name].nunique()} different texts"
-            yield Finding(file, "categories", found, f"usually at most {_MOST_LEVELS}", column=shown[name])
+            yield Finding(file, "categories", found, f"at most {_MOST_LEVELS} as a rule", column=shown[name])
     if {"pupil_left_mm", "pupil_right_mm"} <= set(table):
         apart = (table["pupil_left_mm"] - table["pupil_right_mm"]).abs()
         apart = apart[apart > _ANISOCORIA_MM].map("pupils that differ by {:g} mm".format)
-        usual = f"usually at most {_ANISOCORIA_MM} mm"
+        usual = f"at most {_ANISOCORIA_MM} mm as a rule"
         columns = "pupil_left_mm, pupil_right_mm"
         yield from in_rows(apart, file, "anisocoria", usual, columns, verbatim=False)
     if "exclusion" in table:

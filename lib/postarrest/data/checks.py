@@ -102,6 +102,6 @@ def implausible(
         if "plausible" in about:
             low, high = about["plausible"]
             odd = table[name].between(*about["bounds"]) & ~table[name].between(low, high)
-            usual = f"usually {low:g} to {high:g} {about['unit']}".rstrip()
+            usual = " ".join(f"{low:g} to {high:g} {about['unit']} as a rule".split())
             found += in_rows(cells.loc[odd, name], file, "plausible", usual, names[name])
     return found
