@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from postarrest.pipeline import compare, verify
-from postarrest.report import environment, manifest, site
+from postarrest.report import manifest, site
 from postarrest.study import load
 from report_project import make, run_all
 
@@ -38,7 +38,7 @@ def differing(root):
     return [(d.kind, d.file, d.what) for d in found]
 
 
-def test_an_undisturbed_report_is_as_its_manifest_says(report):
+def test_an_unchanged_report_agrees_with_its_manifest(report):
     assert differing(report) == []
 
 
@@ -83,7 +83,7 @@ def test_a_reviewer_without_the_data_checks_the_rest(report):
 
 
 def snapshot(root):
-    return verify.snapshot(root / "reports/tiny", environment.describe(root=root))
+    return verify.snapshot_of("tiny", root=root)
 
 
 def elsewhere(kept):
@@ -103,7 +103,7 @@ def test_the_same_report_passes(report):
     assert same.passed and same.same_machine and same.compared > 20 and not same.not_identical
 
 
-def test_on_the_same_machine_a_last_digit_is_told(report):
+def test_on_the_same_machine_a_last_digit_is_reported(report):
     kept = snapshot(report)
     tamper(report, "estimate", 0, "0.7000000001")
     comparison = compare.compare(kept, snapshot(report))
@@ -111,22 +111,22 @@ def test_on_the_same_machine_a_last_digit_is_told(report):
     assert compare.compare(elsewhere(kept), snapshot(report)).passed
 
 
-def test_a_trained_models_number_beyond_its_tolerance_is_told(report):
+def test_a_trained_models_number_beyond_its_tolerance_is_reported(report):
     kept = elsewhere(snapshot(report))
     tamper(report, "estimate", 1, "0.85")
-    told = compare.compare(kept, snapshot(report)).deviations
-    assert [str(d) for d in told] == [
-        "tables/performance.csv, row 2, estimate: kept 0.82, here 0.85 (trained)"
+    found = compare.compare(kept, snapshot(report)).deviations
+    assert [str(d) for d in found] == [
+        "tables/performance.csv, row 2, estimate: expected 0.82, here 0.85 (trained)"
     ]
 
 
-def test_a_markers_number_must_be_exact_but_for_the_last_digits(report):
+def test_a_markers_number_must_agree_except_for_the_last_digits(report):
     kept = elsewhere(snapshot(report))
     tamper(report, "estimate", 0, "0.70001")  # gwr_av
     assert [d.tolerance for d in compare.compare(kept, snapshot(report)).deviations] == ["computed"]
 
 
-def test_whoever_was_counted_must_be_the_same(report):
+def test_counts_of_patients_must_agree(report):
     kept = elsewhere(snapshot(report))
     tamper(report, "n", 1, "91")
     tamper(report, "n", 2, "89", table="flow")
@@ -159,22 +159,22 @@ def test_a_number_of_the_text_is_compared(report):
     del numbers["05_evaluation.n"]
     numbers["05_evaluation.made_up"] = numbers["05_evaluation.auc"]
     place.write_text(json.dumps(numbers))
-    told = {d.place: d.here for d in compare.compare(kept, snapshot(report)).deviations}
-    assert told == {
+    found = {d.place: d.here for d in compare.compare(kept, snapshot(report)).deviations}
+    assert found == {
         "index.auc (value)": "0.9",
         "05_evaluation.n": "nothing",
         "05_evaluation.made_up": "a number",
     }
 
 
-def test_missing_tables_rows_and_columns_are_told(report):
+def test_missing_tables_rows_and_columns_are_reported(report):
     kept = elsewhere(snapshot(report))
     folder = report / "reports/tiny/tables"
     (folder / "comparisons.csv").unlink()
     pd.read_csv(folder / "performance.csv").iloc[:2].to_csv(folder / "performance.csv", index=False)
     pd.read_csv(folder / "flow.csv").drop(columns="reason").to_csv(folder / "flow.csv", index=False)
-    told = {d.place: d.here for d in compare.compare(kept, snapshot(report)).deviations}
-    assert told == {
+    found = {d.place: d.here for d in compare.compare(kept, snapshot(report)).deviations}
+    assert found == {
         "tables/comparisons.csv": "nothing",
         "tables/flow.csv, columns": "step, n",
         "tables/performance.csv": "2 rows",
@@ -195,7 +195,7 @@ def test_kept_numbers_are_read_back(report):
     assert compare.compare(json.loads(place.read_text()), snapshot(report)).passed
 
 
-def test_what_a_search_chose_is_told_and_no_fault(report):
+def test_what_a_search_chose_is_reported_but_no_error(report):
     folder = report / "reports/tiny/tables"
     (folder / "base_search.csv").write_text("trial,value\n1,0.7\n")
     kept = elsewhere(snapshot(report))
@@ -204,6 +204,6 @@ def test_what_a_search_chose_is_told_and_no_fault(report):
     assert comparison.passed and comparison.not_compared == ["base_search"]
 
 
-def test_the_command_tells_of_a_study_that_is_not_there(capsys):
+def test_the_command_reports_a_missing_study(capsys):
     assert verify.main(["--study", "no-such-study"]) == 1
     assert "No study 'no-such-study'" in capsys.readouterr().err

@@ -1,8 +1,7 @@
-"""A report's numbers set against those that were kept, within stated tolerances.
+"""A report's numbers compared with the expected ones, within stated tolerances.
 
-Run as ``python -m postarrest.verify --study holdout``. Two tiers: the same kind of machine with the same
-versions gives the same bytes in every table; another machine gives the same numbers within the tolerances
-below.
+There are two levels: the same kind of machine with the same versions gives the same bytes in every table;
+another machine gives the same numbers within the tolerances of :mod:`postarrest.pipeline.compare`.
 """
 
 import argparse
@@ -10,36 +9,44 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from postarrest.files import write_text
 from postarrest.pipeline.compare import TOLERANCES, Comparison, compare
+from postarrest.pipeline.notebook import run_notebook
 from postarrest.places import ROOT, Here
 from postarrest.report import environment, manifest
+from postarrest.report.rendering import as_json
 from postarrest.study import load, schema
 
 # Larger tables (every threshold, every trial) are compared by their hash alone.
 _LARGEST_KEPT_CHARACTERS = 200_000
+_SHOWN = 40
 
 
 def expected_file(name: str, *, root: Path = ROOT) -> Path:
-    """Return where a study's kept numbers are."""
+    """Return the file of a study's expected numbers."""
     return root / "reports" / "expected" / f"{name}.json"
 
 
-def snapshot(folder: Path, computed_with: Mapping[str, Any]) -> dict[str, Any]:
+def snapshot(
+    folder: Path, numbers: Mapping[str, Any], pages: Mapping[str, str], computed_with: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return what is kept of a report: its numbers, its tables and what they were computed with.
 
     Parameters
     ----------
     folder : pathlib.Path
-        The report: ``numbers.json``, ``summary.json`` and ``tables/``.
+        The report, with its ``tables/``.
+    numbers : Mapping
+        The report's numbers, by name.
+    pages : Mapping
+        The page of each table.
     computed_with : Mapping
-        From :func:`postarrest.environment.describe`.
+        From :func:`postarrest.report.environment.describe`.
     """
-    pages = {item["name"]: item["page"] for item in _read_json(folder / "summary.json").get("tables", [])}
     tables = {}
     for path in sorted((folder / "tables").glob("*.csv")):
         text = path.read_text(encoding="utf-8")
@@ -48,114 +55,105 @@ def snapshot(folder: Path, computed_with: Mapping[str, Any]) -> dict[str, Any]:
             "sha256": hashlib.sha256(text.encode()).hexdigest(),
             "csv": text if len(text) <= _LARGEST_KEPT_CHARACTERS else None,
         }
-    return {
-        "environment": environment.kind(computed_with),
-        "numbers": _read_json(folder / "numbers.json"),
-        "tables": tables,
-    }
+    return {"environment": environment.kind(computed_with), "numbers": dict(numbers), "tables": tables}
 
 
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _computed_with(here: Here) -> dict[str, Any]:
-    # What the notebooks noted when they ran; the report may have been copied to this machine.
-    noted = sorted(here.build("environment").glob("*.json"))
-    return _read_json(noted[0]) if noted else environment.describe(root=here.root)
+def snapshot_of(name: str, *, root: Path = ROOT) -> dict[str, Any]:
+    """Return the snapshot of a study's report."""
+    here = Here(name, save_to="report", root=root)
+    pages = {t["name"]: t["page"] for t in _read(here.report_dir / "summary.json").get("tables", [])}
+    # What the first notebook recorded; the report may have been copied to this machine.
+    records = sorted(here.build("pages").glob("*.json"))
+    computed_with = _read(records[0])["environment"] if records else environment.describe(root=root)
+    return snapshot(here.report_dir, _read(here.report_dir / "numbers.json"), pages, computed_with)
 
 
 def keep(name: str, *, root: Path = ROOT) -> Path:
-    """Keep a study's numbers and tables, for later runs to be set against; return the file."""
-    here = Here(name, save_to="report", root=root)
+    """Keep a study's numbers and tables as the expected ones; return the file."""
     place = expected_file(name, root=root)
-    content = snapshot(here.report_dir, _computed_with(here))
-    write_text(place, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(place, as_json(snapshot_of(name, root=root)))
     return place
 
 
-def evaluate_scores(name: str, scores: Path, *, root: Path = ROOT) -> dict[str, Any]:
-    """Run the evaluation alone on a scores table and return its snapshot; nothing of the report is touched.
-
-    Parameters
-    ----------
-    name : str
-        The study.
-    scores : pathlib.Path
-        The scores table.
-    """
-    from postarrest.pipeline import notebook
-
-    study = load.load(name, root=root)
-    aside = Here(name, save_to="from-scores", root=root)
-    given = study.parameters("05_evaluation") | {
-        "save_to": aside.save_to,
-        "scores_file": str(scores.resolve()),
-    }
-    notebook.run_notebook(
+def evaluate_scores(name: str, scores: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """Run only the evaluation, on a scores table, and return its snapshot; the report is not touched."""
+    aside = Here(name, save_to="from-scores")
+    given = {"save_to": aside.save_to, "scores_file": str(scores.resolve())}
+    run_notebook(
         "05_evaluation",
-        given,
+        load.load(name).parameters("05_evaluation") | given,
         executed=aside.report_dir / "05_evaluation.ipynb",
         failed=aside.out("failed/05_evaluation.ipynb"),
         log=aside.out("05_evaluation.log"),
         threads=1,
     )
-    folder = aside.report_dir
-    kept_pages = _read_json(expected_file(name, root=root))["tables"]
-    contents = {"tables": [{"name": t, "page": v["page"]} for t, v in kept_pages.items()]}
-    write_text(folder / "summary.json", json.dumps(contents))
-    write_text(folder / "numbers.json", aside.numbers("05_evaluation").read_text(encoding="utf-8"))
-    return snapshot(folder, environment.describe(root=root))
+    pages = {table: entry["page"] for table, entry in expected["tables"].items()}
+    record = _read(aside.page("05_evaluation"))
+    return snapshot(aside.report_dir, record["numbers"], pages, record["environment"])
 
 
-def _told(comparison: Comparison) -> list[str]:
-    lines = []
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _in_words(comparison: Comparison) -> list[str]:
     if comparison.same_machine:
-        lines.append("Same versions, same kind of machine: every table is expected to have the same bytes.")
+        lines = ["Same versions, same kind of machine: every table should have the same bytes."]
     else:
-        lines.append("Other versions or another machine: numbers are compared within these tolerances:")
+        lines = ["Other versions or another machine: numbers are compared within these tolerances:"]
         lines += [
             f"  {t.name}: {t.absolute:g}, or {100 * t.relative:g} % where that is more; {t.why}"
             for t in TOLERANCES
         ]
     lines.append(f"{comparison.compared} numbers, cells and identical tables compared.")
-    shown = comparison.deviations[:40]
-    lines += [f"  DIFFERS: {deviation}" for deviation in shown]
-    if len(comparison.deviations) > len(shown):
-        lines.append(f"  and {len(comparison.deviations) - len(shown)} more")
+    lines += [f"  DIFFERS: {deviation}" for deviation in comparison.deviations[:_SHOWN]]
+    if more := len(comparison.deviations[_SHOWN:]):
+        lines.append(f"  and {more} more")
     if comparison.same_machine and comparison.not_identical:
         lines.append(f"  NOT THE SAME BYTES: {', '.join(comparison.not_identical)}")
     elif comparison.not_compared:
-        named = ", ".join(comparison.not_compared)
-        lines.append(f"Differ, but are not compared (large, or what a search tried): {named}")
-    lines.append("The numbers are those that were kept." if comparison.passed else "THE NUMBERS DIFFER.")
-    return lines
+        lines.append(
+            f"Differ, but are not compared (large, or a search): {', '.join(comparison.not_compared)}"
+        )
+    return [*lines, "The numbers are the expected ones." if comparison.passed else "THE NUMBERS DIFFER."]
 
 
-def _told_manifest(differing: Sequence[manifest.Difference]) -> list[str]:
+def _in_words_manifest(differing: list[manifest.Difference]) -> list[str]:
     if not differing:
-        return ["Every file is as the manifest says."]
-    first = differing[0]
-    lines = [f"THE FIRST FILE THAT DIFFERS from the manifest: {first.file} ({first.kind}, {first.what})"]
-    lines += [f"  also {d.file} ({d.kind}, {d.what})" for d in differing[1:20]]
+        return ["Every file agrees with the manifest."]
+    first, *others = (f"{d.file} ({d.kind}, {d.what})" for d in differing[:20])
+    lines = [f"THE FIRST FILE THAT DIFFERS from the manifest: {first}", *(f"  also {o}" for o in others)]
     return lines + ([f"  and {len(differing) - 20} more"] if len(differing) > 20 else [])
 
 
-def _wanting(here: Here, expected: Path, from_scores: str | None) -> str:
-    """Return what is not there for a comparison; blank where everything is."""
-    if from_scores is None and not (here.report_dir / "summary.json").is_file():
-        return f"No report of this study yet: make report STUDY={here.study}"
-    if from_scores is not None and not expected.is_file():
-        return f"No numbers of this study are kept in {expected.relative_to(ROOT)} to compare with."
-    scores = Path(from_scores) if from_scores else here.build("scores.csv")
-    if from_scores is not None and not scores.is_file():
-        return f"No scores table: {os.path.relpath(scores)}"
-    return ""
+def _verify(given: argparse.Namespace) -> tuple[bool, list[str]]:
+    """Return whether a study's report is the expected one, and what to print."""
+    study = load.load(given.study)
+    here, place = Here(study.name, save_to="report"), expected_file(study.name)
+    none = f"No numbers of this study are kept in {place.relative_to(ROOT)} to compare with."
+    if given.from_scores is not None:
+        scores = Path(given.from_scores or here.build("scores.csv"))
+        if not place.is_file() or not scores.is_file():
+            return False, [none if scores.is_file() else f"No scores table: {os.path.relpath(scores)}"]
+        expected = _read(place)
+        found = evaluate_scores(study.name, scores, expected)
+        comparison = compare(expected, found, only="05_evaluation")
+        return comparison.passed, _in_words(comparison)
+    if not (here.report_dir / "summary.json").is_file():
+        return False, [f"No report of this study yet: make report STUDY={study.name}"]
+    if given.keep:
+        return True, [f"Kept in {keep(study.name).relative_to(ROOT)}"]
+    differing = manifest.check(study)
+    lines = _in_words_manifest(differing)
+    if not place.is_file():
+        return not differing, [*lines, none]
+    comparison = compare(_read(place), snapshot_of(study.name))
+    return comparison.passed and not differing, lines + _in_words(comparison)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Verify a report; the exit status is 1 where something differs."""
-    parser = argparse.ArgumentParser(prog="python -m postarrest.verify", description=__doc__)
+    """Verify a report; the exit status is 1 if something differs."""
+    parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline.verify", description=__doc__)
     parser.add_argument("--study", required=True)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--keep", action="store_true", help="keep this report's numbers as the expected ones")
@@ -164,38 +162,13 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="?",
         const="",
         metavar="FILE",
-        help="run the evaluation alone, on the study's scores table or on FILE, and compare that",
+        help="run only the evaluation, on the study's scores table or on FILE, and compare that",
     )
-    given = parser.parse_args(arguments)
     try:
-        study = load.load(given.study)
+        passed, lines = _verify(parser.parse_args(arguments))
     except schema.StudyError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    here = Here(study.name, save_to="report")
-    expected = expected_file(study.name)
-    wanting = _wanting(here, expected, given.from_scores)
-    if wanting:
-        sys.stderr.write(f"{wanting}\n")
-        return 1
-    if given.keep:
-        sys.stdout.write(f"Kept in {keep(study.name).relative_to(ROOT)}\n")
-        return 0
-    if given.from_scores is not None:
-        scores = Path(given.from_scores) if given.from_scores else here.build("scores.csv")
-        comparison = compare(_read_json(expected), evaluate_scores(study.name, scores), only="05_evaluation")
-        sys.stdout.write("\n".join(_told(comparison)) + "\n")
-        return 0 if comparison.passed else 1
-    differing = manifest.check(study)
-    lines = _told_manifest(differing)
-    passed = not differing
-    if expected.is_file():
-        comparison = compare(_read_json(expected), snapshot(here.report_dir, _computed_with(here)))
-        lines += _told(comparison)
-        passed = passed and comparison.passed
-    else:
-        lines.append(f"No numbers of this study are kept in {expected.relative_to(ROOT)} to compare with.")
-    sys.stdout.write("\n".join(lines) + "\n")
+        passed, lines = False, [str(error)]
+    (sys.stdout if passed else sys.stderr).write("\n".join(lines) + "\n")
     return 0 if passed else 1
 
 
