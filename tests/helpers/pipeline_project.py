@@ -9,7 +9,19 @@ from pathlib import Path
 
 from postarrest.places import ROOT
 
-COPIED = ("lib", "notebooks", "params", "Snakefile", "pyproject.toml", "requirements.lock", "docs")
+COPIED = (
+    *("lib", "notebooks", "params", "docs", "Snakefile", "profiles"),
+    *("pyproject.toml", "requirements.lock"),
+)
+    "lib",
+    "notebooks",
+    "params",
+    "Snakefile",
+    "profiles",
+    "pyproject.toml",
+    "requirements.lock",
+    "docs",
+)
 
 
 def copy_project(folder: Path) -> Path:
@@ -41,5 +53,5 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def steps(done: subprocess.CompletedProcess) -> list[str]:
-    """What the run's lines say was done."""
+    """The steps that a run's lines name."""
     return re.findall(r"step \d+ of \d+, \d+ left: (.*)", done.stderr)

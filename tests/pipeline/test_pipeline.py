@@ -88,7 +88,7 @@ def test_leakage_is_absent_in_every_stage(smoke):
     assert (leaks["n_in_both"] == 0).all()
     assert (leaks.loc[leaks["scored"] == "test", "n_indirect"] == 0).all()
     assert {"thresholds", "outer-1", "holdout-1-revised"} <= set(leaks["run"])
-    # Every model of every fold has its thresholds chosen apart from the patients whom they judge.
+    # Every model of every fold has its thresholds chosen without the patients to whom they are applied.
     assert leaks["stage"].str.contains("thresholds").sum() >= 10
     assert leaks["n_scored"].min() > 0
 
@@ -99,7 +99,7 @@ def test_every_model_of_both_papers_is_evaluated(smoke):
 
 
 def test_options_for_snakemake_are_passed_on_with_their_values():
-    """As for a cluster: argparse must not take an option's value for a study."""
+    """As for a cluster: an option's value must not be mistaken for a study."""
     shown = subprocess.run(
         ["make", "--dry-run", "report", "STUDY=smoke", "SNAKEMAKE=--executor slurm --jobs 7"],
         cwd=ROOT,
@@ -124,7 +124,7 @@ def test_second_run_does_nothing(smoke):
 
 
 def edited(smoke: Path, tmp_path: Path, file: str, old: str, new: str) -> list[str]:
-    """What a dry run would do after an edit, which is then taken back."""
+    """The steps that a dry run would repeat after an edit, which is then undone."""
     path = smoke / file
     text = path.read_text(encoding="utf-8")
     assert old in text
@@ -165,6 +165,35 @@ def test_changed_simulation_reruns_all(smoke, tmp_path):
     assert notebooks_in(done) == set(load.NOTEBOOKS)
 
 
+@pytest.mark.parametrize(
+    ("file", "steps_again"),
+    [
+        ("gwr.parquet", {"01_cohort"}),
+        ("images.npz", {"01_cohort"}),
+        ("splits.parquet", {"split the patients"}),
+        ("features.json", {"features of each CT slice"}),
+        ("seen_cnn_outer-1-revised.json", {"outer-1, revised outcome (03_cnn)"}),
+        ("pages/04_stacking_outer-2.json", {"outer-2 (04_stacking)"}),
+        ("pages/05_evaluation.json", {"05_evaluation"}),
+        ("pages/A1_simulation.json", {"A1_simulation"}),
+    ],
+)
+def test_a_deleted_file_is_made_again_by_its_step(smoke, file, steps_again):
+    """The first step that a dry run would repeat is the one that wrote the file."""
+    path = smoke / "build" / "smoke" / file
+    aside = path.rename(path.with_suffix(".aside"))
+    try:
+        done = run(smoke, "smoke", "--dry-run")
+    finally:
+        aside.rename(path)
+    assert done.returncode == 0, done.stderr
+    again = steps(done)
+    assert again and all(any(name in step for step in again) for name in steps_again)
+    # Nothing before it: the simulation stays, and so does every step that does not follow from this one.
+    assert not any("simulate the patients" in step for step in again)
+    assert len(again) < 15
+
+
 def test_failing_notebook_is_named_with_cell_and_error(smoke, tmp_path):
     project = tmp_path / "failing"
     shutil.copytree(smoke, project)
@@ -177,11 +206,11 @@ def test_failing_notebook_is_named_with_cell_and_error(smoke, tmp_path):
     assert "FAILED: smoke: performance, thresholds and calibration (05_evaluation)" in done.stderr
     kept = nbformat.read(project / "build" / "smoke" / "failed" / "05_evaluation.ipynb", as_version=4)
     assert any(out.output_type == "error" for cell in kept.cells for out in cell.get("outputs", []))
-    # The report that stood before is not replaced by half a one.
+    # The previous report is not replaced by half of a new one.
     assert (project / "build" / "smoke" / "logs" / "05_evaluation.log").read_text()
 
 
-def test_fault_in_a_study_file_is_told_before_any_step(smoke, tmp_path):
+def test_an_error_in_a_study_file_is_reported_before_any_step(smoke, tmp_path):
     path = smoke / "params" / "smoke_wrong.yaml"
     path.write_text((smoke / "params" / "smoke.yaml").read_text().replace("n_resamples", "n_resampels"))
     done = run(smoke, "smoke_wrong")
@@ -191,8 +220,13 @@ def test_fault_in_a_study_file_is_told_before_any_step(smoke, tmp_path):
     assert "'n_resampels' is unknown. Did you mean 'n_resamples'?" in done.stderr
 
 
+def test_a_run_ends_with_the_page_to_open(smoke):
+    done = run(smoke, "smoke")
+    assert re.fullmatch(r"Open reports/smoke/index\.html \(\d+ min \d+ s\)", done.stdout.strip())
+
+
 def test_fine_tuning_runs_side_by_side_from_activations_made_once(smoke):
-    """Two labels at a time, as outer folds would be: neither notebook may find half a file of the other's."""
+    """Two labels at once, like outer folds: neither may read a file that the other has half written."""
     written = (smoke / "params" / "smoke.yaml").read_text()
     written = written.replace("protocols: [holdout, nested]", "protocols: [holdout]")
     written = written.replace("patience: 2", "patience: 2\n  depth: last_block\n  shown_patients: 2")
@@ -213,12 +247,12 @@ def test_fine_tuning_runs_side_by_side_from_activations_made_once(smoke):
 
 def test_no_identifier_reaches_the_report(smoke):
     patients = pd.read_csv(smoke / "build" / "smoke" / "data" / "patients.csv", dtype=str)["patient_id"]
-    told = []
+    shown = []
     for path in (smoke / "reports").rglob("*"):
         if path.suffix in {".html", ".ipynb", ".csv", ".json", ".svg"}:
             text = path.read_text(encoding="utf-8")
-            told += [f"{path.name}: {p}" for p in patients if p in text]
-    assert told == []
+            shown += [f"{path.name}: {p}" for p in patients if p in text]
+    assert shown == []
 
 
 def test_no_path_of_the_machine_reaches_the_report(smoke):
