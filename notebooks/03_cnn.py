@@ -191,7 +191,7 @@ if shares.empty:
     page.text("The tissue of each pixel is known only in simulated slices, so this section does not apply.")
 else:
     page.text(
-        "The share of each map on each tissue, beside the tissue's share of the area the network receives:"
+        "The share of each map on each tissue, and the tissue's share of the area the network receives:"
     )
     page.table(
         shares,

@@ -16,10 +16,10 @@ settings.load_profile("postarrest")
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of real data and weights that some developers have beside the project."""
+    """Folder of real data and weights that some developers have next to the project."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        pytest.skip("the folder 'shared' with real data is not beside the project")
+        pytest.skip("the folder 'shared' with real data is not next to the project")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Snakemake's progress in one plain line a step: what is being done, and how many steps are left."""
+"""Snakemake's progress in one plain line per step: what it does, and how many steps are left."""
 
 import re
 import sys
@@ -28,10 +28,10 @@ class LogHandler(LogHandlerBase):
         self._failed: set[int] = set()
 
     def emit(self, record: LogRecord) -> None:
-        """Write the line of an event; events that a reader has no use for are passed over."""
+        """Write the line of an event; other events are ignored."""
         event = getattr(record, "event", None)
         if event == LogEvent.RUN_INFO:
-            # The target rule gathers files and does nothing itself.
+            # The rule 'all' only collects files.
             counts = record.stats
             self._total = counts.get("total", 0) - counts.get("all", 0)
         elif event == LogEvent.JOB_INFO and record.rule_name != "all":
@@ -40,7 +40,7 @@ class LogHandler(LogHandlerBase):
             left = max(self._total - self._started, 0)
             self._line(f"step {self._started} of {self._total}, {left} left: {self._steps[record.jobid]}")
         elif event == LogEvent.JOB_ERROR and record.jobid not in self._failed:
-            # Snakemake tells each failure again at its end.
+            # Snakemake repeats each failure at its end.
             self._failed.add(record.jobid)
             self._line(f"FAILED: {self._steps.get(record.jobid, record.rule_name)}")
             # A scheduler's reason comes first, then its plugin repeats the log and the command.
@@ -58,5 +58,5 @@ class LogHandler(LogHandlerBase):
 
 
 def _repeats(record: LogRecord) -> bool:
-    """Whether an error only says again that a step failed, which stands under that step's own line."""
+    """Whether an error only repeats that a step failed."""
     return record.exception == "RuleException" or "At least one job did not complete" in record.getMessage()

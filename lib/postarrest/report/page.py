@@ -128,7 +128,7 @@ class Page:
         Parameters
         ----------
         template : str
-            Markdown with ``{name}`` where a number stands.
+            Markdown with ``{name}`` for each number.
         table : str
             Name of the table that the numbers are from; blank where none has them.
         units : Mapping

@@ -57,7 +57,7 @@ def model_in_words(name: str) -> str:
 
 
 def uncapitalised(name: str) -> str:
-    """Return a name as it stands within a sentence.
+    """Return a name as written within a sentence.
 
     Examples
     --------

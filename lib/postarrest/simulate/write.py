@@ -77,7 +77,7 @@ def _write_all(settings: Settings, folder: Path) -> None:
     document = json.dumps(truth.document(settings), indent=1) + "\n"
     (folder / "truth.json").write_text(document, encoding="utf-8")
     (folder / _NOTICE).write_text(
-        "SIMULATED. No person stands behind any row or image of this folder: postarrest.simulate made all.\n",
+        "SIMULATED. No row or image in this folder is of a person: postarrest.simulate made them all.\n",
         encoding="utf-8",
     )
 
