@@ -13,15 +13,6 @@ COPIED = (
     *("lib", "notebooks", "params", "docs", "Snakefile", "profiles"),
     *("pyproject.toml", "requirements.lock"),
 )
-    "lib",
-    "notebooks",
-    "params",
-    "Snakefile",
-    "profiles",
-    "pyproject.toml",
-    "requirements.lock",
-    "docs",
-)
 
 
 def copy_project(folder: Path) -> Path:

@@ -15,8 +15,8 @@ def save_included(
     """Save the included patients with their outcome, their readings and their CT slices.
 
     Writes ``cohort.parquet`` (``y_good`` by the main label, ``y_good_<label>`` for each label, and the
-    patients' variables), ``gwr.parquet`` and ``images.npz`` (``patient_id`` and ``images``, uint8 of 256 x 256
-    pixels, in the order of the ids); both are empty where the study has no readings or no CT.
+    patients' variables), ``gwr.parquet`` and ``images.npz`` (``patient_id`` and ``images``, uint8 of
+    256 x 256 pixels, in the order of the ids); both are empty where the study has no readings or no CT.
 
     Parameters
     ----------

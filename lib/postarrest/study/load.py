@@ -128,9 +128,9 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     name : str
         The study: ``params/<name>.yaml``.
     environment : Mapping
-        ``POSTARREST_DATA`` replaces ``study.data``, ``POSTARREST_SCORES`` replaces ``study.scores`` in a study
-        that has it, and ``POSTARREST_WEIGHTS`` replaces ``weights`` of ``03_cnn``: paths differ between
-        machines and do not belong in a study file.
+        ``POSTARREST_DATA`` replaces ``study.data``, ``POSTARREST_SCORES`` replaces ``study.scores`` in a
+        study that has it, and ``POSTARREST_WEIGHTS`` replaces ``weights`` of ``03_cnn``: paths differ
+        between machines and do not belong in a study file.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     if data == "ask":
         errors.append("needs real data: say where they are, as in 'make report STUDY=... DATA=path'.")
     if scores == "ask":
-        errors.append("needs a scores table: say where it is, as in 'make evaluate SCORES=file.csv'.")
+        errors.append("needs a scores table: name it, as in 'make evaluate SCORES=file.csv'.")
     _refuse(name, errors)
     return Study(
         name=name,
