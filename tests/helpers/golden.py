@@ -1,7 +1,7 @@
-"""The evaluation's figures beside those of other software, as a table: docs/golden.md.
+"""The evaluation compared with other software, as a table: docs/golden.md.
 
-``python tests/helpers/golden.py --out docs/golden.md`` (``make golden``). The values of R (4.2.2, pROC 1.18.0)
-are those kept in the tests, with the R code that made them; scikit-learn, SciPy and statsmodels are called here.
+``make golden`` writes it. The values of R (4.2.2, pROC 1.18.0) are those of golden_values, with the R code that
+gave them; scikit-learn, SciPy and statsmodels are called here.
 """
 
 import argparse
@@ -121,9 +121,9 @@ def main() -> None:
         table[name] = table[name].map("{:.12g}".format)
     text = (
         "# The evaluation compared with other software\n\n"
-        f"{CASE[0]} simulated patients unless another data set is named (tests/helpers/evaluation_data.py has\n"
-        "their arithmetic in R and Python). A published value has as many digits as its source prints.\n"
-        "Made by `make golden`.\n\n"
+        f"{CASE[0]} simulated patients unless another data set is named (tests/helpers/evaluation_data.py\n"
+        "has their arithmetic in R and Python). A published value has as many digits as\n"
+        "its source prints. Made by `make golden`.\n\n"
     )
     write_text(parser.parse_args().out, text + table.to_markdown(index=False, disable_numparse=True) + "\n")
 
