@@ -1,7 +1,7 @@
 """The evaluation compared with other software, as a table: docs/golden.md.
 
-``make golden`` writes it. The values of R (4.2.2, pROC 1.18.0) are those of golden_values, with the R code that
-gave them; scikit-learn, SciPy and statsmodels are called here.
+``make golden`` writes it. The values of R (4.2.2, pROC 1.18.0) are those of golden_values, with the R code
+that gave them; scikit-learn, SciPy and statsmodels are called here.
 """
 
 import argparse
