@@ -151,6 +151,18 @@ def sets(table: pd.DataFrame) -> pd.DataFrame:
     return laid_out.sort_values("set", key=lambda s: s.map(order), kind="stable", ignore_index=True)
 
 
+def main(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the main result: those of the first outcome label and set.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of :func:`sets`.
+    """
+    first = rows.iloc[0]
+    return rows[(rows["outcome_label"] == first["outcome_label"]) & (rows["set"] == first["set"])]
+
+
 def splits(table: pd.DataFrame) -> pd.DataFrame:
     """Return the test rows of repeated hold-out splits, all of them; empty where no split was repeated."""
     test = table[(table["role"] == "test") & (table["stage"] == "final")]

@@ -207,6 +207,30 @@ def quoted(performance: pd.DataFrame, model: str, metric: str, **which: str) -> 
     return Estimate(*rows[["estimate", "lower", "upper"]].iloc[0])
 
 
+def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the AUC of each model that the report quotes, in some patients.
+
+    Parameters
+    ----------
+    performance : pandas.DataFrame
+        From :func:`table`.
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets` of one outcome label and set.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model, auc, n, n_good``, the AUC as an :class:`~postarrest.estimate.Estimate`; the model with the
+        highest AUC is ``attrs["best"]``.
+    """
+    group = rows[["outcome_label", "set"]].drop_duplicates()
+    found = performance[performance["recommended"] & (performance["metric"] == "roc_auc")].merge(group)
+    limits = found[["estimate", "lower", "upper"]].to_numpy()
+    table = found[["model", "n", "n_good"]].assign(auc=[Estimate(*row) for row in limits])
+    table.attrs["best"] = found.loc[found["estimate"].idxmax(), "model"]
+    return table
+
+
 def summary(performance: pd.DataFrame) -> pd.DataFrame:
     """Return one row a model, outcome label and set, each measure in words with its quoted interval."""
     rows = performance[performance["recommended"]].copy()

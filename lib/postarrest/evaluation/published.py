@@ -1,11 +1,26 @@
 """The study's results beside the published and the planted ones."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from postarrest.evaluation.discrimination import METRICS, RECOMMENDED
+
+
+def planted(path: Path) -> dict[str, Any]:
+    """Return what was planted in simulated patients, as :func:`against_truth` needs it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The simulation's ``truth.json``. Real patients have none: nothing was planted.
+    """
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {"truth": known.get("models", {}), "outcomes": known.get("outcomes", [])}
 
 
 def against_truth(
@@ -156,3 +171,16 @@ def coverage_summary(simulated: pd.DataFrame) -> pd.DataFrame:
     quoted_kind = {name: RECOMMENDED[metric] for name, (metric, _) in METRICS.items()}
     summary.insert(2, "recommended", summary["statistic"].map(quoted_kind) == summary["interval"])
     return summary
+
+
+def lowest_coverage(summary: pd.DataFrame, statistic: str) -> dict[str, float]:
+    """Return the lowest coverage of a statistic's intervals, by kind of interval.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        From :func:`coverage_summary`.
+    statistic : str
+        Such as ``"brier"``.
+    """
+    return summary[summary["statistic"] == statistic].set_index("interval")["lowest_coverage"].to_dict()

@@ -59,7 +59,15 @@ class Page:
         write_text(self.here.page(name), as_json(self._record))
 
     def table(
-        self, data: pd.DataFrame, *, name: str, caption: str, note: str = "", digits: int = 2, part: str = ""
+        self,
+        data: pd.DataFrame,
+        *,
+        name: str,
+        caption: str,
+        note: str = "",
+        digits: int = 2,
+        part: str = "",
+        if_empty: str = "",
     ) -> None:
         """Show a table and save it as ``tables/<name>.csv``.
 
@@ -79,7 +87,13 @@ class Page:
             Decimals of real numbers as shown; the CSV keeps all.
         part : str
             Name of these rows in a table that several notebooks contribute to; otherwise this run's own part.
+        if_empty : str
+            Why the table does not apply to this study if it has no rows. It is then neither shown nor saved.
         """
+        if data.empty and if_empty:
+            self.here.table(name).unlink(missing_ok=True)
+            display(Markdown(if_empty))
+            return
         # A notebook that runs once per fold saves a part of the table; the report joins the parts.
         part = part or self.part
         text = data.to_csv(index=False, lineterminator="\n")
@@ -113,6 +127,26 @@ class Page:
             write_bytes(self.here.figure(f"{stem}.{ending}"), content)
         shown = {"anchor": self._anchor(name), "name": stem, "caption": caption, "alt": alt}
         display(HTML(render_template("figure.html.j2", source=data_uri(drawn), width_px=width_px, **shown)))
+
+    def figures(
+        self, figs: Mapping[str, Figure], *, name: str, caption: str, alt: str, main_first: bool = False
+    ) -> None:
+        """Show several figures of one kind, each saved as ``<name>_<key>``.
+
+        Parameters
+        ----------
+        figs : Mapping of Figure
+            The figures by key.
+        name, alt : str
+            As in :meth:`figure`.
+        caption : str
+            As in :meth:`figure`; ``{label}`` stands for the figure's label, which says what differs.
+        main_first : bool
+            Whether the first figure is of the main result, and is saved as ``<name>``.
+        """
+        for i, (key, fig) in enumerate(figs.items()):
+            stem = name if main_first and i == 0 else f"{name}_{key}"
+            self.figure(fig, name=stem, caption=caption.format(label=fig.get_label()), alt=alt)
 
     def text(
         self,
