@@ -207,8 +207,8 @@ def quoted(performance: pd.DataFrame, model: str, metric: str, **which: str) -> 
     return Estimate(*rows[["estimate", "lower", "upper"]].iloc[0])
 
 
-def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the AUC of each model that the report quotes, in some patients.
+def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, object]]:
+    """Return each model's AUC in some patients with the quoted interval, as sentences need it.
 
     Parameters
     ----------
@@ -219,16 +219,26 @@ def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame
-        ``model, auc, n, n_good``, the AUC as an :class:`~postarrest.estimate.Estimate`; the model with the
-        highest AUC is ``attrs["best"]``.
+    list of dict
+        For each model ``of`` (its identifier), ``model`` (in words), ``roc_auc`` (an
+        :class:`~postarrest.estimate.Estimate`) and ``patients`` (their number in words).
     """
     group = rows[["outcome_label", "set"]].drop_duplicates()
     found = performance[performance["recommended"] & (performance["metric"] == "roc_auc")].merge(group)
-    limits = found[["estimate", "lower", "upper"]].to_numpy()
-    table = found[["model", "n", "n_good"]].assign(auc=[Estimate(*row) for row in limits])
-    table.attrs["best"] = found.loc[found["estimate"].idxmax(), "model"]
-    return table
+    return [
+        {
+            "of": row.model,
+            "model": row.model.replace("_", " "),
+            "roc_auc": Estimate(row.estimate, row.lower, row.upper),
+            "patients": f"{row.n} patients, {row.n_good} of them with a good outcome",
+        }
+        for row in found.itertuples()
+    ]
+
+
+def best_model(aucs: Iterable[Mapping[str, object]]) -> str:
+    """Return the model with the highest AUC, the first of equals; ``aucs`` is from :func:`aucs`."""
+    return max(aucs, key=lambda auc: auc["roc_auc"].value)["of"]
 
 
 def summary(performance: pd.DataFrame) -> pd.DataFrame:

@@ -11,15 +11,17 @@ import pandas as pd
 from postarrest.evaluation.discrimination import METRICS, RECOMMENDED
 
 
-def planted(path: Path) -> dict[str, Any]:
+def planted(path: Path, *, simulated: bool) -> dict[str, Any]:
     """Return what was planted in simulated patients, as :func:`against_truth` needs it.
 
     Parameters
     ----------
     path : pathlib.Path
-        The simulation's ``truth.json``. Real patients have none: nothing was planted.
+        The simulation's ``truth.json``, if it is there.
+    simulated : bool
+        Whether the patients are simulated; in real ones nothing was planted.
     """
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = json.loads(path.read_text(encoding="utf-8")) if simulated and path.is_file() else {}
     return {"truth": known.get("models", {}), "outcomes": known.get("outcomes", [])}
 
 
@@ -174,7 +176,7 @@ def coverage_summary(simulated: pd.DataFrame) -> pd.DataFrame:
 
 
 def lowest_coverage(summary: pd.DataFrame, statistic: str) -> dict[str, float]:
-    """Return the lowest coverage of a statistic's intervals, by kind of interval.
+    """Return the lowest coverage of a statistic's intervals, ``stratified`` and ``unstratified``.
 
     Parameters
     ----------
@@ -183,4 +185,6 @@ def lowest_coverage(summary: pd.DataFrame, statistic: str) -> dict[str, float]:
     statistic : str
         Such as ``"brier"``.
     """
-    return summary[summary["statistic"] == statistic].set_index("interval")["lowest_coverage"].to_dict()
+    lowest = summary[summary["statistic"] == statistic].set_index("interval")["lowest_coverage"]
+    kinds = {"stratified": "bootstrap percentile, stratified", "unstratified": "bootstrap BCa, unstratified"}
+    return {name: float(lowest[interval]) for name, interval in kinds.items()}
