@@ -6,14 +6,8 @@ import pandas as pd
 import pytest
 
 from evaluation_data import golden_case, holdout_scores, nested_scores
-from postarrest import scores
-from postarrest.evaluation import calibration, decision, discrimination, thresholds
-from postarrest.evaluation import curves as curves_room
-from postarrest.evaluation import published as published_room
-from postarrest.figures import calibration as calibration_room
-from postarrest.figures import curves, distributions, forest
-from postarrest.figures import thresholds as thresholds_room
-from postarrest.report import page
+from postarrest import evaluation, figures, scores
+from postarrest.report.drawings import render
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +23,13 @@ class _Study:
         self.table = scores.check(table)
         every = scores.sets(self.table)
         final = every[every["stage"] == "final"]
-        self.performed = discrimination.table(discrimination.resample(final, n_resamples=50))
-        self.judged = thresholds.table(final, self.table, fixed={"0.5": ["probability", 0.5]})
-        self.calibrated, self.curves = calibration.table(every, n_resamples=50)
-        self.decided = decision.table(final, n_resamples=50)
+        resampled = evaluation.discrimination.resample(final, n_resamples=50)
+        self.performance = evaluation.discrimination.table(resampled)
+        fixed = {"0.5": ["probability", 0.5]}
+        self.thresholds = evaluation.thresholds.table(final, self.table, fixed=fixed)
+        self.calibration, self.curves = evaluation.calibration.table(every, n_resamples=50)
+        self.net_benefit = evaluation.decision.table(final, n_resamples=50)
+        self.final = final
         self.every = every[(every["outcome_label"] == outcome) & (every["set"] == which)]
         self.rows = self.every[self.every["stage"] == "final"]
 
@@ -68,35 +65,39 @@ def _has_line(ax, x, y) -> bool:
     )
 
 
-def test_curves_draw_every_model_and_say_their_areas(nested):
-    fig = curves.curves(nested.rows, nested.performed, nested.judged, focus="ensemble", n_resamples=20)
+def test_curves_show_every_model_with_its_area(nested):
+    fig = figures.curves.curves(
+        nested.rows, nested.performance, nested.thresholds, focus="ensemble", n_resamples=20
+    )
     left, right = fig.axes
     for model, rows in nested.rows.groupby("model"):
-        roc = curves_room.roc_curve(rows["y_good"], rows["score"])
-        pr = curves_room.pr_curve(rows["y_good"], rows["score"])
+        roc = evaluation.curves.roc_curve(rows["y_good"], rows["score"])
+        pr = evaluation.curves.pr_curve(rows["y_good"], rows["score"])
         assert _has_line(left, roc["fpr"], roc["tpr"])
         assert _has_line(right, pr["recall"], pr["precision"])
-        area = discrimination.quoted(nested.performed, model, "roc_auc", set="pooled")
+        area = evaluation.discrimination.quoted(nested.performance, model, "roc_auc", set="pooled")
         assert f"{model} {area}".replace("95 % CI ", "") in _texts(fig)
     assert "no skill: 0.20" in _texts(fig)
 
 
-def test_operating_points_are_those_chosen_on_the_training_side(nested):
-    fig = curves.roc_panels(nested.rows, nested.performed, nested.judged, n_resamples=20)
+def test_operating_points_are_chosen_on_the_training_set(nested):
+    fig = figures.curves.roc_panels(nested.rows, nested.performance, nested.thresholds, n_resamples=20)
     models = list(dict.fromkeys(nested.rows["model"]))
     for ax, model in zip(fig.axes, models, strict=False):
         drawn = next(line for line in ax.lines if line.get_marker() == "o")
-        judged = nested.judged[(nested.judged["model"] == model) & (nested.judged["stage"] == "final")]
-        honest = judged[judged["chosen_on"] != "test"].dropna(subset="tp")
-        np.testing.assert_allclose(np.sort(drawn.get_ydata()), np.sort(honest["sensitivity"].astype(float)))
-    # Without a training side the thresholds chosen on the scores themselves are all there is.
-    alone = nested.judged[nested.judged["chosen_on"] == "test"]
-    fig = curves.roc_panels(nested.rows, nested.performed, alone, n_resamples=20)
+        chosen = nested.thresholds[
+            (nested.thresholds["model"] == model) & (nested.thresholds["stage"] == "final")
+        ]
+        unbiased = chosen[chosen["chosen_on"] != "test"].dropna(subset="tp")
+        np.testing.assert_allclose(np.sort(drawn.get_ydata()), np.sort(unbiased["sensitivity"].astype(float)))
+    # Without a training set, there are only the thresholds chosen on the test scores.
+    alone = nested.thresholds[nested.thresholds["chosen_on"] == "test"]
+    fig = figures.curves.roc_panels(nested.rows, nested.performance, alone, n_resamples=20)
     assert "Youden" in _texts(fig)
 
 
 def test_calibration_shows_both_stages(nested):
-    fig = calibration_room.calibration(nested.every, nested.calibrated, nested.curves)
+    fig = figures.calibration.calibration(nested.every, nested.calibration, nested.curves)
     before = nested.curves["standard", "pooled", "ensemble", "before_platt"]
     after = nested.curves["standard", "pooled", "ensemble", "final"]
     top = fig.axes[0]
@@ -107,16 +108,18 @@ def test_calibration_shows_both_stages(nested):
     assert f"good, n = {n_good}" in _texts(fig)
 
 
-def test_decision_curves_hold_the_models_and_both_references(nested):
-    fig = thresholds_room.decision_curves(nested.rows, nested.decided, focus="ensemble")
+def test_decision_curves_show_the_models_and_both_references(nested):
+    fig = figures.thresholds.decision_curves(nested.rows, nested.net_benefit, focus="ensemble")
     text = _texts(fig)
     assert all(words in text for words in ("ensemble", "ct", "predict all good", "predict nobody good"))
-    mine = nested.decided[(nested.decided["model"] == "ct") & (nested.decided["threshold"] <= 0.6 + 1e-9)]
+    mine = nested.net_benefit[
+        (nested.net_benefit["model"] == "ct") & (nested.net_benefit["threshold"] <= 0.6 + 1e-9)
+    ]
     assert _has_line(fig.axes[0], mine["threshold"], mine["net_benefit"])
 
 
 def test_threshold_panels_mark_the_chosen_thresholds(holdout):
-    fig = thresholds_room.thresholds(holdout.rows, holdout.judged)
+    fig = figures.thresholds.thresholds(holdout.rows, holdout.thresholds)
     text = _texts(fig)
     assert "5 %" in text
     assert "Youden" in text
@@ -124,14 +127,14 @@ def test_threshold_panels_mark_the_chosen_thresholds(holdout):
     assert "Spec-Max-CI" not in text
     rows = holdout.rows[holdout.rows["model"] == "cnn"]
     values = np.unique(rows["score"])
-    expected = thresholds.describe(rows["y_good"], rows["score"], values)
+    expected = evaluation.thresholds.describe(rows["y_good"], rows["score"], values)
     cnn = fig.axes[list(dict.fromkeys(holdout.rows["model"])).index("cnn")]
     for column in ("sensitivity", "specificity", "fnr", "fnr_upper"):
         assert _has_line(cnn, values, expected[column]), column
 
 
 def test_histograms_count_every_patient(holdout):
-    fig = distributions.distributions(holdout.rows)
+    fig = figures.distributions.distributions(holdout.rows)
     heights = np.array([bar.get_height() for bar in fig.axes[0].patches])
     assert heights[heights > 0].sum() == pytest.approx(1)
     assert heights[heights < 0].sum() == pytest.approx(-1)
@@ -148,19 +151,44 @@ def test_forest_and_spread(holdout):
             "value": 0.84,
         }
     ]
-    lines = published_room.beside_published(holdout.performed, published)
-    fig = forest.forest(lines)
+    lines = evaluation.published.beside_published(holdout.performance, published)
+    fig = figures.forest.forest(lines)
     assert _texts(fig).count("published 0.84") == 1
     assert len(fig.axes[0].get_yticks()) == len(lines)
-    spread = discrimination.spread(scores.splits(holdout.table))
-    fig = forest.split_spread(spread[spread["outcome_label"] == "revised"])
-    assert _texts(fig).count("median") == 2
+    spread = evaluation.discrimination.spread(scores.splits(holdout.table))
+    drawn = figures.forest.split_spread(spread)
+    assert list(drawn) == ["revised", "standard"]
+    assert _texts(drawn["revised"]).count("median") == 2
+    assert drawn["revised"].get_label() == "3 splits (outcome label revised)"
+    assert figures.forest.split_spread(spread.iloc[:0]) == {}
+
+
+def test_one_figure_per_outcome_label_and_set(holdout):
+    by_set = figures.looks.by_set
+    drawn = by_set(figures.thresholds.thresholds, holdout.final, holdout.thresholds)
+    assert list(drawn) == ["revised_holdout", "standard_holdout", "revised_all", "standard_all"]
+    assert drawn["standard_all"].get_label() == "outcome label standard, set all (321 patients)"
+    # In the set of all patients there are markers only, which have no net benefit.
+    drawn = by_set(figures.thresholds.decision_curves, holdout.final, holdout.net_benefit, focus="cnn")
+    assert list(drawn) == ["revised_holdout", "standard_holdout"]
+
+
+def test_without_the_focus_the_last_model_has_the_band(markers):
+    drawn = [
+        figures.curves.curves(
+            markers.rows, markers.performance, markers.thresholds, focus=focus, n_resamples=20
+        )
+        for focus in ("cnn", "gwr_av")
+    ]
+    assert render(drawn[0])["svg"] == render(drawn[1])["svg"]
 
 
 def test_markers_alone(markers):
-    curves.curves(markers.rows, markers.performed, markers.judged, focus="gwr_av", n_resamples=20)
-    thresholds_room.thresholds(markers.rows, markers.judged)
-    distributions.distributions(markers.rows)
+    figures.curves.curves(
+        markers.rows, markers.performance, markers.thresholds, focus="gwr_av", n_resamples=20
+    )
+    figures.thresholds.thresholds(markers.rows, markers.thresholds)
+    figures.distributions.distributions(markers.rows)
 
 
 @pytest.mark.parametrize("kind", ["perfect", "constant", "two values"])
@@ -179,20 +207,20 @@ def test_extreme_scores_can_be_drawn(kind):
         }
     )
     study = _Study(table, which="holdout")
-    assert np.isnan(study.calibrated["slope"].iloc[0]) == (kind != "two values")
-    figures = [
-        curves.curves(study.rows, study.performed, study.judged, focus="m", n_resamples=20),
-        calibration_room.calibration(study.every, study.calibrated, study.curves),
-        thresholds_room.decision_curves(study.rows, study.decided, focus="m"),
-        thresholds_room.thresholds(study.rows, study.judged),
-        distributions.distributions(study.rows),
-        forest.forest(published_room.beside_published(study.performed, [])),
+    assert np.isnan(study.calibration["slope"].iloc[0]) == (kind != "two values")
+    drawn = [
+        figures.curves.curves(study.rows, study.performance, study.thresholds, focus="m", n_resamples=20),
+        figures.calibration.calibration(study.every, study.calibration, study.curves),
+        figures.thresholds.decision_curves(study.rows, study.net_benefit, focus="m"),
+        figures.thresholds.thresholds(study.rows, study.thresholds),
+        figures.distributions.distributions(study.rows),
+        figures.forest.forest(evaluation.published.beside_published(study.performance, [])),
     ]
-    for fig in figures:
+    for fig in drawn:
         fig.draw_without_rendering()
 
 
 def test_the_same_figure_gives_the_same_bytes(holdout):
-    lines = published_room.beside_published(holdout.performed, [])
-    first, second = (page.render(forest.forest(lines))["svg"] for _ in range(2))
+    lines = evaluation.published.beside_published(holdout.performance, [])
+    first, second = (render(figures.forest.forest(lines))["svg"] for _ in range(2))
     assert first == second

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from postarrest.figures import style
-from postarrest.figures.looks import mirrored_histogram, model_name, panel_grid, values_by_model
+from postarrest.figures import looks, style
 
 
 def distributions(rows: pd.DataFrame) -> Figure:
@@ -14,14 +13,14 @@ def distributions(rows: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rows : pandas.DataFrame
-        Scores of the final stage.
+        Rows of :func:`postarrest.scores.sets` of the final stage, of one outcome label and set.
     """
-    values = values_by_model(rows)
+    values = looks.outcomes_and_scores(rows)
     with style.report_style():
-        fig, axes = panel_grid(len(values), height=1.9, columns=3)
+        fig, axes = looks.panels(len(values), height=1.9)
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
             edges = np.histogram_bin_edges(score, bins=30)
-            mirrored_histogram(ax, y_good, score, edges=edges, share=True)
-            ax.set(title=model_name(model), xlabel="Score")
+            looks.mirrored_histogram(ax, y_good, score, edges=edges, share=True)
+            ax.set(title=looks.model_name(model), xlabel="Score")
         axes[0].set_ylabel("Share of that outcome")
     return fig

@@ -1,13 +1,12 @@
-"""Figures of the evaluation.
+"""What the evaluation's figures share: each model's look, panels, histograms and selections.
 
-``rows`` are always rows of :func:`postarrest.scores.sets` of one outcome label and set; from tables that hold
-more, each figure takes its own part. Every model keeps one colour, dash and marker (:func:`looks`). Good
-outcomes are blue and filled, poor ones vermilion and hatched.
+Every model keeps one colour, dash and marker (:func:`of_models`). Good outcomes are blue and filled, poor
+ones vermilion and hatched.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,12 +26,12 @@ class Look(NamedTuple):
     marker: str
 
 
-def looks(models: Sequence[str]) -> dict[str, Look]:
-    """Give each model its colour, dash and marker, in the order of the models.
+def of_models(models: Sequence[str]) -> dict[str, Look]:
+    """Return each model's colour, dash and marker, in the order of the models.
 
     Examples
     --------
-    >>> looks(["ct", "ensemble"])["ensemble"].marker
+    >>> of_models(["ct", "ensemble"])["ensemble"].marker
     '^'
     """
     kinds = len(style.PALETTE)
@@ -42,11 +41,87 @@ def looks(models: Sequence[str]) -> dict[str, Look]:
     }
 
 
+def highlight(look: Mapping[str, Look], focus: str) -> dict[str, Look]:
+    """Return the looks with the solid line given to one model, in exchange for its own dash."""
+    own = look[focus].dash
+    return {
+        model: kind._replace(dash="-" if model == focus else own if kind.dash == "-" else kind.dash)
+        for model, kind in look.items()
+    }
+
+
 def model_name(model: str) -> str:
+    """Return a model's name without underscores."""
     return model.replace("_", " ")
 
 
-def panel_grid(count: int, *, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
+def by_set(
+    draw: Callable[..., Figure], rows: pd.DataFrame, table: pd.DataFrame, *further: Any, **settings: Any
+) -> dict[str, Figure]:
+    """Draw one figure per outcome label and set.
+
+    Parameters
+    ----------
+    draw : callable
+        A figure of this package that draws the rows of one outcome label and set, such as
+        :func:`postarrest.figures.curves.curves`.
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets`.
+    table, *further, **settings
+        What ``draw`` needs in addition. Labels and sets without a row in ``table`` are left out.
+
+    Returns
+    -------
+    dict of Figure
+        By ``<outcome label>_<set>``. A figure's label says which patients it draws.
+    """
+    figures = {}
+    for (label, name), mine in rows.groupby(["outcome_label", "set"], sort=False):
+        if len(in_group(table, {"outcome_label": label, "set": name})):
+            key = f"{label}_{name}".replace("-", "_")
+            figures[key] = draw(mine, table, *further, **settings)
+            n = mine["patient_id"].nunique()
+            figures[key].set_label(f"outcome label {label}, set {name} ({n} patients)")
+    return figures
+
+
+def group_of(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the outcome label and the set of the rows."""
+    return {column: str(rows[column].iloc[0]) for column in ("outcome_label", "set")}
+
+
+def in_group(table: pd.DataFrame, group: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table's rows of one outcome label and set."""
+    return table[(table["outcome_label"] == group["outcome_label"]) & (table["set"] == group["set"])]
+
+
+def operating_points(thresholds: pd.DataFrame, group: Mapping[str, str], model: str) -> pd.DataFrame:
+    """Return the thresholds of a model that are drawn.
+
+    Thresholds chosen on the test scores are drawn only if there are no others.
+    """
+    mine = in_group(thresholds, group)
+    mine = mine[(mine["model"] == model) & (mine["stage"] == "final")].dropna(subset="threshold")
+    unbiased = mine[mine["chosen_on"] != "test"]
+    points = unbiased if len(unbiased) else mine
+    return points.astype(dict.fromkeys(("sensitivity", "specificity", "ppv"), float))
+
+
+def outcomes_and_scores(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the outcomes and scores of each model's patients."""
+    return {
+        str(model): (mine["y_good"].to_numpy(), mine["score"].to_numpy())
+        for model, mine in rows.groupby("model", sort=False)
+    }
+
+
+def at_most(line: pd.DataFrame, points: int = 2000) -> pd.DataFrame:
+    """Return a line with no more points than can be seen."""
+    return line.iloc[thinned(np.arange(len(line)), points)]
+
+
+def panels(count: int, *, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels, each ``height`` inches high; spare ones are hidden."""
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     width = style.DOUBLE_COLUMN_IN if columns > 1 else style.SINGLE_COLUMN_IN * 1.4
@@ -58,82 +133,39 @@ def panel_grid(count: int, *, height: float, columns: int = 3) -> tuple[Figure, 
 
 
 def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
+    """Give a panel axes from 0 to 1 of equal length."""
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel)
     ax.set_aspect("equal")
 
 
-def label_and_set(rows: pd.DataFrame) -> dict[str, str]:
-    """Return which outcome label and set the rows are of."""
-    return {column: str(rows[column].iloc[0]) for column in ("outcome_label", "set")}
+def band(ax: Axes, x: pd.Series, lower: pd.Series, upper: pd.Series, color: str, alpha: float = 0.15) -> None:
+    """Fill the area between the limits of an interval."""
+    ax.fill_between(x, lower, upper, color=color, alpha=alpha, lw=0)
 
 
-def rows_of(table: pd.DataFrame, here: Mapping[str, str]) -> pd.DataFrame:
-    return table[(table["outcome_label"] == here["outcome_label"]) & (table["set"] == here["set"])]
-
-
-def operating_points_of(judged: pd.DataFrame, here: Mapping[str, str], model: str) -> pd.DataFrame:
-    """Return a model's operating points; those chosen on the scores they judge only without others."""
-    mine = rows_of(judged, here)
-    mine = mine[(mine["model"] == model) & (mine["stage"] == "final")].dropna(subset="threshold")
-    honest = mine[mine["chosen_on"] != "test"]
-    points = honest if len(honest) else mine
-    return points.astype(dict.fromkeys(("sensitivity", "specificity", "ppv"), float))
-
-
-def values_by_model(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return outcome and score of each model's patients."""
-    return {
-        str(model): (mine["y_good"].to_numpy(), mine["score"].to_numpy())
-        for model, mine in rows.groupby("model", sort=False)
-    }
+def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **look: Any) -> None:
+    """Write a text so many points away from a place in the panel."""
+    ax.annotate(text, at, xytext=offset, textcoords="offset points", **look)
 
 
 def mirrored_histogram(
     ax: Axes, y_good: np.ndarray, score: np.ndarray, *, edges: np.ndarray, share: bool = False
 ) -> None:
     """Draw a histogram of good outcomes upwards and of poor ones downwards."""
-    y_good, score = np.asarray(y_good), np.asarray(score)
-    for outcome, sign, color, hatch in ((1, 1, style.GOOD, None), (0, -1, style.POOR, "////")):
+    for outcome, word, sign, color, face, hatch in (
+        (1, "good", 1, style.GOOD, style.GOOD, None),
+        (0, "poor", -1, style.POOR, "white", "////"),
+    ):
         mine = score[y_good == outcome]
         count, _ = np.histogram(mine, bins=edges)
-        height = count / max(1, len(mine)) if share else count
-        ax.bar(
-            edges[:-1],
-            sign * height,
-            np.diff(edges),
-            align="edge",
-            color=color if hatch is None else "white",
-            edgecolor=color,
-            hatch=hatch,
-            lw=0.4,
-        )
+        height = sign * (count / max(1, len(mine)) if share else count)
+        look = {"color": face, "edgecolor": color, "hatch": hatch, "lw": 0.4}
+        ax.bar(edges[:-1], height, np.diff(edges), align="edge", **look)
+        y, va = (0.96, "top") if outcome else (0.04, "bottom")
+        look = {"ha": "right", "va": va, "color": color, "fontsize": 6.5}
+        ax.text(0.99, y, f"{word}, n = {len(mine)}", transform=ax.transAxes, **look)
     ax.axhline(0, color="black", lw=0.6)
     # Room for the words above low bars.
     bottom, top = ax.get_ylim()
     ax.set_ylim(1.1 * bottom, max(1.1 * top, -0.35 * bottom))
     ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-    ax.text(
-        0.99,
-        0.96,
-        f"good, n = {int((y_good == 1).sum())}",
-        transform=ax.transAxes,
-        ha="right",
-        va="top",
-        color=style.GOOD,
-        fontsize=6.5,
-    )
-    ax.text(
-        0.99,
-        0.04,
-        f"poor, n = {int((y_good == 0).sum())}",
-        transform=ax.transAxes,
-        ha="right",
-        va="bottom",
-        color=style.POOR,
-        fontsize=6.5,
-    )
-
-
-def thin_line(line: pd.DataFrame, most: int = 2000) -> pd.DataFrame:
-    """Return a line with no more points than a reader can see."""
-    return line.iloc[thinned(np.arange(len(line)), most)]

@@ -17,7 +17,7 @@ from postarrest.files import write_bytes, write_text
 from postarrest.places import Here
 from postarrest.report import environment
 from postarrest.report.drawings import data_uri, render
-from postarrest.report.rendering import as_json
+from postarrest.report.rendering import as_json, words
 from postarrest.report.rendering import render as render_template
 from postarrest.report.tables import number_in_words, table_html
 
@@ -104,6 +104,21 @@ class Page:
             write_text(self.here.table(name), text)
         anchor = self._anchor(name)
         display(HTML(table_html(data, anchor=anchor, name=name, caption=caption, note=note, digits=digits)))
+
+    def standard_table(self, data: pd.DataFrame, *, name: str, part: str = "") -> None:
+        """Show and save a table whose caption, note and decimals are in ``templates/words.yaml``.
+
+        Parameters
+        ----------
+        data, name, part
+            As in :meth:`table`.
+
+        Raises
+        ------
+        KeyError
+            If ``words.yaml`` has no table of this name.
+        """
+        self.table(data, name=name, part=part, **words()["tables"][name])
 
     def figure(self, fig: Figure, *, name: str, caption: str, alt: str) -> None:
         """Show a figure, save it as SVG, PDF and 300-dpi PNG, and close it.

@@ -40,8 +40,8 @@ def _environment() -> jinja2.Environment:
 
 
 @cache
-def words() -> dict[str, dict[str, str]]:
-    """Return what readers see for a column, a model and a value: ``templates/words.yaml``."""
+def words() -> dict[str, dict[str, Any]]:
+    """Return what readers see for a column, a model, a value and a table: ``templates/words.yaml``."""
     return yaml.safe_load((TEMPLATES / "words.yaml").read_text(encoding="utf-8"))
 
 
