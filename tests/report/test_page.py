@@ -78,6 +78,37 @@ def test_notes_show_code(shown, here):
     assert note.text == "p is not <0.05." and note.find("code").text == "p"
 
 
+def test_a_standard_table_has_its_words_from_the_list(shown, here):
+    own = Page(here, notebook="05_evaluation")
+    own.standard_table(pd.DataFrame({"n": [90]}), name="evaluated")
+    table = BeautifulSoup(shown[0].data, "html.parser").find("figure", id="tab-evaluated")
+    assert table.find("figcaption").text.startswith("Patients in whom each model is evaluated")
+    assert here.table("evaluated").is_file()
+    with pytest.raises(KeyError):
+        own.standard_table(pd.DataFrame({"n": [90]}), name="unknown")
+
+
+def test_a_table_that_does_not_apply_is_left_out_with_the_reason(shown, here):
+    own = Page(here, notebook="05_evaluation")
+    own.standard_table(pd.DataFrame({"outcome_label": ["standard"]}), name="split_spread")
+    own.standard_table(pd.DataFrame(columns=["outcome_label"]), name="split_spread")
+    assert shown[-1].data == "The hold-out split was not repeated in this study."
+    assert not here.table("split_spread").exists()
+
+
+def test_several_figures_are_named_by_key_and_captioned_by_label(shown, here):
+    figs = {"revised_all": figure(), "standard_all": figure()}
+    for key, fig in figs.items():
+        fig.set_label(f"label {key}")
+    Page(here, notebook="05_evaluation").figures(
+        figs, name="roc", caption="ROC, {label}.", alt="Above.", main_first=True
+    )
+    drawn = [BeautifulSoup(one.data, "html.parser").find("figure") for one in shown]
+    assert [one["id"] for one in drawn] == ["fig-roc", "fig-roc-standard-all"]
+    assert drawn[1].find("figcaption").text == "ROC, label standard_all."
+    assert here.figure("roc.svg").is_file() and here.figure("roc_standard_all.svg").is_file()
+
+
 def test_png_has_300_dpi(shown, here):
     from PIL import Image
 
