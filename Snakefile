@@ -8,6 +8,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 from postarrest import data
 from postarrest.pipeline import stale
@@ -53,6 +54,15 @@ def left_by_notebooks(w):
     names = [run.name for run in runs(STUDIES[w.study])]
     return [f"reports/{w.study}/{n}.ipynb" for n in names] + [f"build/{w.study}/pages/{n}.json" for n in names]
 
+def needed_later(study):
+    """Every file that some step reads. Snakemake makes a deleted one again only if it is asked for by name."""
+    w, notebooks = SimpleNamespace(study=study), STUDIES[study].notebooks
+    files = ["cohort.parquet", "gwr.parquet", "images.npz"] if "01_cohort" in notebooks else []
+    files += ["splits.parquet"] if STUDIES[study].protocols else []
+    files += ["features.json"] if "03_cnn" in notebooks else []
+    files += [f"seen_cnn_{part}.json" for part in parts(study, "03_cnn")]
+    return left_by_notebooks(w) + score_files(w) + [f"build/{study}/{file}" for file in [*files, "scores.csv"]]
+
 def simulated(w):
     """The simulation's last file. A hospital's files are not listed: their names could identify patients."""
     return [f"build/{w.study}/simulated.json"] if STUDIES[w.study].simulated else []
@@ -75,7 +85,7 @@ NOTEBOOK = STEP.replace("{rule}", "notebook") + " --threads {threads} --paramete
 localrules: all, splits, scores, pages, home
 
 rule all:
-    input: expand("reports/{study}/index.html", study=NAMES), "reports/index.html"
+    input: expand("reports/{study}/index.html", study=NAMES), "reports/index.html", [needed_later(name) for name in NAMES]
 
 rule simulate:
     message: "{wildcards.study}: simulate the patients"
@@ -86,9 +96,7 @@ rule simulate:
         # A copy of data/truth.json: Snakemake deletes a step's outputs before it runs, and without its truth the
         # folder would no longer be recognised as a simulation that may be replaced.
         "build/{study}/simulated.json",
-    params:
-        settings=section("simulate"),
-        folder="build/{study}/data",
+    params: settings=section("simulate"), folder="build/{study}/data"
     log: "build/{study}/logs/simulate.log"
     benchmark: "build/{study}/time/simulate.tsv"
     threads: 2
@@ -107,9 +115,7 @@ rule cohort:
         "build/{study}/images.npz",
         "build/{study}/pages/01_cohort.json",
         "reports/{study}/01_cohort.ipynb",
-    params:
-        given=parameters("01_cohort"),
-        data=fingerprint,
+    params: given=parameters("01_cohort"), data=fingerprint
     log: "build/{study}/logs/01_cohort.log"
     benchmark: "build/{study}/time/01_cohort.tsv"
     shell: NOTEBOOK + "01_cohort"
@@ -135,9 +141,7 @@ rule splits:
         "build/{study}/cohort.parquet",
         module("models/splits"),
     output: "build/{study}/splits.parquet"
-    params:
-        given=section("splits"),
-        protocols=lambda w: " ".join(STUDIES[w.study].protocols),
+    params: given=section("splits"), protocols=lambda w: " ".join(STUDIES[w.study].protocols)
     benchmark: "build/{study}/time/splits.tsv"
     shell: STEP
 
@@ -162,9 +166,8 @@ rule features:
     input:
         "build/{study}/images.npz",
         module("models/cnn/finetune"),
-    output:
-        # The features themselves are kept under a name made of all that they depend on, and computed if missing.
-        "build/{study}/features.json",
+    # The features themselves are kept under a name made of all that they depend on, and computed if missing.
+    output: "build/{study}/features.json"
     params: given=parameters("03_cnn")
     log: "build/{study}/logs/features.log"
     benchmark: "build/{study}/time/features.tsv"
@@ -233,11 +236,8 @@ rule pages:
         sorted(str(p) for p in Path("lib/postarrest/report/templates").rglob("*") if p.is_file()),
         module("report/site"),
     output: "reports/{study}/index.html"
-    params:
-        # The heads of the pages show the study's parameters.
-        given=lambda w: json.dumps(
-            {n: STUDIES[w.study].parameters(n) for n in STUDIES[w.study].notebooks}, sort_keys=True
-        ),
+    # The heads of the pages show the study's parameters.
+    params: given=lambda w: json.dumps([STUDIES[w.study].parameters(n) for n in STUDIES[w.study].notebooks])
     log: "build/{study}/logs/pages.log"
     shell: STEP + " > {log} 2>&1"
 

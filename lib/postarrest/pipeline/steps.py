@@ -97,7 +97,8 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
         # Snakemake holds the lock too, should it outlive this process.
         done = subprocess.run(command, cwd=ROOT, check=False, pass_fds=(lock.fileno(),)).returncode
     page = ROOT / "reports" / ("index.html" if len(names) > 1 else f"{names[0]}/index.html")
-    if done == 0 and not targets and page.is_file():
+    dry = {"-n", "--dry-run", "--dryrun"} & set(extra)
+    if done == 0 and not targets and not dry and page.is_file():
         minutes, seconds = divmod(round(time.monotonic() - started), 60)
         print(f"Open {page.relative_to(ROOT)} ({minutes} min {seconds} s)")
     return done
