@@ -78,7 +78,7 @@ page.figures(
     name="roc",
     main_first=True,
     caption="ROC and precision-recall curves, {label}. Bands: pointwise 95 % bootstrap intervals of the thick curve. "
-    "Points: its thresholds, chosen on the training set and applied to the test patients.",
+    "Points: its thresholds, chosen on the training set if there is one, applied to these patients.",
     alt="ROC curves on the left and precision-recall curves on the right, one line per model with its AUC.",
 )
 page.figure(
