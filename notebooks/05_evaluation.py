@@ -39,7 +39,6 @@ from pathlib import Path
 import pandas as pd
 
 from postarrest import evaluation, figures, models, places, scores, study
-from postarrest.figures.looks import by_set
 from postarrest.report import Page
 
 here = places.open(study_name, save_to=save_to)
@@ -74,7 +73,7 @@ page.standard_table(performance, name="performance")
 thresholds = evaluation.thresholds.table(final, table, fixed=fixed_thresholds)
 focus = focus or evaluation.discrimination.best_model(aucs)
 page.figures(
-    by_set(figures.curves.curves, final, performance, thresholds, focus=focus, **resampling),
+    figures.by_set(figures.curves.curves, final, performance, thresholds, focus=focus, **resampling),
     name="roc",
     main_first=True,
     caption="ROC and precision-recall curves, {label}. Bands: pointwise 95 % bootstrap intervals of the thick curve. "
@@ -129,7 +128,7 @@ page.standard_table(evaluation.discrimination.by_fold(final), name="performance_
 # %%
 page.standard_table(thresholds.drop(columns="stage"), name="thresholds")
 page.figures(
-    by_set(figures.thresholds.thresholds, final, thresholds),
+    figures.by_set(figures.thresholds.thresholds, final, thresholds),
     name="thresholds",
     main_first=True,
     caption="Sensitivity, specificity and FNR against the threshold, {label}. At most 5 % FNR is tolerated.",
@@ -171,7 +170,7 @@ if len(labels):
 calibration, calibration_curves = evaluation.calibration.table(every_stage, **resampling)
 page.standard_table(calibration, name="calibration")
 page.figures(
-    by_set(figures.calibration.calibration, every_stage, calibration, calibration_curves),
+    figures.by_set(figures.calibration.calibration, every_stage, calibration, calibration_curves),
     name="calibration",
     caption="Observed against predicted frequency (local regression, 95 % bootstrap bands) and predictions; {label}.",
     alt="One panel per model: near the diagonal, predicted probabilities equal observed frequencies.",
@@ -187,7 +186,7 @@ page.figures(
 net_benefit = evaluation.decision.table(final, **resampling)
 page.standard_table(net_benefit, name="decision_curve")
 page.figures(
-    by_set(figures.thresholds.decision_curves, final, net_benefit, focus=focus),
+    figures.by_set(figures.thresholds.decision_curves, final, net_benefit, focus=focus),
     name="decision_curve",
     main_first=True,
     caption="Decision curves, {label}. Band: pointwise 95 % bootstrap interval of the model with the solid line.",

@@ -164,12 +164,13 @@ def test_forest_and_spread(holdout):
 
 
 def test_one_figure_per_outcome_label_and_set(holdout):
-    by_set = figures.looks.by_set
-    drawn = by_set(figures.thresholds.thresholds, holdout.final, holdout.thresholds)
+    drawn = figures.by_set(figures.thresholds.thresholds, holdout.final, holdout.thresholds)
     assert list(drawn) == ["revised_holdout", "standard_holdout", "revised_all", "standard_all"]
     assert drawn["standard_all"].get_label() == "outcome label standard, set all (321 patients)"
     # In the set of all patients there are markers only, which have no net benefit.
-    drawn = by_set(figures.thresholds.decision_curves, holdout.final, holdout.net_benefit, focus="cnn")
+    drawn = figures.by_set(
+        figures.thresholds.decision_curves, holdout.final, holdout.net_benefit, focus="cnn"
+    )
     assert list(drawn) == ["revised_holdout", "standard_holdout"]
 
 

@@ -198,8 +198,8 @@ def table(
     Returns
     -------
     table : pandas.DataFrame
-        ``outcome_label, set, model, stage, n, n_good, intercept, intercept_lower, intercept_upper, slope, ..., ici,
-        ..., brier, brier_skill, n_bounded, note``; no rows where no model gives probabilities.
+        ``outcome_label, set, model, stage, n, n_good, intercept, intercept_lower, intercept_upper, slope,
+        ..., ici, ..., brier, brier_skill, n_bounded, note``; no rows where no model gives probabilities.
     curves : dict
         The smoothed curve of each (outcome, set, model, stage).
     """

@@ -26,9 +26,9 @@ def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -
     Returns
     -------
     pandas.DataFrame
-        ``outcome_label, set, model_a, model_b, metric, positive_class, difference, lower, upper, p, p_holm, method,
-        n, n_good``: a - b, paired. The ROC area is compared by DeLong's test and by the bootstrap, the other
-        measures by the bootstrap. ``p_holm`` is corrected for the pairs of one set, metric and method.
+        ``outcome_label, set, model_a, model_b, metric, positive_class, difference, lower, upper, p, p_holm,
+        method, n, n_good``: a - b, paired. The AUC is compared by DeLong's test and by the bootstrap, the
+        other measures by the bootstrap. ``p_holm`` is corrected for the pairs of one set, metric and method.
     """
     found = []
     for (outcome, name), of_set in rows.groupby(["outcome_label", "set"], sort=False):

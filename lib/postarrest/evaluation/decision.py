@@ -114,10 +114,10 @@ def at_thresholds(judged: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 
     Returns
     -------
     pandas.DataFrame
-        ``outcome_label, set, model, rule, chosen_on, threshold, metric, positive_class, estimate, lower, upper,
-        ci_method, n, n_good``. With ``positive_class`` poor, the sensitivity is the share of poor outcomes
-        predicted poor, the PPV the share of poor outcomes among those predicted poor, and so on. Proportions
-        have Clopper-Pearson intervals, likelihood ratios the log method's (Simel 1991).
+        ``outcome_label, set, model, rule, chosen_on, threshold, metric, positive_class, estimate, lower,
+        upper, ci_method, n, n_good``. With ``positive_class`` poor, the sensitivity is the share of poor
+        outcomes predicted poor, the PPV the share of poor outcomes among those predicted poor, and so on.
+        Proportions have Clopper-Pearson intervals, likelihood ratios the log method's (Simel 1991).
 
     Notes
     -----

@@ -96,6 +96,7 @@ def _both(rows: pd.DataFrame, **settings: int) -> dict[str, Bootstrap]:
 
 
 def bootstrap_of(rows: pd.DataFrame, **settings: int | bool) -> Bootstrap:
+    """Bootstrap the models of some rows of the scores table, all of the same patients."""
     y_good, wide = scores.wide(rows)
     kinds = rows.drop_duplicates("model").set_index("model")["kind"]
     probability = (kinds.loc[wide.columns] == "probability").to_numpy()
@@ -103,6 +104,7 @@ def bootstrap_of(rows: pd.DataFrame, **settings: int | bool) -> Bootstrap:
 
 
 def delong_of(rows: pd.DataFrame) -> DeLong:
+    """Return DeLong's variances for the models of some rows, all of the same patients."""
     y_good, wide = scores.wide(rows)
     return delong(y_good, wide, models=list(wide))
 
@@ -120,9 +122,9 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``outcome_label, set, model, metric, positive_class, estimate, lower, upper, ci_method, recommended, n,
-        n_good, n_undefined, note``: one row a measure and interval. ``recommended`` marks the interval that
-        the report quotes; ``n_undefined`` counts resamples in which the measure has no value.
+        ``outcome_label, set, model, metric, positive_class, estimate, lower, upper, ci_method, recommended,
+        n, n_good, n_undefined, note``: one row a measure and interval. ``recommended`` marks the interval
+        that the report quotes; ``n_undefined`` counts resamples in which the measure has no value.
     """
     rows = []
     for part in resampled:
@@ -256,6 +258,7 @@ def summary(performance: pd.DataFrame) -> pd.DataFrame:
 
 
 def short_interval(value: float, lower: float, upper: float) -> str:
+    """Return an estimate with its interval, without the words "95 % CI"."""
     # "(95 % CI 0.68 to 0.82)" in every cell of a table would be hard to read.
     return str(Estimate(value, lower, upper)).replace("95 % CI ", "")
 
@@ -271,8 +274,8 @@ def by_fold(rows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``outcome_label, model, fold, n, n_good, roc_auc, pr_auc, brier``: for the good outcome, without intervals,
-        which a fold is too small for.
+        ``outcome_label, model, fold, n, n_good, roc_auc, pr_auc, brier``: for the good outcome; a fold is
+        too small for intervals.
     """
     columns = ["outcome_label", "model", "fold", "n", "n_good", "roc_auc", "pr_auc", "brier"]
     wanted = [bootstrap.MEASURES.index(m) for m in ("roc_auc", "pr_auc_good", "brier")]

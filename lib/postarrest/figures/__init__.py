@@ -17,8 +17,10 @@ from postarrest.figures import (
     stacking,
     thresholds,
 )
+from postarrest.figures.looks import by_set
 
 __all__ = [
+    "by_set",
     "calibration",
     "cnn",
     "cohort",
