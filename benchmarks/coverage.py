@@ -1,4 +1,4 @@
-"""How often do 95 % intervals hold the truth? A simulation with known truth, for every kind of interval.
+"""Do 95 % intervals keep their nominal coverage? A simulation with known truth, for every kind of interval.
 
     python benchmarks/coverage.py --out docs/coverage.csv
 
@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from postarrest.evaluation import bootstrap, calibration, delong, thresholds
-from postarrest.evaluation import intervals as intervals_room
+from postarrest.evaluation.intervals import interval, proportion_interval
 
 SIZES = (64, 321, 533)
 PREVALENCES = (0.15, 0.21)
@@ -113,13 +113,13 @@ def intervals(y, x, p, *, n_resamples, seed):
                 (f"PPV at sensitivity {share}", tp, tp + fp),
                 (f"NPV at sensitivity {share}", tn, tn + fn),
             ):
-                lower, upper = intervals_room.proportion_interval(count, of, method=method)
+                lower, upper = proportion_interval(count, of, method=method)
                 yield statistic, "0.82", words, _estimate(count / of if of else np.nan, lower, upper)
         cells = np.array([tp, fp, fn, tn])
         drawn = np.random.default_rng(seed).multinomial(cells.sum(), cells / cells.sum(), n_resamples).T
         for metric in ("f1", "f2", "balanced_accuracy"):
             value = float(thresholds.rates(*cells)[metric])
-            found = intervals_room.interval(value, thresholds.rates(*drawn)[metric])
+            found = interval(value, thresholds.rates(*drawn)[metric])
             yield f"{metric} at sensitivity {share}", "0.82", "bootstrap percentile, unstratified", found
     for name in names:
         fitted = calibration.recalibrate(y, p[:, names.index(name)])

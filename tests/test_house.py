@@ -15,7 +15,7 @@ LIB = ROOT / "lib" / "postarrest"
 # From the top down; a room imports only from those below it.
 ROOMS = (
     *("pipeline", "report", "study", "figures", "simulate", "evaluation", "models", "scores", "describe"),
-    *("data", "places", "estimate", "files"),
+    *("data", "settings", "places", "estimate", "files"),
 )
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 MODULES = sorted(LIB.rglob("*.py"))

@@ -65,6 +65,17 @@ class Here:
         return self.out(f"pages/{name}.json")
 
 
+def run_name(name: str, part: str) -> str:
+    """Return the name of what one of several runs of a notebook writes.
+
+    Examples
+    --------
+    >>> run_name("03_cnn", "outer-1-revised"), run_name("01_cohort", "")
+    ('03_cnn_outer-1-revised', '01_cohort')
+    """
+    return f"{name}_{part}" if part else name
+
+
 def open(study: str, *, save_to: str = "scratch") -> Here:
     """Return the places of a study.
 

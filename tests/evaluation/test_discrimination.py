@@ -13,8 +13,13 @@ from evaluation_data import golden_case, holdout_scores, nested_scores
 from golden_values import PROC
 from postarrest import scores
 from postarrest.evaluation import bootstrap, comparisons, curves, decision, discrimination, labels, thresholds
-from postarrest.evaluation import delong as delong_room
-from postarrest.evaluation import published as published_room
+from postarrest.evaluation.delong import delong
+from postarrest.evaluation.published import (
+    against_published,
+    against_truth,
+    beside_published,
+    coverage_summary,
+)
 from postarrest.places import ROOT
 
 
@@ -22,7 +27,7 @@ from postarrest.places import ROOT
 def test_delong_equals_proc(case):
     y, a, b = golden_case(*case)
     known = PROC[case]
-    ours = delong_room.delong(y, np.column_stack([a, b]), models=["a", "b"])
+    ours = delong(y, np.column_stack([a, b]), models=["a", "b"])
     np.testing.assert_allclose(ours.auc, known["auc"], rtol=1e-12)
     for model, key in (("a", "ci_a"), ("b", "ci_b")):
         found = ours.interval(model)
@@ -159,7 +164,7 @@ def test_ranking_measures_are_properties_of_ranks(case):
     here = _estimates(y, score)
     pairs = np.sign(score[y == 1][:, None] - score[y == 0][None, :])
     assert here["roc_auc"] == pytest.approx((pairs + 1).mean() / 2)
-    assert delong_room.delong(y, score).auc[0] == pytest.approx(here["roc_auc"])
+    assert delong(y, score).auc[0] == pytest.approx(here["roc_auc"])
     # A monotone transform changes no rank; swapped labels mirror the area, and so do scores turned round.
     stretched = _estimates(y, score**3 / 2)
     swapped = _estimates(1 - y, score)
@@ -188,7 +193,7 @@ def test_intervals_hold_the_resamples_middle_and_stay_in_range(case, stratified)
                 if measure in ("roc_auc", "pr_auc_good", "pr_auc_poor", "brier"):
                     assert interval.lower >= -1e-12
                     assert interval.upper <= 1 + 1e-12
-    logit = delong_room.delong(y, k / 12).interval("0", transform="logit")
+    logit = delong(y, k / 12).interval("0", transform="logit")
     assert np.isnan(logit.lower) or 0 < logit.lower <= logit.value <= logit.upper < 1
 
 
@@ -202,7 +207,7 @@ def test_one_good_outcome():
     assert found.interval("0", "roc_auc").value == pytest.approx(0.8)
     # Leaving the only good outcome out leaves no area: there is no acceleration and no BCa interval.
     assert np.isnan(found.interval("0", "roc_auc", method="bca").lower)
-    assert np.isnan(delong_room.delong(y, score).interval("0").lower)
+    assert np.isnan(delong(y, score).interval("0").lower)
 
 
 @pytest.mark.parametrize(("score", "auc"), [([0.3] * 6, 0.5), ([0.1, 0.2, 0.3, 0.7, 0.8, 0.9], 1.0)])
@@ -212,8 +217,8 @@ def test_constant_and_perfect_scores_have_no_interval(score, auc):
     for interval in (
         found.interval("0", "roc_auc"),
         found.interval("0", "roc_auc", method="bca"),
-        delong_room.delong(y, score).interval("0"),
-        delong_room.delong(y, score).interval("0", transform="logit"),
+        delong(y, score).interval("0"),
+        delong(y, score).interval("0", transform="logit"),
     ):
         assert interval.value == auc
         assert np.isnan(interval.lower)
@@ -445,7 +450,7 @@ def test_truth_and_published_stand_beside_what_was_found():
     rows = scores.sets(table)
     performed = discrimination.table(discrimination.resample(rows, n_resamples=50))
     decisions = decision.at_thresholds(thresholds.table(rows, table), n_resamples=20)
-    truth = published_room.against_truth(
+    truth = against_truth(
         performed,
         {
             "cnn": {"auc": 0.62, "mc_error": 0.001, "brier": 0.14, "brier_mc_error": 0.001},
@@ -454,7 +459,7 @@ def test_truth_and_published_stand_beside_what_was_found():
         },
         outcomes=sorted(set(performed["outcome_label"])),
     )
-    assert published_room.against_truth(performed, {"cnn": {"auc": 0.62}}, outcomes=["another"]).empty
+    assert against_truth(performed, {"cnn": {"auc": 0.62}}, outcomes=["another"]).empty
     assert set(truth["model"]) == {"cnn", "gwr_av"}
     assert set(truth.loc[truth["model"] == "gwr_av", "metric"]) == {"roc_auc"}
     for row in truth[truth["model"] == "cnn"].to_dict("records"):
@@ -496,7 +501,7 @@ def test_truth_and_published_stand_beside_what_was_found():
             "source": "text",
         },
     ]
-    published = published_room.against_published(papers, performed, decisions).set_index("item")
+    published = against_published(papers, performed, decisions).set_index("item")
     assert list(published.index) == ["area", "sensitivity without false pessimism", "accuracy"]
     area = discrimination.quoted(performed, "cnn", "roc_auc", outcome_label="standard", set="holdout")
     assert published.loc["area", "here"] == area.value
@@ -505,7 +510,7 @@ def test_truth_and_published_stand_beside_what_was_found():
     found = (mine.loc[mine["y_good"] == 0, "score"] < lowest_good).mean()
     assert published.loc["sensitivity without false pessimism", "here"] == pytest.approx(found)
     assert np.isnan(published.loc["accuracy", "here"])
-    forest = published_room.beside_published(performed, papers)
+    forest = beside_published(performed, papers)
     assert forest.loc[forest["label"] == "cnn (standard, holdout)", "published"].item() == 0.84
     assert forest["published"].isna().sum() == len(forest) - 1
 
@@ -514,7 +519,7 @@ def test_quoted_intervals_are_those_that_covered_best():
     simulated = pd.read_csv(ROOT / "docs" / "coverage.csv")
     assert set(simulated["n"]) == {64, 321, 533}
     assert set(simulated["prevalence"]) == {0.15, 0.21}
-    summary = published_room.coverage_summary(simulated)
+    summary = coverage_summary(simulated)
     for statistic in discrimination.METRICS:
         mine = summary[summary["statistic"] == statistic]
         chosen = mine[mine["recommended"]]

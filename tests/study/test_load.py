@@ -187,4 +187,4 @@ def test_a_model_that_cannot_run_is_reported_before_any_step(project, text, chan
     assert ensemble.count(text) == 1
     root = project(ensemble.replace(text, changed))
     with pytest.raises(StudyError, match=re.escape(message)):
-        load.check_models(load.load("mine", root=root, environment={}))
+        load.load("mine", root=root, environment={})

@@ -11,9 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -25,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from postarrest.data import contract
 from postarrest.data.errors import Finding, nearest
+from postarrest.settings import Settings
 
 ROW_NUMBERS = "{row}"
 ALL_COLUMNS = "*"
@@ -46,12 +45,6 @@ def as_code(value: Any) -> str:
         return f"{float(text):.15g}"
     except ValueError:
         return {"true": "yes", "false": "no"}.get(text, text)
-
-
-class Settings(BaseModel):
-    """Base of the settings: strict types, and no unknown names."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class TableFormat(Settings):
@@ -133,7 +126,7 @@ class Criteria(Settings):
     min_age_years: float = 0
     max_age_years: float = 125
     max_rosc_to_ct_min: float = 10080
-    require: list[str] = []
+    require: list[str] = Field([])
 
 
 def _in_given_order(criteria: Any, validate: Callable[[Any], Criteria]) -> Mapping[str, Any]:
@@ -179,14 +172,14 @@ class ExportSettings(Settings):
         Encoding, delimiter, decimal sign and sheet of the tables.
     """
 
-    modalities: list[Literal["gwr", "ct"]] = []
-    predictors: list[str] = []
-    columns: dict[_ContractName, str] = {}
-    codes: dict[_ContractName, dict[Any, Any]] = {}
-    units: dict[str, str] = {}
+    modalities: list[Literal["gwr", "ct"]] = Field([])
+    predictors: list[str] = Field([])
+    columns: dict[_ContractName, str] = Field({})
+    codes: dict[_ContractName, dict[Any, Any]] = Field({})
+    units: dict[str, str] = Field({})
     outcome: Annotated[Outcome | None, BeforeValidator(lambda value: value or None)] = None
-    criteria: Annotated[Criteria, WrapValidator(_in_given_order)] = {}
-    outcome_labels: list[Literal["standard", "revised"]] = []
+    criteria: Annotated[Criteria, WrapValidator(_in_given_order)] = Field({})
+    outcome_labels: list[Literal["standard", "revised"]] = Field([])
     table_format: TableFormat = TableFormat()
 
     @field_validator("columns")

@@ -107,7 +107,7 @@ def at_thresholds(judged: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 
     Parameters
     ----------
     judged : pandas.DataFrame
-        From :func:`postarrest.thresholds.table`.
+        From :func:`postarrest.evaluation.thresholds.table`.
     n_resamples, seed : int
         Bootstrap of F1, F2 and balanced accuracy.
 

@@ -10,9 +10,9 @@ import pandas as pd
 from postarrest import scores
 from postarrest.estimate import Estimate
 from postarrest.evaluation import bootstrap
-from postarrest.evaluation import intervals as intervals_room
 from postarrest.evaluation.bootstrap import Bootstrap
 from postarrest.evaluation.delong import DeLong, delong
+from postarrest.evaluation.intervals import proportion_interval
 
 # Name in the bootstrap -> name and positive class in the tables.
 METRICS = {
@@ -65,7 +65,7 @@ def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> l
     rows : pandas.DataFrame
         Rows of :func:`postarrest.scores.sets`.
     n_resamples, seed : int
-        As in :func:`postarrest.bootstrap.bootstrap`.
+        As in :func:`postarrest.evaluation.bootstrap.bootstrap`.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
         boot = part.bootstraps["unstratified"]
         base = {"outcome_label": part.outcome_label, "set": part.set, "n": boot.n, "n_good": boot.n_good}
         for model in boot.models:
-            lower, upper = intervals_room.proportion_interval(boot.n_good, boot.n, method="wilson")
+            lower, upper = proportion_interval(boot.n_good, boot.n, method="wilson")
             prevalence = Estimate(boot.n_good / boot.n, float(lower), float(upper))
             rows.append(_row(base, model, "prevalence", "good", prevalence, "Wilson"))
             for measure, (metric, positive_class) in METRICS.items():

@@ -17,7 +17,7 @@ def between_labels(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
     rows : pandas.DataFrame
         Rows of :func:`postarrest.scores.sets`.
     n_resamples, seed : int
-        As in :func:`postarrest.bootstrap.bootstrap`.
+        As in :func:`postarrest.evaluation.bootstrap.bootstrap`.
 
     Returns
     -------

@@ -18,8 +18,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from postarrest.models import ohca
 from postarrest.models.crossfit import CrossFit, OutOfFold
-from postarrest.models.settings import Settings
 from postarrest.models.tuning import Searched, Space, Tuned, Values
+from postarrest.settings import Settings
 
 # Paper B names what was tuned, not the ranges (its supplement was not found): these are ours.
 SPACES: dict[str, Space] = {

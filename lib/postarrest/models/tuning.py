@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from postarrest.models.settings import Settings
+from postarrest.settings import Settings
 
 Values = dict[str, Any]
 

@@ -33,9 +33,8 @@ class Tolerance(NamedTuple):
         >>> COMPUTED.allows(0.8213, 0.8213000001), COMPUTED.allows(0.8213, 0.8214)
         (True, False)
         """
-        atol = self.absolute if self.absolute > self.relative * abs(expected) else 0
-        rtol = 0 if atol else self.relative
-        return bool(np.isclose(here, expected, atol=atol, rtol=rtol, equal_nan=True))
+        atol = max(self.absolute, self.relative * abs(expected))
+        return bool(np.isclose(here, expected, atol=atol, rtol=0, equal_nan=True))
 
 
 COMPUTED = Tolerance(

@@ -1,6 +1,7 @@
 """Which source files a step depends on."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from postarrest.places import ROOT
@@ -38,6 +39,7 @@ def modules_of(path: Path) -> list[Path]:
     return sorted(found | tables | templates)
 
 
+@cache
 def _used_by(path: Path) -> set[Path]:
     """Return the modules of which a file uses a name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -80,7 +80,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     """
     started = time.monotonic()
     for name in names:
-        load.check_models(load.load(name))
+        load.load(name)
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build" / ".lock").open("w") as lock:
         try:
@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
             return report(given.studies, cores=given.cores, targets=given.target, extra=extra)
         if given.command == "notebook":
             here = places.open(given.study, save_to="report")
-            page = f"{given.notebook}_{given.run}" if given.run else given.notebook
+            page = places.run_name(given.notebook, given.run)
             run_notebook(
                 given.notebook,
                 given.parameters,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from postarrest.estimate import Estimate
 from postarrest.files import write_bytes, write_text
-from postarrest.places import Here
+from postarrest.places import Here, run_name
 from postarrest.report import environment
 from postarrest.report.drawings import data_uri, render
 from postarrest.report.rendering import as_json, words
@@ -55,8 +55,7 @@ class Page:
 
     def _save(self) -> None:
         """Save what the report needs from this run in addition to the executed notebook."""
-        name = f"{self.notebook}_{self.part}" if self.part else self.notebook
-        write_text(self.here.page(name), as_json(self._record))
+        write_text(self.here.page(run_name(self.notebook, self.part)), as_json(self._record))
 
     def table(
         self,
@@ -137,7 +136,7 @@ class Page:
         drawn = render(fig)
         width_px = round(fig.get_figwidth() * 110)
         plt.close(fig)
-        stem = f"{name}_{self.part}" if self.part else name
+        stem = run_name(name, self.part)
         for ending, content in drawn.items():
             write_bytes(self.here.figure(f"{stem}.{ending}"), content)
         shown = {"anchor": self._anchor(name), "name": stem, "caption": caption, "alt": alt}

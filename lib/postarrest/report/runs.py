@@ -12,7 +12,7 @@ import pandas as pd
 
 from postarrest.files import write_text
 from postarrest.models import splits
-from postarrest.places import Here
+from postarrest.places import Here, run_name
 from postarrest.report import environment
 from postarrest.report.body import Body, PageError, from_notebook, problems
 from postarrest.report.summary import Summary
@@ -41,7 +41,7 @@ class Run:
     @property
     def name(self) -> str:
         """Name of the page, which is the executed notebook's without ending."""
-        return f"{self.notebook}_{self.part}" if self.part else self.notebook
+        return run_name(self.notebook, self.part)
 
     @property
     def title(self) -> str:

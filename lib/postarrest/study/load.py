@@ -15,8 +15,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from postarrest.places import ROOT
+from postarrest.settings import Settings
 from postarrest.study.schema import (
-    Section,
     StudyError,
     declared_parameters,
     errors_of,
@@ -31,7 +31,7 @@ NOTEBOOKS = ("01_cohort", "02_gwr", "03_cnn", "04_stacking", "05_evaluation", "A
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 
 
-class About(Section):
+class About(Settings):
     """The section ``study`` of a study file; see :class:`Study`."""
 
     title: str
@@ -136,7 +136,7 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     ------
     StudyError
         Listing every error: no such study, text that is not YAML, unknown sections and keys (with the nearest
-        known name), values of the wrong type, real data without a path.
+        known name), values of the wrong type, real data without a path, models that cannot be fitted.
     """
     if name not in names(root=root):
         raise StudyError(f"No study '{name}'.{nearest_name(name, names(root=root))}")
@@ -160,7 +160,7 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     if scores == "ask":
         errors.append("needs a scores table: name it, as in 'make evaluate SCORES=file.csv'.")
     _refuse(name, errors)
-    return Study(
+    study = Study(
         name=name,
         title=about.title,
         question=about.question,
@@ -171,16 +171,12 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
         scores=_resolved(scores, root) if scores else "",
         sections=sections,
     )
+    _refuse(name, _errors_of_models(study))
+    return study
 
 
-def check_models(study: Study) -> None:
-    """Check the network, the base models and the search spaces of a study, before anything runs.
-
-    Raises
-    ------
-    StudyError
-        Listing every error.
-    """
+def _errors_of_models(study: Study) -> list[str]:
+    """Return what is wrong with a study's network, base models and search spaces."""
     from postarrest.models import cnn, tabular
 
     errors = []
@@ -192,16 +188,16 @@ def check_models(study: Study) -> None:
         stack = complete_parameters(study, "04_stacking")
         errors += errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
         errors += errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
-    _refuse(study.name, errors)
+    return errors
 
 
 def _schemas(root: Path) -> dict[str, tuple[Any, list[str]]]:
     """Return the model of each section, and the keys that it knows."""
+    from postarrest import simulate
     from postarrest.models import splits
-    from postarrest.simulate import Settings
 
     found = {"study": (About, list(About.model_fields))}
-    for section, settings in (("simulate", Settings), ("splits", splits.Settings)):
+    for section, settings in (("simulate", simulate.Settings), ("splits", splits.Settings)):
         found[section] = (settings, [f.name for f in fields(settings)])
     common = {}
     for notebook in NOTEBOOKS:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import ValidationError, create_model
 
 from postarrest.places import ROOT
+from postarrest.settings import Settings
 
 _TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 _TYPE_WORDS = {
@@ -36,12 +37,6 @@ _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 class StudyError(ValueError):
     """A study file that cannot be run; the message lists every error in it."""
-
-
-class Section(BaseModel):
-    """A section of a study file: exact types, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -94,9 +89,9 @@ def declared_parameters(notebook: str, *, root: Path = ROOT) -> dict[str, Parame
     return found
 
 
-def section_of(parameters: Iterable[Parameter]) -> type[Section]:
+def section_of(parameters: Iterable[Parameter]) -> type[Settings]:
     """Return the model of a study file's section with these parameters."""
-    return create_model("section", __base__=Section, **{p.name: (p.type, p.default) for p in parameters})
+    return create_model("section", __base__=Settings, **{p.name: (p.type, p.default) for p in parameters})
 
 
 def errors_of(section: str, check: Callable[[], Any], *, known: Iterable[str] = ()) -> list[str]:

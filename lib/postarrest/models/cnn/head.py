@@ -13,8 +13,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.network import Network, backbone
-from postarrest.models.settings import Settings
 from postarrest.models.tuning import Searched, Space, Values
+from postarrest.settings import Settings
 
 Hyperparameter = Literal["learning_rate", "dropout", "width", "weight_decay", "batch_size", "epochs"]
 # The papers give no search spaces: these are ours, a grid for paper A's protocol and ranges for paper B's.

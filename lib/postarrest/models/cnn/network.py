@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from postarrest.models.settings import Settings
+from postarrest.settings import Settings
 
 # Name of each network's last convolution (Grad-CAM uses it) and of its weights in Keras's cache.
 NETWORKS = {

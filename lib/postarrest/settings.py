@@ -1,4 +1,4 @@
-"""What all settings of models have in common."""
+"""The base of everything that a study file may say."""
 
 from collections.abc import Mapping
 from typing import Any, Self
