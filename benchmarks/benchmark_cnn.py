@@ -60,7 +60,7 @@ def main() -> None:
     n = PATIENTS * (OUTER - 1) // OUTER * (INNER - 1) // INNER
     ids = pd.Index([str(i) for i in range(n)])
     kept = rng.normal(size=(n, 1 + COPIES, frozen.output.shape[-1])).astype(np.float32)
-    features = Features(ids, kept[:, 0], kept[:, 1:], "benchmark", "random")
+    features = Features(ids, kept, "benchmark", "random")
     y = (np.arange(n) % 6 == 0).astype(int)
     values = {
         **{"learning_rate": 1e-3, "dropout": 0.25, "width": 64, "weight_decay": 1e-4},

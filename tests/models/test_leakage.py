@@ -98,10 +98,8 @@ HEAD = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 32, "epoc
 
 def noise(patients):
     """Features that carry no information about the patients."""
-    rng, n = np.random.default_rng(5), len(patients)
-    return features.Features(
-        patients.index, rng.normal(size=(n, 30)), rng.normal(size=(n, 2, 30)), "noise", ""
-    )
+    variants = np.random.default_rng(5).normal(size=(len(patients), 3, 30))
+    return features.Features(patients.index, variants, "noise", "")
 
 
 def network_scores(patients, y, keep):

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from postarrest.models import ohca, splits, tabular, tuning
 from postarrest.models.crossfit import CrossFit
@@ -97,7 +97,7 @@ def test_a_study_replaces_single_search_spaces():
     forest = {"max_depth": {"choices": [3]}}
     spaces = tabular.spaces({"forest": forest})
     assert spaces["logistic"] == tabular.SPACES["logistic"]
-    assert spaces["forest"] == tuning.space(forest)
+    assert spaces["forest"] == TypeAdapter(tuning.Space).validate_python(forest)
     with pytest.raises(ValidationError, match="svm"):
         tabular.spaces({"svm": forest})
 

@@ -2,11 +2,12 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from postarrest.models import tuning
 
-SPACE = tuning.space(
+space_of = TypeAdapter(tuning.Space).validate_python
+SPACE = space_of(
     {
         "a": {"low": 0.01, "high": 10.0, "log": True},
         "b": {"low": 1, "high": 20, "whole": True},
@@ -115,7 +116,7 @@ def test_early_stopping_saves_folds_and_keeps_the_best_of_the_trials(tmp_path):
 
 
 def test_grid_tries_every_combination_once_and_resumes(tmp_path):
-    space = tuning.space({"a": {"choices": [1, 2, 3]}, "b": {"choices": [0.1, 0.2]}})
+    space = space_of({"a": {"choices": [1, 2, 3]}, "b": {"choices": [0.1, 0.2]}})
     tried = []
 
     def auc(values):
@@ -136,7 +137,7 @@ def test_grid_refuses_a_range(tmp_path):
     with pytest.raises(ValueError, match="found a range for a"):
         tuning.grid(
             lambda values: 0.5,
-            tuning.space({"a": {"low": 0, "high": 1}}),
+            space_of({"a": {"low": 0, "high": 1}}),
             patients=PATIENTS,
             keep=tmp_path / "g.journal",
         )
@@ -157,7 +158,7 @@ def test_grid_refuses_a_range(tmp_path):
 )
 def test_an_error_in_a_space_is_reported_with_its_name(spec, message):
     with pytest.raises(ValidationError) as error:
-        tuning.space({"valid": {"choices": [1]}, "a": spec})
+        space_of({"valid": {"choices": [1]}, "a": spec})
     (found,) = error.value.errors()
     assert found["loc"][0] == "a"
     assert message in found["msg"]
@@ -168,7 +169,7 @@ def test_a_grid_resumes_after_a_kill_at_any_moment(tmp_path, left):
     def auc(values):
         return values["a"] / 10
 
-    space = tuning.space({"a": {"choices": [1, 3, 2]}})
+    space = space_of({"a": {"choices": [1, 3, 2]}})
     undisturbed = tuning.grid(auc, space, patients=PATIENTS, keep=tmp_path / "whole.journal")
     # What a kill may leave: a trial that was enqueued and not begun, or begun and not ended.
     storage = optuna.storages.JournalStorage(

@@ -101,12 +101,8 @@ def patients(
     """
     n = min(max(n, 1), len(score))
     shown = np.argsort(-score)[np.linspace(0, len(score) - 1, n).astype(int)]
-    outcome = {True: "good", False: "poor"}
-    titles = [
-        f"{outcome[bool(y_good[i])]} outcome, predicted\n"
-        f"{outcome[bool(predicted_good[i])]} (score {score[i]:.2f})"
-        for i in shown
-    ]
+    true, predicted = (np.where(good, "good", "poor") for good in (y_good, predicted_good))
+    titles = [f"{true[i]} outcome, predicted\n{predicted[i]} (score {score[i]:.2f})" for i in shown]
     return attention(images[shown], cams[shown], titles, columns=n)
 
 
@@ -153,14 +149,14 @@ def tissue_shares(shares: pd.DataFrame) -> Figure:
     """
     with report_style():
         fig, ax = plt.subplots(figsize=(SINGLE_COLUMN_IN + 1.2, 2.6))
-        for outcome, offset, colour, marker in (("good", -0.14, GOOD, "o"), ("poor", 0.14, POOR, "^")):
-            rows = shares[shares["outcome"] == outcome]
-            if len(rows):
-                at = rows["tissue"].map(TISSUES.index) + offset
-                error = [rows["share"] - rows["lower"], rows["upper"] - rows["share"]]
-                label = f"{outcome} outcome (n = {rows['n'].iloc[0]})"
-                point = {"fmt": marker, "color": colour, "ms": 4, "lw": 1, "capsize": 2}
-                ax.errorbar(rows["share"], at, xerr=error, label=label, **point)
+        looks = {"good": (-0.14, GOOD, "o"), "poor": (0.14, POOR, "^")}
+        for outcome, rows in shares.groupby("outcome"):
+            offset, colour, marker = looks[outcome]
+            at = rows["tissue"].map(TISSUES.index) + offset
+            error = [rows["share"] - rows["lower"], rows["upper"] - rows["share"]]
+            point = {"fmt": marker, "color": colour, "ms": 4, "lw": 1, "capsize": 2}
+            label = f"{outcome} outcome (n = {rows['n'].iloc[0]})"
+            ax.errorbar(rows["share"], at, xerr=error, label=label, **point)
         area = shares.drop_duplicates("tissue")
         ax.plot(area["area"], area["tissue"].map(TISSUES.index), "k|", ms=14, label="share of area")
         ax.set_yticks(range(len(TISSUES)), TISSUES)

@@ -21,7 +21,6 @@ def nested_design(counts: pd.DataFrame, *, highlight: str = "") -> Figure:
     """
     outer = counts[counts["split"].str.startswith("outer-")]
     names = sorted(outer["split"].unique(), key=lambda name: int(name.rsplit("-", 1)[1]))
-    text = {"ha": "center", "va": "center", "fontsize": 6}
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
     with report_style():
         fig, ax = plt.subplots(figsize=(DOUBLE_COLUMN_IN, 0.42 * len(names) + 0.9))
@@ -30,10 +29,10 @@ def nested_design(counts: pd.DataFrame, *, highlight: str = "") -> Figure:
             for part in outer[outer["split"] == name].sort_values("part").itertuples():
                 test = part.part == "test"
                 fill = {"color": POOR, "hatch": "//"} if test else {"color": "#BBD7EA"}
-                ax.barh(row, part.n, left=left, edgecolor="white", height=0.8, **fill)
+                bar = ax.barh(row, part.n, left=left, edgecolor="white", **fill)
                 label = "outer test" if test else part.part.replace("-", " ")
                 words = f"{label}\n{part.n} ({part.n_good} good)"
-                ax.text(left + part.n / 2, row, words, bbox=box, **text)
+                ax.bar_label(bar, [words], label_type="center", bbox=box, fontsize=6)
                 left += part.n
             if name == highlight:
                 ax.add_patch(Rectangle((0, row - 0.45), left, 0.9, fill=False, lw=1.6, ec="black"))
@@ -57,9 +56,8 @@ def meta_features(meta: pd.DataFrame, y_good: pd.Series) -> Figure:
     good = y_good.loc[meta.index] == 1
     groups = (("good", good, {"color": GOOD}), ("poor", ~good, {"color": POOR, "ls": "--"}))
     with report_style():
-        fig, axes = plt.subplots(
-            1, meta.shape[1], figsize=(DOUBLE_COLUMN_IN, 2.2), sharey=True, squeeze=False
-        )
+        size = (DOUBLE_COLUMN_IN, 2.2)
+        fig, axes = plt.subplots(1, meta.shape[1], figsize=size, sharey=True, squeeze=False)
         for ax, model in zip(axes[0], meta.columns, strict=True):
             bins = np.linspace(meta[model].min(), meta[model].max(), 21)
             for outcome, group, line in groups:

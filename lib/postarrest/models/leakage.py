@@ -33,7 +33,7 @@ import pandas as pd
 from postarrest.files import write_text
 from postarrest.models.splits import Split
 
-COLUMNS = ("fold", "stage", "scored", "n_fits", "n_fitted_on", "n_scored", "n_in_both", "n_indirect")
+COLUMNS = ["fold", "stage", "scored", "n_fits", "n_fitted_on", "n_scored", "n_in_both", "n_indirect"]
 
 
 class LeakageError(RuntimeError):
@@ -230,8 +230,8 @@ move it into the estimator.
             who were used at an earlier stage only: by a base model behind the predictors, or in a choice of
             hyperparameters.
         """
-        each = pd.DataFrame(self._counts, columns=list(COLUMNS))
-        grouped = each.groupby(list(COLUMNS[:3]), as_index=False, sort=False)
+        each = pd.DataFrame(self._counts, columns=COLUMNS)
+        grouped = each.groupby(COLUMNS[:3], as_index=False, sort=False)
         return grouped.agg(dict.fromkeys(COLUMNS[3:], "sum") | {"n_fitted_on": "max"})
 
     def check(self) -> None:
@@ -272,13 +272,11 @@ def of_thresholds(scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     final = scores[scores["stage"] == "final"]
     for (label, model, fold), mine in final.groupby(["outcome_label", "model", "fold"], sort=False):
-        chosen, applied = (
-            set(mine.loc[mine["role"] == role, "patient_id"]) for role in ("train_oof", "test")
-        )
-        if chosen and applied:
-            counts = (len(chosen), len(applied), len(chosen & applied))
+        ids = mine.groupby("role")["patient_id"].agg(set)
+        if {"train_oof", "test"} <= set(ids.index):
+            counts = (len(ids["train_oof"]), len(ids["test"]), len(ids["train_oof"] & ids["test"]))
             rows.append((fold, f"{model}: thresholds ({label} outcome)", "test", 1, *counts, 0))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _equal(values: pd.Series, others: pd.Series) -> np.ndarray:

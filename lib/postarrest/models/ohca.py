@@ -43,13 +43,8 @@ def ohca_score(cohort: pd.DataFrame, *, floor_min: float = 0.5) -> pd.Series:
     low_flow = np.log(cohort["low_flow_min"].clip(lower=floor_min))
     rhythm = cohort["initial_rhythm"]
     shockable = (rhythm == "vf_vt").astype(float).where(rhythm.notna())
-    return (
-        -13 * shockable
-        + 6 * no_flow
-        + 9 * low_flow
-        - 1434 / cohort["creatinine_umol_l"]
-        + 10 * np.log(cohort["lactate_mmol_l"])
-    ).rename("ohca_score")
+    clinical = -13 * shockable + 6 * no_flow + 9 * low_flow
+    return clinical - 1434 / cohort["creatinine_umol_l"] + 10 * np.log(cohort["lactate_mmol_l"])
 
 
 def comparator_scores(
@@ -67,9 +62,8 @@ def comparator_scores(
     ValueError
         If a score is unknown.
     """
-    unknown = sorted(set(names) - {"ohca_score"})
-    if unknown:
-        raise ValueError(f"comparators: {', '.join(unknown)} unknown; known: ohca_score.")
+    if unknown := set(names) - {"ohca_score"}:
+        raise ValueError(f"comparators: {', '.join(sorted(unknown))} unknown; known: ohca_score.")
     patients = split.development.append(split.test)
     columns = {name: -ohca_score(cohort.loc[patients], floor_min=floor_min) for name in names}
     return pd.DataFrame(columns, index=patients)
@@ -79,7 +73,7 @@ def rows(comparators: pd.DataFrame, split: Split) -> list[pd.DataFrame]:
     """Return each score as rows of the scores table, where it is defined."""
     return [
         crossfit.rows(
-            score.loc[split.development].dropna(), score.loc[split.test].dropna(), model=name, kind="marker"
+            score[split.development].dropna(), score[split.test].dropna(), model=name, kind="marker"
         )
         for name, score in comparators.items()
     ]

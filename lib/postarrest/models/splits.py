@@ -91,7 +91,7 @@ class Split:
     @property
     def protocol(self) -> str:
         """``"holdout"`` or ``"nested"``."""
-        return {"holdout": "holdout", "outer": "nested"}[self.name.rsplit("-", 1)[0]]
+        return "holdout" if self.name.startswith("holdout") else "nested"
 
 
 def names(protocols: Sequence[str], settings: Settings) -> list[str]:
@@ -137,7 +137,14 @@ def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) ->
     >>> t["part"].value_counts().to_dict()
     {'train': 51, 'test': 16, 'tune': 13}
     """
-    _check_size(y_good, protocols, settings)
+    # Each inner fold of each outer fold needs a patient of either outcome to have an AUC.
+    needed = settings.outer_folds * settings.inner_folds if "nested" in protocols else 10
+    rarer = int(min(y_good.sum(), len(y_good) - y_good.sum()))
+    if rarer < needed:
+        raise ValueError(
+            f"The rarer outcome has {rarer} patients; {' and '.join(protocols)} with these settings "
+            f"needs at least {needed}."
+        )
     # The order of patients in the file must not matter.
     y = y_good.sort_index()
     parts: list[tuple[str, str, np.ndarray | pd.Index]] = []
@@ -148,10 +155,8 @@ def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) ->
         rest, test = train_test_split(y.index.to_numpy(), test_size=n_test, stratify=y, random_state=seed)
         n_tune = round(settings.tune_fraction * len(rest))
         train, tune = train_test_split(rest, test_size=n_tune, stratify=y[rest], random_state=seed)
-        parts += [
-            (f"holdout-{repeat + 1}", part, ids)
-            for part, ids in (("train", train), ("tune", tune), ("test", test))
-        ]
+        name = f"holdout-{repeat + 1}"
+        parts += [(name, "train", train), (name, "tune", tune), (name, "test", test)]
     if "nested" in protocols:
         outer = StratifiedKFold(settings.outer_folds, shuffle=True, random_state=settings.seed)
         for k, (rest, test) in enumerate(outer.split(y, y), start=1):
@@ -196,14 +201,3 @@ def counts(table: pd.DataFrame, y_good: pd.Series) -> pd.DataFrame:
     good = y_good.reindex(table["patient_id"]).to_numpy()
     counted = table.assign(good=good).groupby(["split", "part"], as_index=False, sort=True)
     return counted.agg(n=("good", "size"), n_good=("good", "sum"))
-
-
-def _check_size(y: pd.Series, protocols: Sequence[str], settings: Settings) -> None:
-    least = min(int((y == 0).sum()), int((y == 1).sum()))
-    # Each inner fold of each outer fold needs a patient of either outcome to have an AUC.
-    needed = settings.outer_folds * settings.inner_folds if "nested" in protocols else 10
-    if least < needed:
-        raise ValueError(
-            f"The rarer outcome has {least} patients; {' and '.join(protocols)} with these settings "
-            f"needs at least {needed}."
-        )

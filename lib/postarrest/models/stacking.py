@@ -55,12 +55,8 @@ def stacked(model: Any, split: Split, *, seed: int) -> Pipeline:
     order alone, and logistic regression gets bounded inputs.
     """
     left_out = max(len(ids) for _, ids in split.inner)
-    transform = QuantileTransformer(
-        n_quantiles=min(len(split.development) - 2 * left_out, 1000),
-        output_distribution="uniform",
-        subsample=None,
-        random_state=seed,
-    )
+    n_quantiles = min(len(split.development) - 2 * left_out, 1000)
+    transform = QuantileTransformer(n_quantiles=n_quantiles, subsample=None, random_state=seed)
     return Pipeline([("quantiles", transform), ("model", model)])
 
 
@@ -109,15 +105,9 @@ def fit_stack(meta: pd.DataFrame, meta_test: pd.DataFrame, fold: CrossFit, *, sp
         crossfit.rows(after.development, after.test, model="ensemble"),
         crossfit.rows(linear.development, linear.test, model="ensemble_logistic"),
     ]
-    shuffled = permutation_importance(
-        after.refitted.estimator,
-        meta_test,
-        fold.y.loc[split.test].to_numpy(),
-        scoring="roc_auc",
-        n_repeats=50,
-        random_state=seed,
-        n_jobs=1,
-    )
+    y_test = fold.y.loc[split.test].to_numpy()
+    shuffling = {"scoring": "roc_auc", "n_repeats": 50, "random_state": seed}
+    shuffled = permutation_importance(after.refitted.estimator, meta_test, y_test, **shuffling)
     importance = {"importance": shuffled.importances_mean, "sd": shuffled.importances_std}
     table = pd.DataFrame({"fold": split.fold, "model": list(meta.columns), **importance})
     return FittedStack(tuned, rows, table)
@@ -180,9 +170,8 @@ def fit_bases(
     for name, model in models.items():
         if model.algorithm == "cnn":
             fold.ledger.adopt(cnn_lineage)
-            saved = (
-                scores.read(cnn_scores).query("stage == 'final'").set_index(["role", "patient_id"])["score"]
-            )
+            final = scores.read(cnn_scores).query("stage == 'final'")
+            saved = final.set_index(["role", "patient_id"])["score"]
             development[name] = saved["train_oof"].loc[split.development]
             test[name] = saved["test"].loc[split.test]
             continue

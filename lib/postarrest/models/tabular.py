@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 from scipy.stats import spearmanr
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -79,9 +80,8 @@ def _one_network(models: dict[str, BaseLearner]) -> dict[str, BaseLearner]:
     networks = [name for name, model in models.items() if model.algorithm == "cnn"]
     if len(networks) > 1:
         # Notebook 03 saves one network's scores; under two names they would count twice.
-        raise ValueError(
-            f"found {len(networks)} models of algorithm cnn ({', '.join(networks)}), expected one"
-        )
+        found = f"{len(networks)} models of algorithm cnn ({', '.join(networks)})"
+        raise ValueError(f"found {found}, expected one")
     return models
 
 
@@ -130,31 +130,21 @@ def predictors_of(name: str, model: BaseLearner, cohort: pd.DataFrame) -> pd.Dat
         If a predictor is not a column, is empty, belongs to the outcome, or identifies the patient rather
         than describing them.
     """
-    names: list[str] = []
-    errors = []
-    for wanted in model.predictors:
-        start = wanted[:-1] if wanted.endswith("*") else None
-        matching = [c for c in cohort if (c == wanted if start is None else str(c).startswith(start))]
-        if not matching:
-            errors.append(f"no column '{wanted}' in the cohort.")
-        errors += [
-            f"predictor '{column}' is part of the outcome and unknown beforehand."
-            for column in matching
-            if _is_outcome(column)
-        ]
-        names += [c for c in matching if c not in names]
+    matching = {wanted: [c for c in cohort if _matches(c, wanted)] for wanted in model.predictors}
+    errors = [f"no column '{wanted}' in the cohort." for wanted, columns in matching.items() if not columns]
+    names = list(dict.fromkeys(chain.from_iterable(matching.values())))
     # Every model here uses yes and no, and whole numbers with missing values, as numbers.
     numeric = [c for c in names if pd.api.types.is_numeric_dtype(cohort[c])]
     x = cohort[names].astype(dict.fromkeys(numeric, "float64"))
-    for column in x.columns:
+    for column in names:
         values = x[column].dropna()
-        if values.empty:
+        if _is_outcome(column):
+            errors.append(f"predictor '{column}' is part of the outcome and unknown beforehand.")
+        elif values.empty:
             errors.append(f"predictor '{column}' has no values.")
         elif _identifies(values):
-            errors.append(
-                f"predictor '{column}' is different in each patient, like an identifier; "
-                "a model would memorise the patients."
-            )
+            like = "is different in each patient, like an identifier; a model would memorise the patients."
+            errors.append(f"predictor '{column}' {like}")
     if errors:
         raise ModelError("\n".join(f"model '{name}': {error}" for error in errors))
     return x
@@ -175,6 +165,11 @@ def _is_outcome(column: str) -> bool:
     return column in _OUTCOME or str(column).startswith("y_good")
 
 
+def _matches(column: str, wanted: str) -> bool:
+    # Only a final * is a wildcard: a hospital's column may contain ? or [.
+    return column.startswith(wanted[:-1]) if wanted.endswith("*") else column == wanted
+
+
 def _identifies(values: pd.Series) -> bool:
     if len(values) < 20:
         return False
@@ -192,31 +187,27 @@ def _identifies(values: pd.Series) -> bool:
     return bool(dense or order or same)
 
 
-def estimator(algorithm: str, values: Values, x: pd.DataFrame, *, seed: int) -> Pipeline:
-    """Return an unfitted model for these predictors.
+def estimator(algorithm: str, values: Values, *, seed: int) -> Pipeline:
+    """Return an unfitted model.
 
     Text is one-hot encoded, with missing as a level of its own. Numbers: logistic regression and forests
     impute the median, with an indicator, and the former standardises; LightGBM takes missing values as they
     are. All of this is fitted with the model, on the same patients.
     """
-    text = [c for c in x.columns if not pd.api.types.is_numeric_dtype(x[c])]
-    numbers = [c for c in x.columns if c not in text]
     prepare: Any = SimpleImputer(strategy="median", add_indicator=True)
     if algorithm == "logistic":
         prepare = make_pipeline(prepare, StandardScaler())
         model = LogisticRegression(**values, solver="saga", max_iter=10_000, tol=1e-3, random_state=seed)
     elif algorithm == "forest":
         model = RandomForestClassifier(**values, n_estimators=FOREST_TREES, n_jobs=1, random_state=seed)
-    elif algorithm == "lightgbm":
+    else:
         from lightgbm import LGBMClassifier
 
         prepare = "passthrough"
-        model = LGBMClassifier(
-            **values, n_jobs=1, random_state=seed, verbosity=-1, deterministic=True, force_row_wise=True
-        )
-    else:
-        raise ValueError(f"algorithm is {algorithm!r}, expected one of {', '.join(SPACES)}.")
+        reproducible = {"random_state": seed, "deterministic": True, "force_row_wise": True}
+        model = LGBMClassifier(**values, **reproducible, n_jobs=1, verbosity=-1)
     encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    numbers, text = make_column_selector(dtype_include="number"), make_column_selector(dtype_exclude="number")
     columns = ColumnTransformer([("numbers", prepare, numbers), ("text", encode, text)])
     # Without column names, which LightGBM would insist on at prediction.
     return Pipeline([("columns", columns), ("model", model)])
@@ -257,10 +248,7 @@ def fit_base(
     spaces : Mapping
         Search space of each algorithm, from :func:`spaces`.
     """
-
-    def make(algorithm: str, values: Values) -> Pipeline:
-        return estimator(algorithm, values, x, seed=fold.seed)
-
+    make = partial(estimator, seed=fold.seed)
     tuned = {
         algorithm: fold.tune(partial(make, algorithm), x, spaces[algorithm], name=f"{name}-{algorithm}")
         for algorithm in (SPACES if model.algorithm == "select" else [model.algorithm])
@@ -268,11 +256,7 @@ def fit_base(
     # Of equal algorithms the first, in the order of SPACES.
     best = max(tuned, key=lambda algorithm: tuned[algorithm].auc)
     used = frozenset().union(*(one.patients for one in tuned.values()))
-    scores = fold.out_of_fold(
-        lambda _: make(best, tuned[best].values),
-        x,
-        x,
-        stages=(f"{name}: out-of-fold model", f"{name}: refitted model"),
-        after=[fold.ledger.choice(f"{name}: hyperparameters", on=used)],
-    )
+    chosen = fold.ledger.choice(f"{name}: hyperparameters", on=used)
+    stages = (f"{name}: out-of-fold model", f"{name}: refitted model")
+    scores = fold.out_of_fold(lambda _: make(best, tuned[best].values), x, x, stages=stages, after=[chosen])
     return FittedBase(best, tuned, scores)

@@ -4,7 +4,7 @@ A search that was stopped and resumed equals one that was never stopped: each tr
 seeded from the seed of the search and the number of trials finished before it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, TypeAdapter, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from postarrest.settings import Settings
 
@@ -81,27 +81,6 @@ class Searched(Settings):
 Space = dict[str, Searched]
 
 
-def space(written: Mapping[str, Any]) -> Space:
-    """Return the search space that a study file writes, checked.
-
-    Parameters
-    ----------
-    written : Mapping
-        ``{name: {choices: [...]}}`` or ``{name: {low:, high:, log: bool, whole: bool}}``.
-
-    Raises
-    ------
-    pydantic.ValidationError
-        Listing every error.
-
-    Examples
-    --------
-    >>> print(space({"C": {"low": 0.01, "high": 10.0, "log": True}})["C"])
-    0.01 to 10.0, log scale
-    """
-    return TypeAdapter(Space).validate_python(written)
-
-
 @dataclass(frozen=True)
 class Tuned:
     """The result of a search.
@@ -147,7 +126,7 @@ def search(
     objective : callable
         Yields the ROC-AUC of one inner fold after the other for given hyperparameters.
     space : Space
-        The space, from :func:`space`.
+        The space.
     n_folds : int
         Number of inner folds.
     patients : iterable of str

@@ -43,15 +43,13 @@ class Ellipse:
         return np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([self.length, self.width])
 
 
-def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
+def outline(image: np.ndarray) -> Ellipse | None:
     """Return the ellipse with the moments of a head's filled outline.
 
     Parameters
     ----------
     image : numpy.ndarray of shape (rows, columns)
-        A slice; air is not above ``above``.
-    above : float
-        Gray value.
+        A slice, in which air is 0.
 
     Returns
     -------
@@ -65,7 +63,7 @@ def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
     >>> [round(float(v)) for v in (*head.centre, head.length, head.width)]
     [120, 130, 90, 70]
     """
-    parts, n = ndimage.label(image > above)
+    parts, n = ndimage.label(image > 0)
     if not n:
         return None
     largest = 1 + np.argmax(ndimage.sum_labels(parts > 0, parts, range(1, n + 1)))
@@ -73,7 +71,7 @@ def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
     centre = places.mean(axis=0)
     variance, axes = np.linalg.eigh(np.cov(places.T, bias=True))
     # A filled ellipse has a quarter of the squared half axis as its variance.
-    halves = np.maximum(2 * np.sqrt(np.maximum(variance, 0)), 1.0)
+    halves = 2 * np.sqrt(np.maximum(variance, 0.25))
     upright = int(np.argmax(np.abs(axes[0])))
     down, right = axes[:, upright] * np.sign(axes[0, upright])
     # The tilt of a round head is noise.
@@ -84,12 +82,9 @@ def outline(image: np.ndarray, *, above: float = 0) -> Ellipse | None:
 
 def common(outlines: list[Ellipse | None], *, shape: tuple[int, int]) -> Ellipse:
     """Return the upright ellipse in the middle of the image with the median axes of the outlines found."""
-    found = [one for one in outlines if one is not None]
-    middle = (np.array(shape) - 1) / 2
-    if not found:
-        return Ellipse(middle, 1.0, 1.0, 0.0)
-    length, width = np.median([[one.length, one.width] for one in found], axis=0)
-    return Ellipse(middle, float(length), float(width), 0.0)
+    axes = [(one.length, one.width) for one in outlines if one is not None] or [(1.0, 1.0)]
+    length, width = np.median(axes, axis=0)
+    return Ellipse((np.array(shape) - 1) / 2, float(length), float(width), 0.0)
 
 
 def aligned(stack: np.ndarray, outlines: list[Ellipse | None], onto: Ellipse) -> np.ndarray:

@@ -21,10 +21,9 @@ class Features:
     ----------
     patients : pandas.Index
         Patients, in the order of the rows.
-    original : numpy.ndarray of shape (n, d)
-        Features of the slices: the mean over the image of each channel of the last convolution.
-    copies : numpy.ndarray of shape (n, c, d)
-        Features of their augmented copies.
+    variants : numpy.ndarray of shape (n, 1 + copies, d)
+        Features of the slice, then of its augmented copies: the mean over the image of each channel of the
+        last convolution.
     key : str
         Hash of all that the features depend on.
     source : str
@@ -32,8 +31,7 @@ class Features:
     """
 
     patients: pd.Index
-    original: np.ndarray = field(repr=False)
-    copies: np.ndarray = field(repr=False)
+    variants: np.ndarray = field(repr=False)
     key: str
     source: str
 
@@ -82,27 +80,18 @@ def features(here: Here, network: Network) -> Features:
         modules=("cnn/network", "cnn/features"),
         packages=("keras", "tensorflow"),
     )
-    place = here.build(f"features/{key}.npz")
+    place = here.build(f"features/{key}.npy")
     if not place.is_file():
-        original, copies = _compute(slices, network)
+        computed = _compute(slices, network)
         with whole(place) as beside, beside.open("wb") as file:
-            np.savez(file, original=original, copies=copies)
-    with np.load(place) as kept:
-        return Features(patients, kept["original"], kept["copies"], key, source.words)
+            np.save(file, computed)
+    return Features(patients, np.load(place), key, source.words)
 
 
 def keep_features(here: Here, network: Network) -> Features:
     """Compute a study's features ahead of the notebooks, and describe them in ``features.json``."""
     found = features(here, network)
-    about = {
-        "key": found.key,
-        "weights": found.source,
-        "architecture": network.architecture,
-        "precision": network.precision,
-        "n_images": len(found.patients),
-        "n_copies": int(found.copies.shape[1]),
-        "n_features": int(found.original.shape[1]),
-    }
+    about = {"key": found.key, "weights": found.source, "shape": found.variants.shape}
     write_text(here.out("features.json"), json.dumps(about, indent=1) + "\n")
     return found
 
@@ -119,12 +108,9 @@ def _rows(patients: pd.Index, ids: pd.Index) -> np.ndarray:
     return rows
 
 
-def _compute(images: np.ndarray, network: Network) -> tuple[np.ndarray, np.ndarray]:
+def _compute(images: np.ndarray, network: Network) -> np.ndarray:
     model = backbone(network)
-    original, *copies = (pooled(model, variant) for variant in variants(images, network))
-    if not copies:
-        return original, np.empty((len(images), 0, original.shape[1]), dtype=np.float32)
-    return original, np.stack(copies, axis=1)
+    return np.stack([pooled(model, variant) for variant in variants(images, network)], axis=1)
 
 
 def pooled(model: Any, images: np.ndarray) -> np.ndarray:

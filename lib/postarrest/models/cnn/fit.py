@@ -87,13 +87,8 @@ def _fit_holdout(
     tuned = tuning.grid(auc, space, patients=split.development, keep=journal)
     # The head is not fitted on the tuning set, but the grid and the length of training are chosen on it.
     chosen = fold.ledger.choice("cnn: hyperparameters and epochs", on=tuned.patients)
-    fitted = fold.ledger.fit(
-        head(tuned.values, final),
-        x.loc[train],
-        y.loc[train],
-        stage="cnn: head for the hold-out",
-        after=[chosen],
-    )
+    model, stage = head(tuned.values, final), "cnn: head for the hold-out"
+    fitted = fold.ledger.fit(model, x.loc[train], y.loc[train], stage=stage, after=[chosen])
     tuning_set, test = (fold.ledger.probability(fitted, x.loc[ids]) for ids in (tune, split.test))
     rows = [crossfit.rows(tuning_set, test, model="cnn")]
     return FittedCnn(tuned, fitted.estimator, tuning_set, test, rows)

@@ -18,7 +18,7 @@ from scipy.stats import t as student_t
 
 from postarrest.estimate import Estimate
 from postarrest.models.cnn import alignment
-from postarrest.models.cnn.network import NETWORKS, Network
+from postarrest.models.cnn.network import INPUT_PIXELS, NETWORKS, Network
 
 TISSUES = ("outside the brain", "white matter", "cortex", "deep nuclei", "cerebrospinal fluid")
 
@@ -88,12 +88,10 @@ def for_class(signed: np.ndarray, good: np.ndarray, network: Network) -> np.ndar
     import tensorflow as tf
 
     towards = np.where(good[:, None, None], signed, -signed)
-    cam = np.maximum(towards, 0)[..., None]
-    if network.fit_image == "resize":
-        return tf.image.resize(cam, (256, 256)).numpy()[..., 0]
-    margin = (256 - 224) // 2
-    whole = tf.image.pad_to_bounding_box(tf.image.resize(cam, (224, 224)), margin, margin, 256, 256)
-    return whole.numpy()[..., 0]
+    size = INPUT_PIXELS if network.fit_image == "crop" else 256
+    cam = tf.image.resize(np.maximum(towards, 0)[..., None], (size, size)).numpy()[..., 0]
+    margin = (256 - size) // 2
+    return np.pad(cam, ((0, 0), (margin, margin), (margin, margin)))
 
 
 def randomised(model: Any, *, seed: int) -> Any:
@@ -178,8 +176,7 @@ def shares_by_outcome(
         return pd.DataFrame(columns=columns)
     rows = []
     shares = attention_by_tissue(cams, tissues)
-    even = np.ones((len(cams), 7, 7), dtype=np.float32)
-    seen = for_class(even, np.ones(len(cams), dtype=bool), network)
+    seen = for_class(np.ones((1, 7, 7), dtype=np.float32), np.array([True]), network)
     area = attention_by_tissue(seen, tissues).mean(axis=0)
     for outcome, group in (("good", y_good == 1), ("poor", y_good == 0)):
         for t, tissue in enumerate(TISSUES):

@@ -141,21 +141,15 @@ class Head:
     def fit(self, x: pd.DataFrame, y: np.ndarray) -> "Head":
         """Train the head on the patients in the index of ``x``."""
         rows = self.features.rows(x.index)
-        self.mean_ = self.features.original[rows].mean(axis=0)
+        self.mean_ = self.features.variants[rows, 0].mean(axis=0)
         # A channel that is the same in every patient must not become infinite.
-        self.sd_ = np.maximum(self.features.original[rows].std(axis=0), 1e-6)
-        variants = np.concatenate([self.features.original[rows, None], self.features.copies[rows]], axis=1)
-        variants = ((variants - self.mean_) / self.sd_).astype(np.float32)
+        self.sd_ = np.maximum(self.features.variants[rows, 0].std(axis=0), 1e-6)
+        variants = ((self.features.variants[rows] - self.mean_) / self.sd_).astype(np.float32)
         y, weight = self._weighted(y)
-        trainer = _trainer(
-            variants.shape[2],
-            int(self.values["width"]),
-            float(self.values["dropout"]),
-            float(self.values["weight_decay"]),
-            int(self.values["batch_size"]),
-            self.seed,
-        )
-        trainer.reset(float(self.values["learning_rate"]))
+        given = self.values
+        sizes = (variants.shape[2], int(given["width"]), int(given["batch_size"]))
+        trainer = _trainer(*sizes, given["dropout"], given["weight_decay"], self.seed)
+        trainer.reset(given["learning_rate"])
         rng = np.random.default_rng(self.seed)
 
         def epoch() -> float:
@@ -164,7 +158,7 @@ class Head:
             variant = rng.integers(variants.shape[1], size=len(y))
             loss = trainer.epoch(variants[order, variant], y[order], weight[order])
             self.weights_ = trainer.weights()
-            return loss
+            return float(loss)
 
         self.curve_, best = self._train(epoch, lambda: self.weights_, "head", 1, int(self.values["epochs"]))
         self.weights_ = best or self.weights_
@@ -217,11 +211,10 @@ class Head:
 
     def predict_proba(self, x: pd.DataFrame) -> np.ndarray:
         """Return the probabilities of a poor and of a good outcome, shape (n, 2)."""
-        hidden = (self.features.original[self.features.rows(x.index)] - self.mean_) / self.sd_
+        hidden = (self.features.variants[self.features.rows(x.index), 0] - self.mean_) / self.sd_
         for kernel, bias in zip(self.weights_[:-2:2], self.weights_[1:-2:2], strict=True):
             hidden = np.maximum(hidden @ kernel + bias, 0)
-        logit = (hidden @ self.weights_[-2] + self.weights_[-1])[:, 0].astype(np.float64)
-        good = expit(logit)
+        good = expit((hidden @ self.weights_[-2] + self.weights_[-1])[:, 0].astype(np.float64))
         return np.column_stack([1 - good, good])
 
     def whole_model(self, network: Network) -> Any:
@@ -236,25 +229,22 @@ class Head:
 
         base = backbone(network)
         pooled = keras.layers.GlobalAveragePooling2D(name="pool", dtype="float32")(base.output)
-        hidden = keras.layers.Normalization(
-            mean=self.mean_, variance=self.sd_**2, name="standardise", dtype="float32"
-        )(pooled)
-        weights = list(self.weights_)
-        if len(weights) > 2:
-            layer = keras.layers.Dense(weights[0].shape[1], activation="relu", name="hidden", dtype="float32")
-            hidden = layer(hidden)
-            layer.set_weights(weights[:2])
-        layer = keras.layers.Dense(1, activation="sigmoid", name="good_outcome", dtype="float32")
-        output = layer(hidden)
-        layer.set_weights(weights[-2:])
-        return keras.Model(base.inputs[0], output, name=f"{base.name}_head")
+        scaling = {"mean": self.mean_, "variance": self.sd_**2}
+        hidden = keras.layers.Normalization(**scaling, name="standardise", dtype="float32")(pooled)
+        if len(self.weights_) > 2:
+            width = self.weights_[0].shape[1]
+            hidden = keras.layers.Dense(width, activation="relu", name="hidden", dtype="float32")(hidden)
+        last = keras.layers.Dense(1, activation="sigmoid", name="good_outcome", dtype="float32")
+        model = keras.Model(base.inputs[0], last(hidden), name=f"{base.name}_head")
+        model.set_weights([*base.get_weights(), *self.weights_])
+        return model
 
 
 class _Trainer:
     """A compiled head whose weights are reset before each fit: building one takes longer than a fit."""
 
     def __init__(
-        self, n_features: int, width: int, dropout: float, weight_decay: float, batch: int, seed: int
+        self, n_features: int, width: int, batch_size: int, dropout: float, weight_decay: float, seed: int
     ) -> None:
         import keras
         import tensorflow as tf
@@ -274,10 +264,10 @@ class _Trainer:
         self._first = [variable.numpy() for variable in self._variables]
 
         @tf.function(reduce_retracing=True)
-        def run(x, y, weight):
+        def epoch(x, y, weight):
             total = tf.constant(0.0)
-            for start in tf.range(0, tf.shape(x)[0], batch):
-                part = slice(start, start + batch)
+            for start in tf.range(0, tf.shape(x)[0], batch_size):
+                part = slice(start, start + batch_size)
                 with tf.GradientTape() as tape:
                     logit = model(x[part], training=True)[:, 0]
                     each = tf.nn.sigmoid_cross_entropy_with_logits(y[part], logit) * weight[part]
@@ -287,15 +277,12 @@ class _Trainer:
                 total += tf.reduce_sum(each)
             return total / tf.cast(tf.shape(x)[0], tf.float32)
 
-        self._run = run
+        self.epoch = epoch
 
     def reset(self, learning_rate: float) -> None:
         for variable, value in zip(self._variables, self._first, strict=True):
             variable.assign(value)
         self._optimizer.learning_rate = learning_rate
-
-    def epoch(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
-        return float(self._run(x, y, weight))
 
     def weights(self) -> list[np.ndarray]:
         return [v.numpy() for v in self._model.trainable_variables]

@@ -122,7 +122,14 @@ def weights_source(network: Network) -> WeightsSource:
         return WeightsSource(None, "", words)
     from_keras = network.weights in ("auto", "imagenet")
     if from_keras and not cached.is_file():
-        _download(name)
+        import keras
+
+        try:
+            getattr(keras.applications, name)(include_top=False, weights="imagenet")
+        except Exception as error:
+            raise NetworkError(
+                f"weights: Keras's download for {name} failed ({error}). Give a file, or 'none'."
+            ) from error
     path = cached if from_keras else Path(network.weights).expanduser()
     if not path.is_file():
         raise NetworkError(
@@ -131,17 +138,6 @@ def weights_source(network: Network) -> WeightsSource:
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     file = f"weights of {name} from the file {path.name} ({sha256[:12]})"
     return WeightsSource(path, sha256, f"ImageNet weights of {name} from Keras" if from_keras else file)
-
-
-def _download(architecture: str) -> None:
-    import keras
-
-    try:
-        getattr(keras.applications, architecture)(include_top=False, weights="imagenet")
-    except Exception as error:
-        raise NetworkError(
-            f"weights: Keras's download for {architecture} failed ({error}). Give a file, or 'none'."
-        ) from error
 
 
 def backbone(network: Network) -> Any:
@@ -165,32 +161,21 @@ def backbone(network: Network) -> Any:
     source = weights_source(network)
     keras.utils.set_random_seed(network.seed)
     keras.config.set_dtype_policy(network.precision)
-    try:
-        slices = keras.Input((256, 256, 1), name="slice")
-        layer = keras.layers.CenterCrop if network.fit_image == "crop" else keras.layers.Resizing
-        fitted = layer(INPUT_PIXELS, INPUT_PIXELS, name=network.fit_image)(slices)
-        coloured = keras.layers.Concatenate(name="three_channels")([fitted] * 3)
-        normalised = keras.layers.Normalization(
-            mean=IMAGENET_MEANS, variance=(1.0, 1.0, 1.0), name="imagenet_means"
-        )(coloured)
-        whole = getattr(keras.applications, network.architecture)(
-            include_top=False, weights=None, input_tensor=normalised
-        )
-    finally:
-        keras.config.set_dtype_policy("float32")
+    slices = keras.Input((256, 256, 1), name="slice")
+    layer = keras.layers.CenterCrop if network.fit_image == "crop" else keras.layers.Resizing
+    fitted = layer(INPUT_PIXELS, INPUT_PIXELS, name=network.fit_image)(slices)
+    coloured = keras.layers.Concatenate(name="three_channels")([fitted] * 3)
+    means = keras.layers.Normalization(mean=IMAGENET_MEANS, variance=(1.0, 1.0, 1.0), name="imagenet_means")
+    application = getattr(keras.applications, network.architecture)
+    whole = application(include_top=False, weights=None, input_tensor=means(coloured))
+    keras.config.set_dtype_policy("float32")
     if source.path is not None:
-        # A weights file is of the network alone, without the preprocessing.
-        alone = getattr(keras.applications, network.architecture)(include_top=False, weights=None)
+        # The file is of the network alone; it fits, since the layers of the preprocessing have no weights.
         try:
-            alone.load_weights(source.path)
+            whole.load_weights(source.path)
         except (ValueError, OSError, KeyError) as error:
-            raise NetworkError(
-                f"weights: '{source.path.name}' does not fit {network.architecture} without its top "
-                f"({error})."
-            ) from error
-        for layer in alone.layers:
-            if layer.weights:
-                whole.get_layer(layer.name).set_weights(layer.get_weights())
+            file = f"'{source.path.name}' does not fit {network.architecture} without its top"
+            raise NetworkError(f"weights: {file} ({error}).") from error
     whole.trainable = False
     last = whole.get_layer(NETWORKS[network.architecture][0]).output
     return keras.Model(slices, last, name=network.architecture.lower())
@@ -225,10 +210,9 @@ def augment(images: np.ndarray, network: Network, copy: int) -> np.ndarray:
         "shift": lambda v, s: layers.RandomTranslation(v, v, **outside, seed=s),
         "zoom": lambda v, s: layers.RandomZoom((-v, v), **outside, seed=s),
     }
-    changes = network.augmentation.model_dump(exclude_none=True)
-    steps = [
-        built[name](changes[name], (network.seed + copy) * 10 + i) for i, name in enumerate(sorted(changes))
-    ]
+    changes = sorted(network.augmentation.model_dump(exclude_none=True).items())
+    seed = (network.seed + copy) * 10
+    steps = [built[name](value, seed + i) for i, (name, value) in enumerate(changes)]
     out = np.empty(images.shape, dtype=np.float32)
     for start in range(0, len(images), 64):
         batch = images[start : start + 64, ..., None].astype(np.float32)
@@ -241,5 +225,5 @@ def augment(images: np.ndarray, network: Network, copy: int) -> np.ndarray:
 def variants(images: np.ndarray, network: Network) -> Iterator[np.ndarray]:
     """Yield the images, then each augmented copy of them, shape (n, 256, 256), float32."""
     yield images.astype(np.float32)
-    for copy in range(network.copies):
-        yield augment(images, network, copy + 1)
+    for copy in range(1, network.copies + 1):
+        yield augment(images, network, copy)
