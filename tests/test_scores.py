@@ -1,4 +1,4 @@
-"""The scores table: what is refused, with which words, and on whom a model is evaluated."""
+"""The scores table: what is refused, with which words, and the rows on which a model is evaluated."""
 
 import numpy as np
 import pandas as pd
@@ -59,13 +59,13 @@ BROKEN = {
         "\n".join([HEADER, *GOOD, "b,1,ct,probability,train_oof,1,0.7"]),
         ["row 3, role: found a test patient who is in train_oof of the same fold"],
     ),
-    "two outcomes of a patient": (
+    "a patient with two outcomes": (
         "\n".join([HEADER, *GOOD, "b,0,pupil,probability,test,1,0.7", "a,1,pupil,probability,test,1,0.6"]),
         ["row 5, y_good: found 0 after another value in row 3", "row 6, y_good: found 1 after another"],
     ),
     "two kinds of a model": (
         "\n".join([HEADER, *GOOD, "d,0,ct,marker,test,1,0.7"]),
-        ["row 5, kind: found marker after another value in row 2; expected one kind a model"],
+        ["row 5, kind: found marker after another value in row 2; expected one kind per model"],
     ),
     "one outcome only": (
         "\n".join([HEADER, GOOD[0], GOOD[2]]),

@@ -1,24 +1,25 @@
-"""The scores table: one row per patient, model and role; the only input of the evaluation.
+"""The scores table, the only input of the evaluation: one row per patient, model, role and fold.
 
 Columns: ``patient_id, y_good`` (0 or 1), ``model, kind`` (``probability`` or ``marker``), ``role``
 (``train_oof`` or ``test``), ``fold`` (1, 2, ...), ``score``; a higher score always means a better expected
 outcome. Two columns are optional: ``outcome_label`` (the label of ``y_good``; by default ``standard``) and
 ``stage`` (``before_platt`` or ``final``; by default ``final``).
 
-``test`` rows are scores of patients whom no part of the model has seen. ``train_oof`` rows are scores of the
-training side of the same fold by models that were not fitted on these patients, though settings may have been
-chosen by them; thresholds are chosen on them. Where the folds' test patients
-are disjoint they are one cross-validation and are pooled; where a patient is tested in several folds these
-are repeated hold-out splits, and the first is the main result.
+``test`` rows are scores of patients on whom no part of the model was fitted. ``train_oof`` rows are scores
+of the training patients of the same fold by models fitted without them, although settings may have been
+chosen on them; thresholds are chosen on these rows. Where the test patients of the folds are disjoint, the
+folds are one cross-validation and are pooled. Where a patient is tested in several folds, the folds are
+repeated hold-out splits, of which the first is the main result.
 """
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pandera.pandas as pa
 
 from postarrest.data.errors import DataErrors, Finding
 from postarrest.files import write_text
@@ -26,12 +27,32 @@ from postarrest.files import write_text
 REQUIRED = ("patient_id", "y_good", "model", "kind", "role", "fold", "score")
 OPTIONAL = {"outcome_label": "standard", "stage": "final"}
 COLUMNS = (*REQUIRED, *OPTIONAL)
-ALLOWED = {
-    "y_good": ("0", "1"),
-    "kind": ("probability", "marker"),
-    "role": ("train_oof", "test"),
-    "stage": ("before_platt", "final"),
-}
+
+
+def _column(expected: str, allowed: Callable[[pd.Series], pd.Series]) -> pa.Column:
+    return pa.Column(None, pa.Check(allowed, error=expected, ignore_na=False), nullable=True)
+
+
+def _codes(*codes: object) -> pa.Column:
+    return _column(" or ".join(map(str, codes)), lambda cells: cells.isin(codes))
+
+
+_NAME = _column("a name", lambda cells: cells != "")
+_CELLS = pa.DataFrameSchema(
+    {
+        "patient_id": _NAME,
+        "y_good": _codes(0, 1),
+        "model": _NAME,
+        "kind": _codes("probability", "marker"),
+        "role": _codes("train_oof", "test"),
+        "fold": _column("a whole number from 1", lambda fold: (fold >= 1) & (fold % 1 == 0)),
+        "score": _column("a finite number", np.isfinite),
+        "outcome_label": _NAME,
+        "stage": _codes("before_platt", "final"),
+    }
+)
+# Rows, the column, what was expected there, and what was found in each row.
+_Broken = tuple[pd.Index, str, str, pd.Series]
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -40,7 +61,7 @@ def read(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : pathlib.Path
-        A CSV file in UTF-8 with a header; columns beyond the contract's are left out.
+        A CSV file in UTF-8 with a header; other columns are ignored.
 
     Returns
     -------
@@ -111,7 +132,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 
 def sets(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out the patients on whom each model is evaluated.
+    """Return the rows on which each model is evaluated.
 
     Parameters
     ----------
@@ -121,10 +142,10 @@ def sets(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Test rows with a column ``set``: ``hold-out`` (one fold's test patients; of repeated splits the
-        first), ``pooled`` (the disjoint test folds of a cross-validation together) and ``all`` (markers only,
-        which are fitted on nobody: the test patients and all others of the same fold). A row stands once in
-        each set that it belongs to.
+        Test rows with a column ``set``: ``holdout`` (test patients of one fold; of repeated splits, the
+        first), ``pooled`` (the disjoint test folds of a cross-validation together) and ``all`` (markers
+        only, which are not fitted: the test patients and all others of the same fold). A row is repeated in
+        each set to which it belongs.
 
     Examples
     --------
@@ -138,21 +159,21 @@ def sets(table: pd.DataFrame) -> pd.DataFrame:
     for _, rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
         test = rows[rows["role"] == "test"]
         first = rows[rows["fold"] == test["fold"].min()]
-        if test["patient_id"].duplicated().any() or test["fold"].nunique() == 1:
-            main = test[test["fold"] == test["fold"].min()].assign(set="holdout")
-        else:
-            main = test.assign(set="pooled")
-        parts.append(main)
-        if rows["kind"].iloc[0] == "marker" and len(first) > len(main):
+        repeated = test["patient_id"].duplicated().any() or test["fold"].nunique() == 1
+        evaluated = first[first["role"] == "test"] if repeated else test
+        parts.append(evaluated.assign(set="holdout" if repeated else "pooled"))
+        if rows["kind"].iloc[0] == "marker" and len(first) > len(evaluated):
             parts.append(first.assign(set="all"))
-    laid_out = pd.concat(parts, ignore_index=True)
-    # Set by set, so that models stand beside each other in every table.
-    order = {name: i for i, name in enumerate(("holdout", "pooled", "all"))}
-    return laid_out.sort_values("set", key=lambda s: s.map(order), kind="stable", ignore_index=True)
+    # Set by set, so that the models of a set follow each other in every table.
+    return pd.concat(parts).sort_values("set", key=_set_order, kind="stable", ignore_index=True)
+
+
+def _set_order(names: pd.Series) -> pd.Series:
+    return names.map({"holdout": 0, "pooled": 1, "all": 2})
 
 
 def main(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the main result: those of the first outcome label and set.
+    """Return the rows of the main result, which are those of the first outcome label and set.
 
     Parameters
     ----------
@@ -187,17 +208,17 @@ def census(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def wide(rows: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Set models side by side: one row a patient, one column a model.
+    """Return the scores with one row per patient and one column per model.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        Rows of one outcome, stage and set; each patient once a model.
+        Rows of one outcome, stage and set; each patient once per model.
 
     Returns
     -------
     y_good : numpy.ndarray
-        0 or 1, one a patient.
+        0 or 1 for each patient.
     scores : pandas.DataFrame
         Patients in the order of their ids, models in the order of the rows; NaN where a model has no score.
     """
@@ -208,7 +229,7 @@ def wide(rows: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
 
 
 def groups(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Split rows of one outcome, stage and set into groups of models that score the same patients."""
+    """Group rows of one outcome, stage and set by models that score the same patients."""
     patients = rows.groupby("model", sort=False)["patient_id"].agg(frozenset)
     return [rows[rows["model"].isin(patients.index[patients == who])] for who in dict.fromkeys(patients)]
 
@@ -225,21 +246,21 @@ def models(table: pd.DataFrame, pattern: str) -> list[str]:
 
 
 def _load(path: Path) -> pd.DataFrame:
-    name = path.name
     try:
         with warnings.catch_warnings():
             # pandas only warns when it cuts off cells that have no header.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
     except pd.errors.EmptyDataError:
-        raise DataErrors([Finding(name, "file", "an empty file", "a header and rows")]) from None
+        found, expected = "an empty file", "a header and rows"
     except UnicodeDecodeError:
-        raise DataErrors([Finding(name, "file", "bytes that are not UTF-8", "a CSV file in UTF-8")]) from None
+        found, expected = "bytes that are not UTF-8", "a CSV file in UTF-8"
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        # pandas says which line and how many cells, and nothing of what stands in them.
-        expected = "as many cells in every row as in the header"
-        raise DataErrors([Finding(name, "file", str(error).strip(), expected)]) from None
-    return _placed(raw, name)
+        # pandas names the line and how many cells it has, and nothing of what they contain.
+        found, expected = str(error).strip(), "as many cells in every row as in the header"
+    else:
+        return _placed(raw, path.name)
+    raise DataErrors([Finding(path.name, "file", found, expected)])
 
 
 def _placed(raw: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -250,100 +271,69 @@ def _placed(raw: pd.DataFrame, name: str) -> pd.DataFrame:
         raise DataErrors([Finding(name, "columns", found, "this column", column=c) for c in missing])
     if raw.empty:
         raise DataErrors([Finding(name, "rows", "no rows", "a row for each patient and model")])
-    for column, default in OPTIONAL.items():
-        if column not in raw:
-            raw[column] = default
-    placed = raw[list(COLUMNS)].apply(lambda column: column.str.strip())
+    absent = {column: value for column, value in OPTIONAL.items() if column not in raw}
+    placed = raw.assign(**absent)[list(COLUMNS)].apply(lambda column: column.str.strip())
     return placed.assign(_file=name, _row=np.arange(2, len(raw) + 2))
 
 
-class _Errors:
-    """The errors of one table, collected."""
-
-    def __init__(self, table: pd.DataFrame):
-        self.table = table
-        self.items: list[Finding] = []
-
-    def add(self, where: pd.Series, column: str, expected: str, rule: str, found: pd.Series | None = None):
-        """Add rows; by default, what was found is the cell itself."""
-        said = self.table[column] if found is None else found
-        self.items += [
-            Finding(file, rule, str(cell), expected, row=int(row), column=column, verbatim=found is None)
-            for file, row, cell in zip(
-                self.table.loc[where, "_file"], self.table.loc[where, "_row"], said[where], strict=True
-            )
-        ]
-
-    def stop(self) -> None:
-        if self.items:
-            raise DataErrors(self.items)
-
-
 def _checked(raw: pd.DataFrame) -> pd.DataFrame:
-    errors = _Errors(raw)
-    # Spreadsheets and pandas write a whole number of a column with gaps as 1.0.
-    y_good = raw["y_good"].str.removesuffix(".0")
-    score = pd.to_numeric(raw["score"], errors="coerce").astype(float)
-    fold = pd.to_numeric(raw["fold"], errors="coerce")
-    finite = pd.Series(np.isfinite(score), index=raw.index)
-    for column in ("patient_id", "model", "outcome_label"):
-        errors.add(raw[column] == "", column, "a name", "blank")
-    for column, allowed in ALLOWED.items():
-        found = y_good if column == "y_good" else raw[column]
-        errors.add(~found.isin(allowed), column, " or ".join(allowed), "codes")
-    errors.add(~((fold >= 1) & (fold % 1 == 0)), "fold", "a whole number from 1", "fold")
-    errors.add(~finite, "score", "a finite number", "number")
-    outside = finite & (raw["kind"] == "probability") & ~score.between(0, 1)
-    errors.add(outside, "score", "a probability from 0 to 1", "probability")
-    # Rules between rows would only repeat what is wrong in the cells.
-    errors.stop()
-
-    table = raw.assign(y_good=y_good.astype(int), fold=fold.astype(int), score=score)
-    _check_between_rows(table)
+    """Return the typed table, or raise every error; ``_file`` and ``_row`` locate each row."""
+    numbers = {column: pd.to_numeric(raw[column], errors="coerce") for column in ("y_good", "fold", "score")}
+    table = raw.assign(**numbers)
+    broken = []
+    try:
+        _CELLS.validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        failures = error.failure_cases.groupby(["column", "check"], sort=False)["index"]
+        broken = [(rows.astype(int), column, expected, raw[column]) for (column, expected), rows in failures]
+    outside = np.isfinite(table["score"]) & ~table["score"].between(0, 1)
+    outside &= table["kind"] == "probability"
+    broken.append((raw.index[outside], "score", "a probability from 0 to 1", raw["score"]))
+    _stop(raw, broken, verbatim=True)
+    table = table.astype({"y_good": int, "fold": int, "score": float})
+    # Only now: errors between rows would repeat what is wrong in the cells.
+    _stop(raw, _between_rows(table), verbatim=False)
     return table[list(COLUMNS)]
 
 
-def _check_between_rows(table: pd.DataFrame) -> None:
-    errors = _Errors(table)
+def _stop(raw: pd.DataFrame, broken: Iterable[_Broken], *, verbatim: bool) -> None:
+    findings = [
+        Finding(file, "scores", str(found[i]), expected, int(row), column, verbatim)
+        for rows, column, expected, found in broken
+        for i, file, row in raw.loc[rows, ["_file", "_row"]].itertuples()
+    ]
+    if findings:
+        raise DataErrors(findings)
+
+
+def _between_rows(table: pd.DataFrame) -> Iterator[_Broken]:
+    row = table["_row"].astype(str)
     key = ["outcome_label", "stage", "model", "fold", "patient_id"]
-    first = table.groupby([*key, "role"], sort=False)["_row"].transform("first")
-    errors.add(
-        table.duplicated([*key, "role"]),
-        "patient_id",
-        "each patient once a model, stage, role and fold",
-        "unique",
-        "the patient of row " + first.astype(str) + " again",
-    )
-    roles = table.groupby(key, sort=False)["role"].transform("nunique")
-    errors.add(
-        (roles > 1) & (table["role"] == "test"),
+    again = "the patient of row " + row.groupby([table[c] for c in [*key, "role"]]).transform("first")
+    twice = table.index[table.duplicated([*key, "role"])]
+    yield twice, "patient_id", "each patient once per model, stage, role and fold", again + " again"
+    both = table.groupby(key)["role"].transform("nunique") > 1
+    leaked = pd.Series("a test patient who is in train_oof of the same fold", index=table.index)
+    yield (
+        table.index[both & (table["role"] == "test")],
         "role",
-        "a patient on one side of a fold only",
-        "leakage",
-        pd.Series("a test patient who is in train_oof of the same fold", index=table.index),
+        "each patient either in train_oof or in test of a fold",
+        leaked,
     )
-    for column, by, rule in (
-        ("y_good", ["outcome_label", "patient_id"], "one outcome a patient"),
-        ("kind", ["model"], "one kind a model"),
+    for column, by, expected in (
+        ("y_good", ["outcome_label", "patient_id"], "one outcome per patient"),
+        ("kind", ["model"], "one kind per model"),
     ):
-        groups = table.groupby(by, sort=False)
-        first_row = groups["_row"].transform("first")
-        errors.add(
-            table[column] != groups[column].transform("first"),
-            column,
-            rule,
-            "consistent",
-            table[column].astype(str) + " after another value in row " + first_row.astype(str),
-        )
+        first = table.groupby(by)[[column, "_row"]].transform("first")
+        found = table[column].astype(str) + " after another value in row " + first["_row"].astype(str)
+        yield table.index[table[column] != first[column]], column, expected, found
     for (outcome, stage, model), rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
-        test = rows[rows["role"] == "test"]
-        place = pd.Series(table.index == rows.index[0], index=table.index)
+        y_good = rows.loc[rows["role"] == "test", "y_good"]
         name = f"model {model} (outcome {outcome}, stage {stage})"
-        if test.empty:
-            found = pd.Series(f"no test row of {name}", index=table.index)
-            errors.add(place, "role", "rows whose role is test", "test rows", found)
-        elif test["y_good"].nunique() == 1:
-            same = f"y_good {test['y_good'].iloc[0]} in all {len(test)} test rows of {name}"
-            found = pd.Series(same, index=table.index)
-            errors.add(place, "y_good", "patients of both outcomes", "both outcomes", found)
-    errors.stop()
+        first = rows.index[:1]
+        if y_good.empty:
+            found = f"no test row of {name}"
+            yield first, "role", "rows whose role is test", pd.Series(found, index=first)
+        elif y_good.nunique() == 1:
+            found = f"y_good {y_good.iloc[0]} in all {len(y_good)} test rows of {name}"
+            yield first, "y_good", "patients of both outcomes", pd.Series(found, index=first)
