@@ -202,7 +202,7 @@ page.figures(
 papers = study.read_yaml(here.root / "params" / "published.yaml")["numbers"]
 page.standard_table(evaluation.published.against_published(papers, performance, decisions), name="published")
 page.figure(
-    figures.forest.forest(evaluation.published.beside_published(performance, papers)),
+    figures.forest.forest(evaluation.published.forest_rows(performance, papers)),
     name="forest",
     caption="AUCs with 95 % intervals alongside the published ones.",
     alt="One row per model and set: a square with its interval, and a diamond for a published value.",

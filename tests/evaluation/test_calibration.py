@@ -36,7 +36,7 @@ def test_curve_equals_lowess_of_r_and_statsmodels(case):
     assert ici.value == pytest.approx(np.abs(at_all - a).mean(), abs=1e-3)
 
 
-def test_curve_of_a_resample_is_the_curve_of_the_drawn_patients_with_the_neighbourhoods_held():
+def test_curve_of_a_resample_is_the_curve_of_the_drawn_patients_in_fixed_neighbourhoods():
     # A weight of two for everybody changes nothing.
     y, a, _ = golden_case(64, 20, 6)
     smoother = calibration._Smoother(y, a, np.linspace(a.min(), a.max(), 101))
@@ -47,7 +47,7 @@ def test_curve_of_a_resample_is_the_curve_of_the_drawn_patients_with_the_neighbo
 
 @given(st.floats(-1.5, 1.5), st.floats(0.4, 2.5))
 @settings(max_examples=15)
-def test_recalibration_finds_what_was_planted(shift, factor):
+def test_recalibration_finds_the_true_values(shift, factor):
     rng = np.random.default_rng(1)
     truth = rng.normal(-1, 1.2, 20000)
     y = (rng.random(20000) < expit(truth)).astype(int)

@@ -17,7 +17,7 @@ from postarrest.evaluation.delong import delong
 from postarrest.evaluation.published import (
     against_published,
     against_truth,
-    beside_published,
+    forest_rows,
     coverage_summary,
 )
 from postarrest.places import ROOT
@@ -112,7 +112,7 @@ def test_intervals_equal_scipy_on_the_same_resamples(method, measure):
         np.testing.assert_allclose([found.lower, found.upper], [theirs.low, theirs.high], rtol=1e-10)
 
 
-def test_resamples_do_not_depend_on_how_many_are_drawn_or_on_the_models_beside():
+def test_resamples_depend_neither_on_their_number_nor_on_the_other_models():
     y, a, b = golden_case(3000, 20, 3)
     few = bootstrap.bootstrap(y, a, n_resamples=50, seed=9, jackknife=False)
     many = bootstrap.bootstrap(y, np.column_stack([b, a]), n_resamples=200, seed=9, jackknife=False)
@@ -181,7 +181,7 @@ def test_ranking_measures_are_properties_of_ranks(case):
 
 @given(_CASES, st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_intervals_hold_the_resamples_middle_and_stay_in_range(case, stratified):
+def test_intervals_contain_the_median_resample_and_stay_in_range(case, stratified):
     y, k = case
     assume(0 < y.sum() < len(y))
     found = bootstrap.bootstrap(y, k / 12, n_resamples=200, seed=1, stratified=stratified)
@@ -341,8 +341,8 @@ def test_holm():
 def test_decisions_have_both_classes():
     table = scores.check(holdout_scores())
     rows = scores.sets(table)
-    judged = thresholds.table(rows, table, fixed={"GWR 1.2": ["gwr_*", 1.2]})
-    decisions = decision.at_thresholds(judged, n_resamples=200, seed=1)
+    decided = thresholds.table(rows, table, fixed={"GWR 1.2": ["gwr_*", 1.2]})
+    decisions = decision.at_thresholds(decided, n_resamples=200, seed=1)
     here = decisions[
         (decisions["outcome_label"] == "revised")
         & (decisions["set"] == "all")
@@ -370,7 +370,7 @@ def test_decisions_have_both_classes():
 
 def test_decision_bootstrap_is_a_bootstrap_of_patients():
     rng = np.random.default_rng(0)
-    judged = pd.DataFrame(
+    decided = pd.DataFrame(
         {
             "outcome_label": "standard",
             "set": "holdout",
@@ -386,7 +386,7 @@ def test_decision_bootstrap_is_a_bootstrap_of_patients():
             "n_good": 40,
         }
     )
-    ours = decision.at_thresholds(judged, n_resamples=4000, seed=1)
+    ours = decision.at_thresholds(decided, n_resamples=4000, seed=1)
     ours = ours[(ours["metric"] == "f1") & (ours["positive_class"] == "good")].iloc[0]
     y = np.r_[np.ones(40, int), np.zeros(160, int)]
     said = np.r_[np.ones(30, int), np.zeros(10, int), np.ones(40, int), np.zeros(120, int)]
@@ -396,7 +396,7 @@ def test_decision_bootstrap_is_a_bootstrap_of_patients():
     np.testing.assert_allclose([ours["lower"], ours["upper"]], np.quantile(f1, [0.025, 0.975]), atol=0.015)
 
 
-def test_bands_hold_the_curve_and_its_ends():
+def test_bands_contain_the_curve_and_its_ends():
     y, a, _ = golden_case(533, 15, 6)
     bands = curves.curve_bands(y, a, n_resamples=300, seed=1)
     roc = curves.roc_curve(y, a)
@@ -445,7 +445,7 @@ def test_spread_of_repeated_splits():
     assert discrimination.spread(scores.splits(scores.check(holdout_scores()))).empty
 
 
-def test_truth_and_published_stand_beside_what_was_found():
+def test_results_are_compared_with_the_truth_and_with_published_numbers():
     table = scores.check(holdout_scores())
     rows = scores.sets(table)
     performed = discrimination.table(discrimination.resample(rows, n_resamples=50))
@@ -510,12 +510,12 @@ def test_truth_and_published_stand_beside_what_was_found():
     found = (mine.loc[mine["y_good"] == 0, "score"] < lowest_good).mean()
     assert published.loc["sensitivity without false pessimism", "here"] == pytest.approx(found)
     assert np.isnan(published.loc["accuracy", "here"])
-    forest = beside_published(performed, papers)
+    forest = forest_rows(performed, papers)
     assert forest.loc[forest["label"] == "cnn (standard, holdout)", "published"].item() == 0.84
     assert forest["published"].isna().sum() == len(forest) - 1
 
 
-def test_quoted_intervals_are_those_that_covered_best():
+def test_quoted_intervals_are_those_of_best_coverage():
     simulated = pd.read_csv(ROOT / "docs" / "coverage.csv")
     assert set(simulated["n"]) == {64, 321, 533}
     assert set(simulated["prevalence"]) == {0.15, 0.21}
@@ -535,11 +535,11 @@ class TestBetweenLabels:
     def rows(self):
         return scores.sets(scores.check(holdout_scores()))
 
-    def test_each_label_stands_as_in_the_table_of_performance(self):
+    def test_each_label_has_the_values_of_the_performance_table(self):
         rows = self.rows()
-        beside = labels.between_labels(rows, n_resamples=300, seed=5)
+        compared = labels.between_labels(rows, n_resamples=300, seed=5)
         performed = discrimination.table(discrimination.resample(rows, n_resamples=300, seed=5))
-        for row in beside.to_dict("records"):
+        for row in compared.to_dict("records"):
             for label in ("revised", "standard"):
                 quoted = discrimination.quoted(
                     performed,
@@ -552,13 +552,13 @@ class TestBetweenLabels:
                 found = [row[label], row[f"{label}_lower"], row[f"{label}_upper"]]
                 np.testing.assert_allclose(found, [quoted.value, quoted.lower, quoted.upper], rtol=1e-12)
             assert row["difference"] == pytest.approx(row["revised"] - row["standard"], abs=1e-15)
-        assert set(beside["set"]) == {"holdout", "all"}
-        assert {"roc_auc", "pr_auc", "brier"} <= set(beside["metric"])
+        assert set(compared["set"]) == {"holdout", "all"}
+        assert {"roc_auc", "pr_auc", "brier"} <= set(compared["metric"])
 
     def test_the_interval_is_that_of_a_loop_over_scikit_learn(self):
         """The same drawn patients under both labels, one resample after another."""
         rows = self.rows()
-        beside = labels.between_labels(rows, n_resamples=200, seed=5)
+        compared = labels.between_labels(rows, n_resamples=200, seed=5)
         of_model = rows[(rows["model"] == "gwr_av") & (rows["set"] == "all")].sort_values("patient_id")
         y = {label: part["y_good"].to_numpy() for label, part in of_model.groupby("outcome_label")}
         score = of_model[of_model["outcome_label"] == "revised"]["score"].to_numpy()
@@ -567,7 +567,7 @@ class TestBetweenLabels:
         for who in drawn:
             areas = [metrics.roc_auc_score(y[label][who], score[who]) for label in ("revised", "standard")]
             differences.append(areas[0] - areas[1])
-        row = beside.set_index(["model", "set", "metric"]).loc[("gwr_av", "all", "roc_auc")]
+        row = compared.set_index(["model", "set", "metric"]).loc[("gwr_av", "all", "roc_auc")]
         expected = np.quantile(differences, [0.025, 0.975])
         np.testing.assert_allclose([row["lower"], row["upper"]], expected, atol=1e-12)
 
@@ -575,24 +575,24 @@ class TestBetweenLabels:
         rows = self.rows()
         gone = rows["patient_id"].isin(rows.loc[rows["set"] == "all", "patient_id"].unique()[:20])
         fewer = rows[~(gone & (rows["outcome_label"] == "standard"))]
-        beside = labels.between_labels(fewer, n_resamples=20)
-        assert beside.set_index(["model", "set"]).loc[("gwr_av", "all"), "n"].eq(301).all()
+        compared = labels.between_labels(fewer, n_resamples=20)
+        assert compared.set_index(["model", "set"]).loc[("gwr_av", "all"), "n"].eq(301).all()
 
     def test_one_label_has_no_rows(self):
         rows = self.rows()
         one = rows[rows["outcome_label"] == "revised"]
         assert labels.between_labels(one, n_resamples=20).empty
-        judged = thresholds.table(one, holdout_scores())
-        assert labels.labels_at_thresholds(decision.at_thresholds(judged, n_resamples=20)).empty
+        decided = thresholds.table(one, holdout_scores())
+        assert labels.labels_at_thresholds(decision.at_thresholds(decided, n_resamples=20)).empty
 
-    def test_decisions_stand_side_by_side(self):
+    def test_decisions_under_both_labels(self):
         table = scores.check(holdout_scores())
-        judged = thresholds.table(scores.sets(table), table, fixed={"GWR 1.2": ("gwr_*", 1.2)})
-        decisions = decision.at_thresholds(judged, n_resamples=20)
-        beside = labels.labels_at_thresholds(decisions)
+        decided = thresholds.table(scores.sets(table), table, fixed={"GWR 1.2": ("gwr_*", 1.2)})
+        decisions = decision.at_thresholds(decided, n_resamples=20)
+        compared = labels.labels_at_thresholds(decisions)
         where = {"set": "all", "model": "gwr_av", "rule": "GWR 1.2", "metric": "ppv"}
         where["positive_class"] = "poor"
-        row = beside.loc[(beside[list(where)] == pd.Series(where)).all(axis=1)].iloc[0]
+        row = compared.loc[(compared[list(where)] == pd.Series(where)).all(axis=1)].iloc[0]
         for label in ("revised", "standard"):
             of_label = decisions[(decisions[list(where)] == pd.Series(where)).all(axis=1)]
             estimate = of_label[of_label["outcome_label"] == label].iloc[0]

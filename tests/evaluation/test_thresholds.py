@@ -1,4 +1,4 @@
-"""Thresholds: how they are chosen, what follows from them, and that choosing never sees what is judged."""
+"""Thresholds: their choice, without any influence of the test patients, and the decisions that follow."""
 
 import numpy as np
 import pandas as pd
@@ -99,23 +99,23 @@ def test_the_guideline_needs_72_good_outcomes(n_good, exists):
         assert "at least 72" in chosen.note
 
 
-def test_one_outcome_only_gives_no_threshold():
+def test_patients_of_one_outcome_give_no_threshold():
     for rule in thresholds.RULES:
         chosen = thresholds.choose([0, 0, 0], [0.1, 0.2, 0.3], rule)
         assert np.isnan(chosen.threshold)
-        assert "one outcome only" in chosen.note
+        assert "the same outcome" in chosen.note
     with pytest.raises(ValueError, match="Youden"):
         thresholds.choose([0, 1], [0.1, 0.2], "youden")
 
 
-def test_each_fold_is_judged_by_its_own_training_side():
+def test_each_fold_uses_the_threshold_of_its_own_training_set():
     table = scores.check(nested_scores())
     rows = scores.sets(table)
-    judged = thresholds.table(rows[rows["stage"] == "final"], table)
-    assert set(judged["chosen_on"]) == {"train_oof", "test"}
+    decided = thresholds.table(rows[rows["stage"] == "final"], table)
+    assert set(decided["chosen_on"]) == {"train_oof", "test"}
     for rule in ("Youden", "Spec-Max"):
-        found = judged[
-            (judged["model"] == "ct") & (judged["rule"] == rule) & (judged["chosen_on"] == "train_oof")
+        found = decided[
+            (decided["model"] == "ct") & (decided["rule"] == rule) & (decided["chosen_on"] == "train_oof")
         ].iloc[0]
         counts, chosen = np.zeros(4, int), []
         for fold in range(1, 6):
@@ -128,7 +128,7 @@ def test_each_fold_is_judged_by_its_own_training_side():
         assert [found["threshold_min"], found["threshold_max"]] == [min(chosen), max(chosen)]
 
 
-def test_test_labels_do_not_move_thresholds_chosen_on_the_training_side():
+def test_test_labels_do_not_move_thresholds_chosen_on_the_training_set():
     table = scores.check(nested_scores())
     rows = scores.sets(table)
     permuted = rows.assign(y_good=rows["y_good"].sample(frac=1, random_state=1).to_numpy())
@@ -141,24 +141,24 @@ def test_test_labels_do_not_move_thresholds_chosen_on_the_training_side():
 def test_where_no_threshold_exists_the_table_says_so():
     table = scores.check(holdout_scores())
     rows = scores.sets(table)
-    judged = thresholds.table(rows, table, fixed={"0.5": ["probability", 0.5], "GWR 1.2": ["gwr_*", 1.2]})
-    none = judged[judged["tp"].isna()]
+    decided = thresholds.table(rows, table, fixed={"0.5": ["probability", 0.5], "GWR 1.2": ["gwr_*", 1.2]})
+    none = decided[decided["tp"].isna()]
     assert set(none["rule"]) == {"Spec-Max-CI"}
     assert none["note"].str.contains("good outcomes are needed").all()
     assert none["fnr_upper"].isna().all()
-    assert (judged.loc[judged["tp"].notna(), "note"] == "").all()
-    fixed = judged[judged["chosen_on"] == "fixed"]
+    assert (decided.loc[decided["tp"].notna(), "note"] == "").all()
+    fixed = decided[decided["chosen_on"] == "fixed"]
     assert set(zip(fixed["model"], fixed["rule"], strict=True)) == {("cnn", "0.5"), ("gwr_av", "GWR 1.2")}
     # All patients of a marker hold those that a threshold would be chosen on.
-    assert set(judged.loc[judged["set"] == "all", "chosen_on"]) == {"test", "fixed"}
+    assert set(decided.loc[decided["set"] == "all", "chosen_on"]) == {"test", "fixed"}
 
 
 def test_optimism_is_the_difference_between_the_two_choices():
     table = scores.check(nested_scores())
     rows = scores.sets(table)
-    judged = thresholds.table(rows[rows["stage"] == "final"], table)
-    found = thresholds.optimism(judged).set_index(["model", "rule"])
-    sides = judged.set_index(["model", "rule", "chosen_on"])
+    decided = thresholds.table(rows[rows["stage"] == "final"], table)
+    found = thresholds.optimism(decided).set_index(["model", "rule"])
+    sides = decided.set_index(["model", "rule", "chosen_on"])
     expected = (
         sides.loc[("ct", "Youden", "test"), "specificity"]
         - sides.loc[("ct", "Youden", "train_oof"), "specificity"]

@@ -151,7 +151,7 @@ def test_forest_and_spread(holdout):
             "value": 0.84,
         }
     ]
-    lines = evaluation.published.beside_published(holdout.performance, published)
+    lines = evaluation.published.forest_rows(holdout.performance, published)
     fig = figures.forest.forest(lines)
     assert _texts(fig).count("published 0.84") == 1
     assert len(fig.axes[0].get_yticks()) == len(lines)
@@ -215,13 +215,13 @@ def test_extreme_scores_can_be_drawn(kind):
         figures.thresholds.decision_curves(study.rows, study.net_benefit, focus="m"),
         figures.thresholds.thresholds(study.rows, study.thresholds),
         figures.distributions.distributions(study.rows),
-        figures.forest.forest(evaluation.published.beside_published(study.performance, [])),
+        figures.forest.forest(evaluation.published.forest_rows(study.performance, [])),
     ]
     for fig in drawn:
         fig.draw_without_rendering()
 
 
 def test_the_same_figure_gives_the_same_bytes(holdout):
-    lines = evaluation.published.beside_published(holdout.performance, [])
+    lines = evaluation.published.forest_rows(holdout.performance, [])
     first, second = (render(figures.forest.forest(lines))["svg"] for _ in range(2))
     assert first == second

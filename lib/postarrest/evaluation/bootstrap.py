@@ -7,7 +7,7 @@ n for each resample. All models are weighted with the same counts, so that their
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,7 @@ from postarrest.estimate import Estimate
 from postarrest.evaluation.intervals import interval
 
 MEASURES = ("roc_auc", "pr_auc_good", "pr_auc_poor", "brier", "brier_skill", "log_loss")
-# Counts held at a time: small enough for a processor's second-level cache, which is what the speed lives on.
+# Counts in memory at a time: few enough for a processor's second-level cache, on which the speed depends.
 _CELLS = 2**18
 # Beyond this many patients of a stratum the jackknife leaves out groups instead of single patients.
 _LARGEST_JACKKNIFE = 1000
@@ -40,7 +40,7 @@ class Bootstrap:
     resampled : numpy.ndarray
         Value in each resample, (models, measures, resamples).
     left_out : tuple of numpy.ndarray
-        Jackknife values, one array (models, measures, groups left out) a stratum; empty where not asked for.
+        Jackknife values, one array (models, measures, groups left out) per stratum; empty without jackknife.
     n, n_good : int
         Patients, and those with a good outcome.
     stratified : bool
@@ -74,7 +74,7 @@ class Bootstrap:
         Returns
         -------
         Estimate
-            Without limits where the resamples don't vary: an interval of no width would be a false promise.
+            Without limits where the resamples do not vary, since an interval of width 0 would be misleading.
         """
         at = self._at(model, measure)
         left_out = [stratum[at] for stratum in self.left_out]
@@ -86,7 +86,7 @@ class Bootstrap:
         """Return measure(a) - measure(b) with its paired interval, and a two-sided p value.
 
         The p value is twice the share of resamples on the far side of zero (with one added to both counts, so
-        that it is never 0): the smallest level at which the percentile interval leaves zero out.
+        that it is never 0), the smallest level at which the percentile interval excludes zero.
         """
         a, b = self._at(model_a, measure), self._at(model_b, measure)
         resampled = self.resampled[a] - self.resampled[b]
@@ -100,7 +100,7 @@ class Bootstrap:
         return estimate, float(min(1.0, 2 * (sides + 1) / (defined.size + 1)))
 
     def n_undefined(self, model: str, measure: str) -> int:
-        """Return in how many resamples a measure had no value (no good outcome was drawn, say)."""
+        """Return in how many resamples a measure was undefined, for example without any good outcome."""
         return int(np.isnan(self.resampled[self._at(model, measure)]).sum())
 
     def _at(self, model: str, measure: str) -> tuple[int, int]:
@@ -123,7 +123,7 @@ def counts(
     seed : int
         Seed of the random numbers.
     stratified : bool
-        Draw among good and among poor outcomes apart, so that each resample has as many as the sample.
+        Resample good and poor outcomes separately, so that each resample has as many of each as the sample.
     cells : int
         About how many counts (resamples times patients) a chunk holds.
 
@@ -161,33 +161,31 @@ def _drawn(stream: np.random.Generator, rows: int, n: int) -> np.ndarray:
 
 
 def _jackknife_counts(
-    n_good: int, n_poor: int, *, stratified: bool, y_good: np.ndarray
+    y_good: np.ndarray, *, stratified: bool
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield (stratum, good, poor): ones, and 0 where a patient (or a group of them) is left out."""
-    strata = (n_good, n_poor) if stratified else (n_good + n_poor,)
-    for stratum, size in enumerate(strata):
+    """Yield (stratum, good, poor): ones, and 0 where a patient (or a group of patients) is left out."""
+    strata = (y_good == 1, y_good == 0) if stratified else (np.ones(len(y_good), bool),)
+    for stratum, members in enumerate(strata):
+        size = int(members.sum())
         groups = size if size <= _LARGEST_JACKKNIFE else _JACKKNIFE_GROUPS
-        # Which patients go together must not follow their order, which may be by date or by outcome.
-        member = np.random.default_rng(0).permutation(size) % groups
-        for first in range(0, groups, max(1, _CELLS // (n_good + n_poor))):
-            left = np.arange(first, min(groups, first + max(1, _CELLS // (n_good + n_poor))))
-            kept = (member[None, :] != left[:, None]).astype(np.int32)
-            if not stratified:
-                yield stratum, kept[:, y_good == 1], kept[:, y_good == 0]
-            elif stratum == 0:
-                yield stratum, kept, np.ones((len(left), n_poor), np.int32)
-            else:
-                yield stratum, np.ones((len(left), n_good), np.int32), kept
+        # Groups must not follow the order of the patients, which may be by date or by outcome.
+        group = np.full(len(y_good), -1)
+        group[members] = np.random.default_rng(0).permutation(size) % groups
+        chunk = max(1, _CELLS // len(y_good))
+        for first in range(0, groups, chunk):
+            left_out = np.arange(first, min(groups, first + chunk))
+            kept = (group[None, :] != left_out[:, None]).astype(np.int32)
+            yield stratum, kept[:, y_good == 1], kept[:, y_good == 0]
 
 
 class _Sorted:
-    """One model's scores, sorted once, ready to be weighted."""
+    """Scores of one model, sorted once, for measures under any weights of the patients."""
 
     def __init__(self, y_good: np.ndarray, score: np.ndarray, *, probability: bool):
         good, poor = score[y_good == 1], score[y_good == 0]
         self.good_order, self.poor_order = np.argsort(good, kind="stable"), np.argsort(poor, kind="stable")
         g, p = good[self.good_order], poor[self.poor_order]
-        # For a good-outcome patient: how many poor (and good) ones score less; for a poor one: not more.
+        # For a patient with a good outcome: how many score less; for one with a poor outcome: not more.
         self.poor_below_good = np.searchsorted(p, g, "left")
         self.poor_upto_good = np.searchsorted(p, g, "right")
         self.good_below_good = np.searchsorted(g, g, "left")
@@ -229,7 +227,7 @@ class _Sorted:
             pairs = (pairs + _dot(good, upto)) / 2
         roc_auc = pairs / (n_good.astype(float) * n_poor)
 
-        # Precision for the good class at each good-outcome patient's own score, and the same for the poor.
+        # Precision for the good class at the score of each patient with a good outcome; the same for poor.
         hits = n_good[:, None] - np.take(good_sum, self.good_below_good, axis=1)
         named = hits + n_poor[:, None] - below
         pr_good = _dot(good, hits / np.maximum(named, 1)) / n_good
@@ -287,8 +285,8 @@ def bootstrap(
     stratified : bool
         Keep the numbers of good and poor outcomes in each resample.
     jackknife : bool
-        Compute what BCa intervals need: one more evaluation a patient up to 1,000 patients of a stratum, and
-        200 random groups beyond.
+        Compute jackknife values for BCa intervals: one evaluation per patient for up to 1,000 patients of a
+        stratum, 200 random groups beyond.
 
     Returns
     -------
@@ -326,15 +324,11 @@ def bootstrap(
 
     estimate = measured(np.ones((1, n_good), np.int32), np.ones((1, n - n_good), np.int32))[:, :, 0]
     empty = np.empty((len(names), len(MEASURES), 0))
-    chunks = [
-        measured(good, poor)
-        for good, poor in counts(y_good, n_resamples=n_resamples, seed=seed, stratified=stratified)
-    ]
+    resamples = counts(y_good, n_resamples=n_resamples, seed=seed, stratified=stratified)
+    chunks = [measured(good, poor) for good, poor in resamples]
     left_out: list[list[np.ndarray]] = [[] for _ in range(2 if stratified else 1)]
     if jackknife:
-        for stratum, good, poor in _jackknife_counts(
-            n_good, n - n_good, stratified=stratified, y_good=y_good
-        ):
+        for stratum, good, poor in _jackknife_counts(y_good, stratified=stratified):
             left_out[stratum].append(measured(good, poor))
     return Bootstrap(
         models=names,
@@ -375,7 +369,6 @@ def mean(folds: Sequence[Bootstrap]) -> Bootstrap:
     Bootstrap
         A measure that is undefined in one fold is undefined in the mean.
     """
-    first = folds[0]
     estimate = np.mean([fold.estimate for fold in folds], axis=0)
     # Leaving a patient out of one fold moves the mean by that fold's share.
     left_out = tuple(
@@ -383,13 +376,6 @@ def mean(folds: Sequence[Bootstrap]) -> Bootstrap:
         for fold in folds
         for stratum in fold.left_out
     )
-    return Bootstrap(
-        models=first.models,
-        measures=first.measures,
-        estimate=estimate,
-        resampled=np.mean([fold.resampled for fold in folds], axis=0),
-        left_out=left_out,
-        n=sum(fold.n for fold in folds),
-        n_good=sum(fold.n_good for fold in folds),
-        stratified=first.stratified,
-    )
+    resampled = np.mean([fold.resampled for fold in folds], axis=0)
+    n, n_good = (sum(getattr(fold, count) for fold in folds) for count in ("n", "n_good"))
+    return replace(folds[0], estimate=estimate, resampled=resampled, left_out=left_out, n=n, n_good=n_good)

@@ -1,4 +1,4 @@
-"""Whether predicted probabilities are frequencies: intercept, slope, smoothed curve, ICI."""
+"""Calibration of predicted probabilities: intercept, slope, smoothed curve, ICI."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import logit
-from scipy.stats import norm
 
 from postarrest import scores
 from postarrest.estimate import Estimate
 from postarrest.evaluation import bootstrap, intervals
 
-# Share of the patients that each point of the smoothed curve looks at.
+# Share of the patients in the neighbourhood of each point of the smoothed curve.
 SPAN = 0.75
 _GRID = 101
-# Counts of resamples held at a time: matrix products want many.
+# Counts of resamples in memory at a time: matrix products are faster with many.
 _CELLS = 2**22
 
 
@@ -31,7 +30,7 @@ class Recalibration:
     slope : Estimate
         Factor of the predictions' log odds. 1 is ideal; below 1 the predictions are too extreme.
     n_bounded : int
-        Probabilities that were moved off 0 or 1, which have no log odds.
+        Probabilities moved away from 0 or 1, whose log odds are infinite.
     note : str
         Why there is no slope; blank otherwise.
     """
@@ -50,8 +49,8 @@ def recalibrate(y_good: ArrayLike, probability: ArrayLike, *, level: float = 0.9
     y_good : array-like of {0, 1}, (patients,)
         Outcome.
     probability : array-like of float, (patients,)
-        Predicted probability of a good outcome. Those nearer to 0 or 1 than half a patient, 1 / (2 n), are
-        moved there, since the log odds of 0 are infinite; ``n_bounded`` says how many.
+        Predicted probability of a good outcome. Those closer to 0 or 1 than 1 / (2 n), half a patient, are
+        moved there, since the log odds of 0 are infinite; ``n_bounded`` is their number.
     level : float
         Coverage aimed at.
 
@@ -63,34 +62,31 @@ def recalibrate(y_good: ArrayLike, probability: ArrayLike, *, level: float = 0.9
     """
     y_good, probability = _checked(y_good, probability)
     edge = 1 / (2 * len(y_good))
-    bounded = (probability < edge) | (probability > 1 - edge)
+    n_bounded = int(((probability < edge) | (probability > 1 - edge)).sum())
     x = logit(np.clip(probability, edge, 1 - edge))
-    z = norm.ppf((1 + level) / 2)
-
-    intercept, error = _fit(y_good, np.ones((len(x), 1)), offset=x)
-    in_the_large = _wald(intercept[0], error[0], z, level)
+    ones = np.ones_like(x)
+    intercept = _last_coefficient(y_good, [ones], offset=x, level=level)
+    good, poor = x[y_good == 1], x[y_good == 0]
+    note = ""
     if np.ptp(x) < 1e-12:
-        return Recalibration(
-            in_the_large, Estimate(np.nan), int(bounded.sum()), "no slope: all predictions are equal"
-        )
-    separated = x[y_good == 1].min() >= x[y_good == 0].max() or x[y_good == 1].max() <= x[y_good == 0].min()
-    if separated:
+        note = "no slope: all predictions are equal"
+    elif good.min() >= poor.max() or good.max() <= poor.min():
         note = "no slope: the predictions separate the outcomes perfectly"
-        return Recalibration(in_the_large, Estimate(np.nan), int(bounded.sum()), note)
-    coefficients, errors = _fit(y_good, np.column_stack([np.ones(len(x)), x]), offset=np.zeros(len(x)))
-    slope = _wald(coefficients[1], errors[1], z, level)
-    return Recalibration(in_the_large, slope, int(bounded.sum()))
+    slope = Estimate(np.nan)
+    if not note:
+        slope = _last_coefficient(y_good, [ones, x], offset=0 * x, level=level)
+    return Recalibration(intercept, slope, n_bounded, note)
 
 
-def _fit(y: np.ndarray, design: np.ndarray, *, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _last_coefficient(
+    y: np.ndarray, design: list[np.ndarray], *, offset: np.ndarray, level: float
+) -> Estimate:
     import statsmodels.api as sm
 
-    fitted = sm.GLM(y, design, family=sm.families.Binomial(), offset=offset).fit(tol=1e-12)
-    return np.asarray(fitted.params), np.asarray(fitted.bse)
-
-
-def _wald(value: float, error: float, z: float, level: float) -> Estimate:
-    return Estimate(float(value), float(value - z * error), float(value + z * error), level=level)
+    family = sm.families.Binomial()
+    fitted = sm.GLM(y, np.column_stack(design), family=family, offset=offset).fit(tol=1e-12)
+    lower, upper = fitted.conf_int(1 - level)[-1]
+    return Estimate(float(fitted.params[-1]), float(lower), float(upper), level=level)
 
 
 def curve(
@@ -106,9 +102,9 @@ def curve(
     A local line (tricube weights over the nearest 75 % of the patients, no robustness steps; Cleveland 1979)
     is fitted at 101 points over the range of the predictions. The integrated calibration index (Austin and
     Steyerberg 2019) is the patients' mean distance between that curve and their prediction. Bands and
-    interval are bootstrap percentiles over patients, the neighbourhoods held; not stratified by outcome,
-    since the number of good outcomes is what calibration is about. The ICI is never below 0, so its interval
-    leans upwards and can't tell that a model is calibrated.
+    interval are bootstrap percentiles over patients with the neighbourhoods fixed, which makes a resample one
+    matrix product; not stratified by outcome, since calibration concerns the number of good outcomes. The ICI
+    is never below 0, so its interval is shifted upwards and cannot show that a model is calibrated.
 
     Returns
     -------
@@ -125,12 +121,8 @@ def curve(
     smoother = _Smoother(y_good, probability, grid)
     ones = np.ones((1, len(y_good)))
     observed, ici = smoother(ones)
-    chunks = [
-        smoother(_whole(y_good, good, poor))
-        for good, poor in bootstrap.counts(
-            y_good, n_resamples=n_resamples, seed=seed, stratified=False, cells=_CELLS
-        )
-    ]
+    draws = {"n_resamples": n_resamples, "seed": seed, "stratified": False, "cells": _CELLS}
+    chunks = [smoother(_whole(y_good, *drawn)) for drawn in bootstrap.counts(y_good, **draws)]
     lower = upper = np.full(_GRID, np.nan)
     estimate = Estimate(float(ici[0]), level=level)
     if chunks:
@@ -149,11 +141,11 @@ class _Smoother:
         distance = np.abs(grid[:, None] - x[None, :])
         neighbours = int(SPAN * len(x) + 1e-10)
         reach = np.partition(distance, neighbours - 1, axis=1)[:, neighbours - 1]
-        # Where that share of the predictions are equal, all of them lie at the edge and would have no weight.
+        # If that share of the predictions are equal, all of them lie at the edge and would have no weight.
         nearer = (distance < reach[:, None]).any(axis=1)
         reach = np.where(nearer, reach, 1.001 * reach + 1e-9 * np.ptp(x))[:, None]
         self.kernel = np.clip(1 - (distance / reach) ** 3, 0, None) ** 3
-        # Between which points of the grid a patient lies, and how far.
+        # Where each patient lies between two points of the grid.
         position = (x - grid[0]) / (grid[1] - grid[0])
         self.left = np.minimum(position.astype(int), len(grid) - 2)
         self.part = position - self.left
@@ -186,7 +178,7 @@ def _whole(y_good: np.ndarray, good: np.ndarray, poor: np.ndarray) -> np.ndarray
 def table(
     rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
 ) -> tuple[pd.DataFrame, dict[tuple[str, str, str, str], pd.DataFrame]]:
-    """Tabulate the calibration of every model that gives probabilities, before and after Platt scaling.
+    """Tabulate the calibration of every model that predicts probabilities, before and after Platt scaling.
 
     Parameters
     ----------
@@ -199,7 +191,7 @@ def table(
     -------
     table : pandas.DataFrame
         ``outcome_label, set, model, stage, n, n_good, intercept, intercept_lower, intercept_upper, slope,
-        ..., ici, ..., brier, brier_skill, n_bounded, note``; no rows where no model gives probabilities.
+        ..., ici, ..., brier, brier_skill, n_bounded, note``; no rows if no model predicts probabilities.
     curves : dict
         The smoothed curve of each (outcome, set, model, stage).
     """

@@ -43,7 +43,7 @@ def curve_bands(
     """
     y_good, score = np.asarray(y_good), np.asarray(score, float)
     order = np.argsort(-score, kind="stable")
-    # Patients of one score are called good together: a curve has a point at the last of each tie.
+    # Patients with equal scores are predicted good together: a curve has a point at the last of each tie.
     last = np.flatnonzero(np.diff(score[order], append=np.nan) != 0)
     good_at = np.flatnonzero(y_good[order] == 1)
     poor_at = np.flatnonzero(y_good[order] == 0)
@@ -64,13 +64,6 @@ def curve_bands(
                 reached = np.searchsorted(tp, at * tp[-1] * (1 - 1e-12), "left")
                 precision.append(tp[reached] / np.maximum(tp + fp, 1)[reached])
     tails = [(1 - level) / 2, (1 + level) / 2]
-    bands = np.quantile(tpr, tails, axis=0), np.quantile(precision, tails, axis=0)
-    return pd.DataFrame(
-        {
-            "at": at,
-            "tpr_lower": bands[0][0],
-            "tpr_upper": bands[0][1],
-            "precision_lower": bands[1][0],
-            "precision_upper": bands[1][1],
-        }
-    )
+    bands = np.vstack([at, np.quantile(tpr, tails, axis=0), np.quantile(precision, tails, axis=0)])
+    names = ["at", "tpr_lower", "tpr_upper", "precision_lower", "precision_upper"]
+    return pd.DataFrame(bands.T, columns=names)

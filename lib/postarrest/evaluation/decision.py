@@ -1,4 +1,4 @@
-"""Decision curves: what acting on a prediction gains, in units of good outcomes recognised."""
+"""Decision curves, and the accuracy of decisions at thresholds."""
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,9 @@ def curve(
 ) -> pd.DataFrame:
     """Return the net benefit of treating those predicted good at each threshold (Vickers 2006).
 
-    Net benefit = TP / n - FP / n * t / (1 - t), with the good outcome positive: one unit is a good outcome
-    recognised, and the threshold t says that missing one weighs as much as (1 - t) / t poor outcomes taken
-    for good.
+    Net benefit = TP / n - FP / n * t / (1 - t), with the good outcome positive: one unit is one good outcome
+    recognised, and a threshold t means that missing one is as bad as predicting (1 - t) / t poor outcomes to
+    be good.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def curve(
     """
     y_good, probability = np.asarray(y_good, int), np.asarray(probability, float)
     grid = np.arange(1, round(1 / step)) * step
-    # Between two thresholds all patients of one outcome count alike, so a bootstrap of patients is a
-    # multinomial draw of how many fall there. Rounding: a prediction of 0.29 reaches the threshold 0.29.
+    # All patients of one outcome between two thresholds count alike, so a bootstrap of patients is a
+    # multinomial draw of their numbers. Rounding: a prediction of 0.29 reaches the threshold 0.29.
     reached = np.searchsorted(grid, probability + 1e-12, "right")
     cells = np.stack([np.bincount(reached[y_good == y], minlength=len(grid) + 1) for y in (0, 1)])
     n = len(y_good)
@@ -58,27 +58,19 @@ def curve(
     drawn = drawn.reshape(n_resamples, 2, len(grid) + 1)
 
     def net_benefit(counts: np.ndarray) -> np.ndarray:
-        # Predicted good at a threshold are all who reach it.
+        # Patients who reach a threshold are predicted good.
         false, true = np.moveaxis(counts[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:], -2, 0)
         return (true - false * grid / (1 - grid)) / n
 
     lower, upper = np.quantile(net_benefit(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     prevalence = y_good.mean()
     odds = grid / (1 - grid)
-    return pd.DataFrame(
-        {
-            "threshold": grid,
-            "net_benefit": net_benefit(cells),
-            "lower": lower,
-            "upper": upper,
-            "treat_all": prevalence - (1 - prevalence) * odds,
-            "treat_none": 0.0,
-        }
-    )
+    found = {"threshold": grid, "net_benefit": net_benefit(cells), "lower": lower, "upper": upper}
+    return pd.DataFrame(found | {"treat_all": prevalence - (1 - prevalence) * odds, "treat_none": 0.0})
 
 
 def table(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Return the decision curve of every model that gives probabilities.
+    """Return the decision curve of every model that predicts probabilities.
 
     Parameters
     ----------
@@ -91,22 +83,22 @@ def table(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.D
         :func:`curve`'s columns after ``outcome_label, set, model``.
     """
     keys = ["outcome_label", "set", "model"]
-    parts = [
-        curve(mine["y_good"], mine["score"], n_resamples=n_resamples, seed=seed).assign(
-            **dict(zip(keys, key, strict=True))
-        )
+    curves = {
+        key: curve(mine["y_good"], mine["score"], n_resamples=n_resamples, seed=seed)
         for key, mine in rows[rows["kind"] == "probability"].groupby(keys, sort=False)
-    ]
+    }
     columns = [*keys, "threshold", "net_benefit", "lower", "upper", "treat_all", "treat_none"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    if not curves:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(curves, names=keys).reset_index(keys)[columns].reset_index(drop=True)
 
 
-def at_thresholds(judged: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Tabulate what decisions are worth, for both classes, each with its interval.
+def at_thresholds(decisions: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Tabulate the accuracy of decisions at thresholds for both classes, with intervals.
 
     Parameters
     ----------
-    judged : pandas.DataFrame
+    decisions : pandas.DataFrame
         From :func:`postarrest.evaluation.thresholds.table`.
     n_resamples, seed : int
         Bootstrap of F1, F2 and balanced accuracy.
@@ -121,12 +113,12 @@ def at_thresholds(judged: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 
 
     Notes
     -----
-    At a given threshold a patient counts only by the cell he falls into, so a bootstrap of patients is a
-    multinomial draw of the four cells.
+    At a given threshold only the patient's cell of the confusion matrix matters, so a bootstrap of patients
+    is a multinomial draw of the four cells.
     """
     found = []
     keys = ["outcome_label", "set", "model", "rule", "chosen_on", "threshold", "n", "n_good"]
-    for position, row in enumerate(judged.dropna(subset="tp").to_dict("records")):
+    for position, row in enumerate(decisions.dropna(subset="tp").to_dict("records")):
         cells = [int(row[c]) for c in ("tp", "fp", "fn", "tn")]
         stream = np.random.default_rng([seed, position])
         drawn = stream.multinomial(sum(cells), np.array(cells) / sum(cells), n_resamples).T
@@ -144,26 +136,23 @@ def at_thresholds(judged: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 
 
 def _decision(tp: int, fp: int, fn: int, tn: int, drawn: np.ndarray) -> list[tuple[str, str, Estimate]]:
     value = {name: float(v) for name, v in thresholds.rates(tp, fp, fn, tn).items()}
+    good, poor = tp + fn, fp + tn
+    found = []
     proportions = {
-        "sensitivity": (tp, tp + fn),
-        "specificity": (tn, tn + fp),
+        "sensitivity": (tp, good),
+        "specificity": (tn, poor),
         "ppv": (tp, tp + fp),
         "npv": (tn, tn + fn),
     }
-    found = []
     for name, (count, n) in proportions.items():
-        lower, upper = intervals.proportion_interval(count, n)
-        found.append((name, "Clopper-Pearson", Estimate(value[name], float(lower), float(upper))))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = {
-            "lr_positive": np.sqrt(1 / np.float64(tp) - 1 / (tp + fn) + 1 / np.float64(fp) - 1 / (fp + tn)),
-            "lr_negative": np.sqrt(1 / np.float64(fn) - 1 / (tp + fn) + 1 / np.float64(tn) - 1 / (fp + tn)),
-        }
-    for name, error in spread.items():
+        limits = map(float, intervals.proportion_interval(count, n))
+        found.append((name, "Clopper-Pearson", Estimate(value[name], *limits)))
+    for name, (of_good, of_poor) in {"lr_positive": (tp, fp), "lr_negative": (fn, tn)}.items():
         limits = [np.nan, np.nan]
-        if np.isfinite(error) and np.isfinite(value[name]) and value[name] > 0:
+        if min(of_good, of_poor) > 0:
+            error = np.sqrt(1 / of_good - 1 / good + 1 / of_poor - 1 / poor)
             limits = np.exp(np.log(value[name]) + norm.ppf([0.025, 0.975]) * error)
-        found.append((name, "log method", Estimate(value[name], float(limits[0]), float(limits[1]))))
+        found.append((name, "log method", Estimate(value[name], *map(float, limits))))
     resampled = thresholds.rates(*drawn)
     for name in ("f1", "f2", "balanced_accuracy"):
         found.append((name, "bootstrap percentile", intervals.interval(value[name], resampled[name])))

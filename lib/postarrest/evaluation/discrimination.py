@@ -1,7 +1,6 @@
-"""How well scores tell good from poor outcomes: measures, their intervals, comparisons between models."""
+"""Discrimination: measures of how well scores separate the outcomes, with intervals."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +22,8 @@ METRICS = {
     "brier_skill": ("brier_skill", "good"),
     "log_loss": ("log_loss", "good"),
 }
-# The interval that the report quotes, by what covered best in the simulation of docs/coverage.csv; where two
-# cover alike, the one that needs no random numbers. A test holds these choices to that file.
+# The interval that the report quotes: the one with the best coverage in the simulation of docs/coverage.csv
+# or, of equals, the one that needs no random numbers. A test compares these choices with that file.
 RECOMMENDED = {
     "roc_auc": "DeLong logit",
     "pr_auc": "bootstrap BCa, unstratified",
@@ -37,18 +36,17 @@ RECOMMENDED = {
 
 @dataclass(frozen=True)
 class Resampled:
-    """Models of one outcome label and set that score the same patients, resampled together.
+    """Bootstraps of the models of one outcome label and set that score the same patients.
 
     Parameters
     ----------
     outcome_label, set : str
         Which label and set.
     bootstraps : mapping of Bootstrap
-        ``stratified`` (each resample has as many good outcomes as the sample: what is asked is how the scores
-        would do in another cohort with exactly so many) and ``unstratified`` (their number varies, as it
-        would if patients were recruited again).
+        ``stratified`` (each resample has as many good outcomes as the sample, as if other cohorts had exactly
+        this number) and ``unstratified`` (their number varies, as it would if patients were recruited again).
     delong : DeLong
-        Areas and their covariance.
+        AUCs and their covariance.
     """
 
     outcome_label: str
@@ -58,7 +56,7 @@ class Resampled:
 
 
 def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> list[Resampled]:
-    """Bootstrap all models of a scores table, those that score the same patients together.
+    """Bootstrap all models of a scores table; models that score the same patients share their resamples.
 
     Parameters
     ----------
@@ -70,9 +68,9 @@ def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> l
     Returns
     -------
     list of Resampled
-        One an outcome label, set and group of models. Cross-validated models stand twice: ``pooled`` (all
-        test patients together) and ``fold mean`` (the measures' mean over the folds, whose patients are
-        resampled within their fold).
+        One per outcome label, set and group of models. Cross-validated models have two: ``pooled`` (all test
+        patients together) and ``fold mean`` (the mean of the measures over the folds, with patients resampled
+        within their fold).
     """
     results = []
     for (outcome, name), of_set in rows.groupby(["outcome_label", "set"], sort=False):
@@ -80,10 +78,10 @@ def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> l
             whole = _both(group, n_resamples=n_resamples, seed=seed)
             results.append(Resampled(outcome, name, whole, delong_of(group)))
             if name == "pooled":
-                folds = list(group.groupby("fold"))
-                of_folds = [_both(part, n_resamples=n_resamples, seed=seed + fold) for fold, part in folds]
-                means = {how: bootstrap.mean([fold[how] for fold in of_folds]) for how in whole}
-                test = _mean_delong([delong_of(part) for _, part in folds])
+                folds = dict(list(group.groupby("fold")))
+                each = [_both(rows, n_resamples=n_resamples, seed=seed + k) for k, rows in folds.items()]
+                means = {how: bootstrap.mean([fold[how] for fold in each]) for how in whole}
+                test = _mean_delong([delong_of(rows) for rows in folds.values()])
                 results.append(Resampled(outcome, "fold mean", means, test))
     return results
 
@@ -96,7 +94,7 @@ def _both(rows: pd.DataFrame, **settings: int) -> dict[str, Bootstrap]:
 
 
 def bootstrap_of(rows: pd.DataFrame, **settings: int | bool) -> Bootstrap:
-    """Bootstrap the models of some rows of the scores table, all of the same patients."""
+    """Bootstrap the models in rows of the scores table that all have the same patients."""
     y_good, wide = scores.wide(rows)
     kinds = rows.drop_duplicates("model").set_index("model")["kind"]
     probability = (kinds.loc[wide.columns] == "probability").to_numpy()
@@ -104,13 +102,13 @@ def bootstrap_of(rows: pd.DataFrame, **settings: int | bool) -> Bootstrap:
 
 
 def delong_of(rows: pd.DataFrame) -> DeLong:
-    """Return DeLong's variances for the models of some rows, all of the same patients."""
+    """Return DeLong's variances for models in rows of the scores table that all have the same patients."""
     y_good, wide = scores.wide(rows)
     return delong(y_good, wide, models=list(wide))
 
 
 def _mean_delong(folds: Sequence[DeLong]) -> DeLong:
-    # The folds' patients differ, so that their areas are independent given the fitted models.
+    # Given the fitted models, the AUCs of the folds are independent, since their patients differ.
     auc = np.mean([fold.auc for fold in folds], axis=0)
     covariance = np.sum([fold.covariance for fold in folds], axis=0) / len(folds) ** 2
     return DeLong(folds[0].models, auc, covariance)
@@ -123,64 +121,40 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``outcome_label, set, model, metric, positive_class, estimate, lower, upper, ci_method, recommended,
-        n, n_good, n_undefined, note``: one row a measure and interval. ``recommended`` marks the interval
-        that the report quotes; ``n_undefined`` counts resamples in which the measure has no value.
+        n, n_good, n_undefined, note``: one row per measure and interval. ``recommended`` marks the interval
+        that the report quotes; ``n_undefined`` is the number of resamples in which the measure is undefined.
     """
-    rows = []
+    found = []
     for part in resampled:
         boot = part.bootstraps["unstratified"]
-        base = {"outcome_label": part.outcome_label, "set": part.set, "n": boot.n, "n_good": boot.n_good}
+        key, counts = (part.outcome_label, part.set), (boot.n, boot.n_good)
+        limits = proportion_interval(boot.n_good, boot.n, method="wilson")
+        prevalence = Estimate(boot.n_good / boot.n, *map(float, limits))
         for model in boot.models:
-            lower, upper = proportion_interval(boot.n_good, boot.n, method="wilson")
-            prevalence = Estimate(boot.n_good / boot.n, float(lower), float(upper))
-            rows.append(_row(base, model, "prevalence", "good", prevalence, "Wilson"))
-            for measure, (metric, positive_class) in METRICS.items():
-                if np.isnan(boot.estimate[boot.models.index(model), boot.measures.index(measure)]):
-                    continue
-                intervals = {
-                    f"bootstrap {words}, {how}": (
-                        drawn.interval(model, measure, method=method),
-                        drawn.n_undefined(model, measure),
-                    )
-                    for how, drawn in part.bootstraps.items()
-                    for words, method in (("percentile", "percentile"), ("BCa", "bca"))
-                }
-                if metric == "roc_auc":
-                    intervals |= {
-                        "DeLong": (part.delong.interval(model), 0),
-                        "DeLong logit": (part.delong.interval(model, transform="logit"), 0),
-                    }
-                rows += [
-                    _row(base, model, metric, positive_class, estimate, method, undefined)
-                    for method, (estimate, undefined) in intervals.items()
-                ]
+            rows = [("prevalence", "good", "Wilson", prevalence, 0)]
+            for measure, named in METRICS.items():
+                rows += [(*named, *interval) for interval in _intervals(part, model, measure)]
+            found += [
+                (*key, model, metric, positive_class, e.value, e.lower, e.upper, method, *counts, undefined)
+                for metric, positive_class, method, e, undefined in rows
+            ]
     columns = ["outcome_label", "set", "model", "metric", "positive_class", "estimate", "lower", "upper"]
-    return pd.DataFrame(rows)[[*columns, "ci_method", "recommended", "n", "n_good", "n_undefined", "note"]]
+    table = pd.DataFrame(found, columns=[*columns, "ci_method", "n", "n_good", "n_undefined"])
+    table.insert(9, "recommended", table["metric"].map(RECOMMENDED) == table["ci_method"])
+    return table.assign(note=np.where(table["lower"].isna(), "no interval: the measure does not vary", ""))
 
 
-def _row(
-    base: Mapping[str, object],
-    model: str,
-    metric: str,
-    positive_class: str,
-    estimate: Estimate,
-    method: str,
-    undefined: int = 0,
-) -> dict[str, object]:
-    none = math.isnan(estimate.lower)
-    return {
-        **base,
-        "model": model,
-        "metric": metric,
-        "positive_class": positive_class,
-        "estimate": estimate.value,
-        "lower": estimate.lower,
-        "upper": estimate.upper,
-        "ci_method": method,
-        "recommended": RECOMMENDED[metric] == method,
-        "n_undefined": undefined,
-        "note": "no interval: the measure does not vary" if none else "",
-    }
+def _intervals(part: Resampled, model: str, measure: str) -> Iterator[tuple[str, Estimate, int]]:
+    """Yield (method, estimate, undefined resamples) for each kind of interval of a measure, if defined."""
+    for how, boot in part.bootstraps.items():
+        if np.isnan(boot.estimate[boot.models.index(model), boot.measures.index(measure)]):
+            return
+        for words, method in (("percentile", "percentile"), ("BCa", "bca")):
+            estimate = boot.interval(model, measure, method=method)
+            yield f"bootstrap {words}, {how}", estimate, boot.n_undefined(model, measure)
+    if measure == "roc_auc":
+        yield "DeLong", part.delong.interval(model), 0
+        yield "DeLong logit", part.delong.interval(model, transform="logit"), 0
 
 
 def quoted(performance: pd.DataFrame, model: str, metric: str, **which: str) -> Estimate:
@@ -191,26 +165,24 @@ def quoted(performance: pd.DataFrame, model: str, metric: str, **which: str) -> 
     performance : pandas.DataFrame
         From :func:`table`.
     model, metric : str
-        Which; the positive class is ``good`` unless given.
+        Which measure of which model; the positive class is ``good`` unless given.
     **which : str
-        ``outcome``, ``set``, ``positive_class`` where the first row would not do.
+        ``outcome_label``, ``set``, ``positive_class``; by default those of the first row.
 
     Raises
     ------
     KeyError
         If there is no such row.
     """
-    wanted = {"model": model, "metric": metric, "positive_class": "good"} | which
-    rows = performance[performance["recommended"]]
-    for column, value in wanted.items():
-        rows = rows[rows[column] == value]
+    wanted = {"recommended": True, "model": model, "metric": metric, "positive_class": "good"} | which
+    rows = performance[(performance[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     if rows.empty:
         raise KeyError(f"No row of the performance table has {wanted}.")
     return Estimate(*rows[["estimate", "lower", "upper"]].iloc[0])
 
 
 def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, object]]:
-    """Return each model's AUC in some patients with the quoted interval, as sentences need it.
+    """Return the AUC of each model with its quoted interval, for use in sentences.
 
     Parameters
     ----------
@@ -244,38 +216,37 @@ def best_model(aucs: Iterable[Mapping[str, object]]) -> str:
 
 
 def summary(performance: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a model, outcome label and set, each measure in words with its quoted interval."""
+    """Return one row per model, outcome label and set: each measure with its quoted interval as text."""
     rows = performance[performance["recommended"]].copy()
     rows["text"] = [short_interval(*r) for r in rows[["estimate", "lower", "upper"]].to_numpy()]
-    rows["column"] = rows["metric"].where(
-        rows["metric"] != "pr_auc", "pr_auc (" + rows["positive_class"] + ")"
-    )
+    pr_auc = rows["metric"] == "pr_auc"
+    rows["column"] = rows["metric"].mask(pr_auc, "pr_auc (" + rows["positive_class"] + ")")
     keys = ["outcome_label", "set", "model", "n", "n_good"]
-    wide = rows.drop_duplicates([*keys, "column"]).pivot(index=keys, columns="column", values="text")
+    wide = rows.pivot(index=keys, columns="column", values="text")
     order = ["roc_auc", "pr_auc (good)", "pr_auc (poor)", "brier", "brier_skill", "log_loss"]
     wide = wide[[c for c in order if c in wide]]
-    return wide.loc[list(dict.fromkeys(map(tuple, rows[keys].to_numpy())))].fillna("").reset_index()
+    return wide.reindex(pd.MultiIndex.from_frame(rows[keys].drop_duplicates())).fillna("").reset_index()
 
 
 def short_interval(value: float, lower: float, upper: float) -> str:
-    """Return an estimate with its interval, without the words "95 % CI"."""
-    # "(95 % CI 0.68 to 0.82)" in every cell of a table would be hard to read.
+    """Return an estimate with its interval as text, without the words "95 % CI"."""
+    # "95 % CI" in every cell of a table would be hard to read.
     return str(Estimate(value, lower, upper)).replace("95 % CI ", "")
 
 
 def by_fold(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return each model's measures in the test patients of every outer fold.
+    """Return the measures of each model in the test patients of every outer fold.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        Rows of :func:`postarrest.scores.sets`; those of the set ``pooled`` count.
+        Rows of :func:`postarrest.scores.sets`; only those of the set ``pooled`` are used.
 
     Returns
     -------
     pandas.DataFrame
-        ``outcome_label, model, fold, n, n_good, roc_auc, pr_auc, brier``: for the good outcome; a fold is
-        too small for intervals.
+        ``outcome_label, model, fold, n, n_good, roc_auc, pr_auc, brier`` for the good outcome, without
+        intervals, since a fold is too small.
     """
     columns = ["outcome_label", "model", "fold", "n", "n_good", "roc_auc", "pr_auc", "brier"]
     wanted = [bootstrap.MEASURES.index(m) for m in ("roc_auc", "pr_auc_good", "brier")]
@@ -288,7 +259,7 @@ def by_fold(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(splits: pd.DataFrame) -> pd.DataFrame:
-    """Return each model's ROC area in every repeated hold-out split.
+    """Return the AUC of each model in every repeated hold-out split.
 
     Parameters
     ----------
@@ -317,6 +288,5 @@ def spread_summary(spread: pd.DataFrame) -> pd.DataFrame:
         From :func:`spread`.
     """
     by = spread.sort_values("fold", kind="stable").groupby(["outcome_label", "model"], sort=False)["roc_auc"]
-    return by.agg(
-        splits="size", first="first", median="median", lowest="min", highest="max", sd="std"
-    ).reset_index()
+    summary = {"splits": "size", "first": "first", "median": "median"}
+    return by.agg(**summary, lowest="min", highest="max", sd="std").reset_index()

@@ -1,4 +1,4 @@
-"""The study's results beside the published and the planted ones."""
+"""The study's results compared with published and with simulated (true) ones."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ from postarrest.evaluation.discrimination import METRICS, RECOMMENDED
 
 
 def planted(path: Path, *, simulated: bool) -> dict[str, Any]:
-    """Return what was planted in simulated patients, as :func:`against_truth` needs it.
+    """Return the true values of a simulation, as :func:`against_truth` needs them.
 
     Parameters
     ----------
     path : pathlib.Path
-        The simulation's ``truth.json``, if it is there.
+        The ``truth.json`` of the simulation; it need not exist.
     simulated : bool
-        Whether the patients are simulated; in real ones nothing was planted.
+        Whether the patients are simulated; of real patients no truth is known.
     """
     known = json.loads(path.read_text(encoding="utf-8")) if simulated and path.is_file() else {}
     return {"truth": known.get("models", {}), "outcomes": known.get("outcomes", [])}
@@ -28,17 +28,17 @@ def planted(path: Path, *, simulated: bool) -> dict[str, Any]:
 def against_truth(
     performance: pd.DataFrame, truth: Mapping[str, Mapping[str, float]], *, outcomes: Sequence[str]
 ) -> pd.DataFrame:
-    """Set the ROC areas and Brier scores that were recovered beside those planted in a simulated cohort.
+    """Compare the AUCs and Brier scores of a simulated cohort with their true values.
 
     Parameters
     ----------
     performance : pandas.DataFrame
         From :func:`table`.
     truth : mapping
-        For each model ``auc``, the best that it can reach, with ``mc_error``, and where it gives
-        probabilities ``brier`` with ``brier_mc_error``.
+        For each model ``auc``, the highest attainable, with ``mc_error``, and for probabilities ``brier``
+        with ``brier_mc_error``.
     outcomes : sequence of str
-        The outcome labels under which this was planted.
+        The outcome labels to which these values apply.
 
     Returns
     -------
@@ -48,43 +48,31 @@ def against_truth(
     planted_as = {"roc_auc": ("auc", "mc_error"), "brier": ("brier", "brier_mc_error")}
     rows = performance[performance["recommended"] & performance["metric"].isin(list(planted_as))]
     rows = rows[rows["outcome_label"].isin(list(outcomes))]
+    keys = ["outcome_label", "set", "model", "metric"]
     found = []
     for row in rows.to_dict("records"):
-        of_model = truth.get(row["model"], {})
-        value, error = planted_as[row["metric"]]
-        if value in of_model:
-            found.append(
-                {key: row[key] for key in ("outcome_label", "set", "model", "metric")}
-                | {"planted": of_model[value], "mc_error": of_model[error], "recovered": row["estimate"]}
-                | {"lower": row["lower"], "upper": row["upper"]}
-                | {"within": row["lower"] <= of_model[value] <= row["upper"]}
-            )
-    columns = [
-        "outcome_label",
-        "set",
-        "model",
-        "metric",
-        "planted",
-        "mc_error",
-        "recovered",
-        "lower",
-        "upper",
-    ]
-    return pd.DataFrame(found, columns=[*columns, "within"])
+        value, error = (truth.get(row["model"], {}).get(name) for name in planted_as[row["metric"]])
+        if value is not None:
+            within = row["lower"] <= value <= row["upper"]
+            limits = (row["estimate"], row["lower"], row["upper"])
+            found.append([*(row[key] for key in keys), value, error, *limits, within])
+    return pd.DataFrame(
+        found, columns=[*keys, "planted", "mc_error", "recovered", "lower", "upper", "within"]
+    )
 
 
 def against_published(
     published: Iterable[Mapping[str, object]], performance: pd.DataFrame, decisions: pd.DataFrame
 ) -> pd.DataFrame:
-    """Set the papers' numbers beside those found here.
+    """Compare the numbers of the papers with those of this study.
 
     Parameters
     ----------
     published : iterable of mapping
         The section ``numbers`` of ``params/published.yaml``: ``paper, item, value, table, model, metric,
-        source, comparable_with`` and what else tells the row. Taken are the numbers of the tables
-        ``performance`` and ``at_thresholds`` whose model is here. Where a rule's ``chosen_on`` is left
-        open it is ``test``, the papers' way.
+        source, comparable_with`` and further columns that identify the row. Only numbers of the tables
+        ``performance`` and ``at_thresholds`` whose model is in this study are used. If the ``chosen_on``
+        of a rule is not given, it is ``test``, as in the papers.
     performance, decisions : pandas.DataFrame
         From :func:`table` and :func:`at_thresholds`.
 
@@ -92,7 +80,7 @@ def against_published(
     -------
     pandas.DataFrame
         ``paper, item, model, metric, positive_class, outcome, set, rule, published, here, lower, upper,
-        comparable_with, source``; ``here`` is NaN where the number was not computed in this study.
+        comparable_with, source``; ``here`` is NaN if the number was not computed in this study.
     """
     tables = {
         "performance": performance[performance["recommended"]],
@@ -119,8 +107,8 @@ def against_published(
     return pd.DataFrame(found, columns=[*columns, "comparable_with", "source"])
 
 
-def beside_published(performance: pd.DataFrame, published: Iterable[Mapping[str, object]]) -> pd.DataFrame:
-    """Return the lines of a forest plot: every ROC area with its quoted interval and the published value.
+def forest_rows(performance: pd.DataFrame, published: Iterable[Mapping[str, object]]) -> pd.DataFrame:
+    """Return the rows of a forest plot: every AUC with its quoted interval and the published value.
 
     Returns
     -------
@@ -134,14 +122,13 @@ def beside_published(performance: pd.DataFrame, published: Iterable[Mapping[str,
         for entry in published
         if entry.get("table") == "performance" and entry.get("metric") == "roc_auc"
     }
-    # The outcome label is told only where there are several.
-    label = (
-        rows["set"] if rows["outcome_label"].nunique() == 1 else rows["outcome_label"] + ", " + rows["set"]
-    )
-    label = rows["model"].str.replace("_", " ") + " (" + label + ")"
-    value = [values.get(key, np.nan) for key in zip(*(rows[key] for key in keys), strict=True)]
-    lines = {"label": label, "estimate": rows["estimate"], "lower": rows["lower"], "upper": rows["upper"]}
-    return pd.DataFrame(lines | {"published": np.array(value, float)}).reset_index(drop=True)
+    # The outcome label is shown only if there are several.
+    several = rows["outcome_label"].nunique() > 1
+    where = rows["outcome_label"] + ", " + rows["set"] if several else rows["set"]
+    lines = rows[["estimate", "lower", "upper"]].reset_index(drop=True)
+    lines.insert(0, "label", (rows["model"].str.replace("_", " ") + " (" + where + ")").to_numpy())
+    published = [values.get(key, np.nan) for key in rows[keys].itertuples(index=False, name=None)]
+    return lines.assign(published=np.array(published, float))
 
 
 def coverage_summary(simulated: pd.DataFrame) -> pd.DataFrame:
@@ -156,20 +143,13 @@ def coverage_summary(simulated: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``statistic, interval, recommended, mean_coverage, lowest_coverage, shortfall, cells``: ``shortfall``
-        is how far the coverage stays below 0.95 in the mean of the cells (sizes, prevalences, models); cells
-        that cover more count as 0.
+        is the mean distance of the coverage below 0.95 over the cells (sizes, prevalences, models), with 0
+        for cells of higher coverage.
     """
     cells = simulated.assign(shortfall=(0.95 - simulated["coverage"]).clip(lower=0))
-    summary = (
-        cells.groupby(["statistic", "interval"], sort=False)
-        .agg(
-            mean_coverage=("coverage", "mean"),
-            lowest_coverage=("coverage", "min"),
-            shortfall=("shortfall", "mean"),
-            cells=("coverage", "size"),
-        )
-        .reset_index()
-    )
+    wanted = {"mean_coverage": ("coverage", "mean"), "lowest_coverage": ("coverage", "min")}
+    wanted |= {"shortfall": ("shortfall", "mean"), "cells": ("coverage", "size")}
+    summary = cells.groupby(["statistic", "interval"], sort=False).agg(**wanted).reset_index()
     quoted_kind = {name: RECOMMENDED[metric] for name, (metric, _) in METRICS.items()}
     summary.insert(2, "recommended", summary["statistic"].map(quoted_kind) == summary["interval"])
     return summary

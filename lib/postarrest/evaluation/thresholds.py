@@ -1,4 +1,4 @@
-"""Thresholds: how they are chosen, and what follows from a decision.
+"""Thresholds: how they are chosen, and the decisions that follow.
 
 A patient whose score is at least the threshold is predicted to have a good outcome. The positive class is the
 good outcome unless a column says otherwise, so the false negative rate (FNR) is false pessimism: the share of
@@ -16,22 +16,22 @@ from numpy.typing import ArrayLike
 from postarrest.evaluation.intervals import proportion_interval
 
 RULES = ("F1-max", "F2-max", "Youden", "Spec-Max", "Spec-Max-CI", "FNR 0")
-# What the guideline and paper B tolerate of false pessimism.
+# Largest false pessimism that the guideline and paper B accept.
 MOST_FNR = 0.05
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A threshold that a rule chose.
+    """A threshold chosen by a rule.
 
     Parameters
     ----------
     rule : str
         One of :data:`RULES`.
     threshold : float
-        Predicted good from this score on; NaN where no threshold meets the rule.
+        Scores from this value are predicted good; NaN if no threshold meets the rule.
     note : str
-        Why there is none; blank otherwise.
+        Why there is no threshold; blank otherwise.
     """
 
     rule: str
@@ -70,7 +70,7 @@ def confusion(
 
 
 def rates(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> dict[str, np.ndarray]:
-    """Return what follows from the counts of a decision; NaN where a denominator is 0.
+    """Return measures of accuracy from the counts of a decision; NaN where a denominator is 0.
 
     Parameters
     ----------
@@ -119,12 +119,12 @@ def choose(y_good: ArrayLike, score: ArrayLike, rule: str) -> Choice:
         ``F1-max``, ``F2-max``, ``Youden``: the highest of that measure. ``Spec-Max``: the highest specificity
         with FNR < 5 %. ``Spec-Max-CI``: the same with the upper limit of the FNR's 95 % Clopper-Pearson
         interval at most 5 %. ``FNR 0``: the highest specificity without any false pessimism. Of equal
-        thresholds the lowest is taken, which calls fewest patients poor.
+        thresholds the lowest is taken, which predicts the fewest poor outcomes.
 
     Returns
     -------
     Choice
-        With a note instead of a threshold where none meets the rule.
+        With a note instead of a threshold if none meets the rule.
 
     Raises
     ------
@@ -142,23 +142,19 @@ def choose(y_good: ArrayLike, score: ArrayLike, rule: str) -> Choice:
         raise ValueError(f"The rule is {rule!r}, expected one of {', '.join(RULES)}.")
     n_good = int(np.sum(y_good))
     if n_good in (0, len(np.asarray(y_good))):
-        return Choice(rule, float("nan"), "None: the patients it would be chosen on have one outcome only.")
+        return Choice(rule, float("nan"), "None: all patients it would be chosen on have the same outcome.")
     candidates = np.unique(np.asarray(score, float))
     tp, fp, fn, tn = confusion(y_good, score, candidates)
     found = rates(tp, fp, fn, tn)
-    if rule in ("F1-max", "F2-max", "Youden"):
-        value = found[rule.removesuffix("-max").lower()]
-        allowed = np.isfinite(value)
-    else:
-        value = found["specificity"]
-        if rule == "Spec-Max":
-            allowed = found["fnr"] < MOST_FNR
-        elif rule == "FNR 0":
-            allowed = fn == 0
-        else:
-            # The limit rises with the count, so it is enough to know up to which count it holds.
-            limits = proportion_interval(np.arange(n_good + 1), n_good)[1]
-            allowed = fn < (limits <= MOST_FNR).sum()
+    # The upper limit rises with the count, so it suffices to know the largest count with a limit of 5 %.
+    limits = proportion_interval(np.arange(n_good + 1), n_good)[1]
+    meets = {
+        "Spec-Max": found["fnr"] < MOST_FNR,
+        "Spec-Max-CI": fn < (limits <= MOST_FNR).sum(),
+        "FNR 0": fn == 0,
+    }
+    value = found["specificity" if rule in meets else rule.removesuffix("-max").lower()]
+    allowed = meets.get(rule, np.isfinite(value))
     if not allowed.any():
         return Choice(rule, float("nan"), _why_none(n_good))
     # Candidates ascend, and argmax takes the first of equals.
@@ -176,7 +172,7 @@ def _why_none(n_good: int) -> str:
 
 
 def describe(y_good: ArrayLike, score: ArrayLike, thresholds: ArrayLike) -> pd.DataFrame:
-    """Tabulate what follows at each threshold.
+    """Tabulate the accuracy at each threshold.
 
     Returns
     -------
@@ -197,76 +193,97 @@ def describe(y_good: ArrayLike, score: ArrayLike, thresholds: ArrayLike) -> pd.D
 def table(
     rows: pd.DataFrame, train: pd.DataFrame, *, fixed: Mapping[str, tuple[str, float]] | None = None
 ) -> pd.DataFrame:
-    """Choose thresholds on the training side and, marked, on the test scores; apply both to the test scores.
+    """Choose thresholds in the training set and, marked as such, in the test set; apply both to the test set.
 
     Parameters
     ----------
     rows : pandas.DataFrame
         Rows of :func:`postarrest.scores.sets`.
     train : pandas.DataFrame
-        The scores table, on whose ``train_oof`` rows thresholds are chosen.
+        The scores table, whose ``train_oof`` rows the thresholds are chosen on.
     fixed : mapping of (str, float)
-        Thresholds that nobody chooses, by name: of which models (a kind, ``probability`` or ``marker``, or a
-        pattern of names such as ``gwr_*``) and the threshold.
+        Prespecified thresholds by name: of which models (a kind, ``probability`` or ``marker``, or a pattern
+        of names such as ``gwr_*``) and the threshold.
 
     Returns
     -------
     pandas.DataFrame
-        One row an outcome label, set, model, rule and ``chosen_on``, with the columns of :func:`describe`.
-        ``chosen_on`` is ``train_oof`` (each fold's test patients are judged by the threshold that their own
-        training side gave, then the counts are summed; ``threshold`` is the folds' median, ``threshold_min``
-        and ``threshold_max`` their range), ``test`` (chosen on the very scores that are evaluated, as paper B
-        seems to have done: optimistic) or ``fixed``. Where a fold's rule has no threshold there are no
-        counts, and ``note`` says why.
+        One row per outcome label, set, model, rule and ``chosen_on``, with the columns of :func:`describe`.
+        ``chosen_on`` is ``train_oof`` (the threshold of each fold's training set is applied to its test
+        patients, then the counts are summed; ``threshold`` is the median over the folds, ``threshold_min``
+        and ``threshold_max`` their range), ``test`` (chosen on the same scores that are evaluated, as paper B
+        seems to have done; optimistic) or ``fixed``. If the rule has no threshold in a fold there are no
+        counts, and ``note`` gives the reason.
     """
-    parts = []
-    for (outcome, stage, name, model), mine in rows.groupby(
-        ["outcome_label", "stage", "set", "model"], sort=False
-    ):
-        label = {"outcome_label": outcome, "stage": stage, "set": name, "model": model}
-        folds = [of_fold for _, of_fold in mine.groupby("fold")]
-        same = (train["outcome_label"] == outcome) & (train["stage"] == stage) & (train["model"] == model)
-        side = dict(list(train[same & (train["role"] == "train_oof")].groupby("fold")))
+    keys = ["outcome_label", "stage", "model"]
+    oof = train[train["role"] == "train_oof"]
+    training_sets = {key: dict(list(of_model.groupby("fold"))) for key, of_model in oof.groupby(keys)}
+    found = []
+    for (outcome, stage, name, model), mine in rows.groupby([*keys[:2], "set", "model"], sort=False):
+        folds = dict(list(mine.groupby("fold")))
+        training = training_sets.get((outcome, stage, model), {})
+        decisions = []
         for rule in RULES:
-            # In the set of all patients, those that a threshold would be chosen on are evaluated themselves.
-            if name != "all" and all(of_fold["fold"].iloc[0] in side for of_fold in folds):
-                oofs = [side[of_fold["fold"].iloc[0]] for of_fold in folds]
-                chosen = [choose(oof["y_good"], oof["score"], rule) for oof in oofs]
-                parts.append(_judged(folds, chosen, label | {"rule": rule, "chosen_on": "train_oof"}))
-            on_test = choose(mine["y_good"], mine["score"], rule)
-            parts.append(_judged([mine], [on_test], label | {"rule": rule, "chosen_on": "test"}))
+            # The set of all patients contains those that a threshold would be chosen on.
+            if name != "all" and set(folds) <= set(training):
+                chosen = [choose(training[k]["y_good"], training[k]["score"], rule) for k in folds]
+                decisions.append(("train_oof", list(folds.values()), chosen))
+            decisions.append(("test", [mine], [choose(mine["y_good"], mine["score"], rule)]))
         for rule, (which, threshold) in (fixed or {}).items():
             if which == mine["kind"].iloc[0] or fnmatchcase(str(model), which):
-                given = Choice(rule, float(threshold))
-                parts.append(_judged([mine], [given], label | {"rule": rule, "chosen_on": "fixed"}))
-    judged = pd.DataFrame(parts)
-    values = _tabulate(judged["threshold"].to_numpy(), *zip(*judged.pop("counts"), strict=True))
+                decisions.append(("fixed", [mine], [Choice(rule, float(threshold))]))
+        label = {"outcome_label": outcome, "stage": stage, "set": name, "model": model}
+        found += [
+            label | {"rule": chosen[0].rule, "chosen_on": chosen_on} | _decided(parts, chosen)
+            for chosen_on, parts, chosen in decisions
+        ]
+    decided = pd.DataFrame(found)
+    values = _tabulate(decided["threshold"].to_numpy(), *zip(*decided.pop("counts"), strict=True))
     first = ["outcome_label", "stage", "set", "model", "rule", "chosen_on"]
     last = ["threshold_min", "threshold_max", "n", "n_good", "note"]
-    return pd.concat([judged[first], values, judged[last]], axis=1)
+    return pd.concat([decided[first], values, decided[last]], axis=1)
 
 
-def optimism(judged: pd.DataFrame) -> pd.DataFrame:
-    """Set thresholds chosen on the test scores beside those chosen on the training side.
+def _decided(folds: Sequence[pd.DataFrame], chosen: Sequence[Choice]) -> dict[str, object]:
+    thresholds = np.array([choice.threshold for choice in chosen])
+    counts = [
+        confusion(of_fold["y_good"], of_fold["score"], [threshold])
+        for of_fold, threshold in zip(folds, thresholds, strict=True)
+    ]
+    tp, fp, fn, tn = (int(count) for count in np.sum(counts, axis=0)[:, 0])
+    # A rule without a threshold in one fold decides nothing there, so it has no counts at all: medians and
+    # ranges are NaN.
+    return {
+        "threshold": float(np.median(thresholds)),
+        "threshold_min": thresholds.min(),
+        "threshold_max": thresholds.max(),
+        "counts": (tp, fp, fn, tn),
+        "n": tp + fp + fn + tn,
+        "n_good": tp + fn,
+        "note": "; ".join(dict.fromkeys(choice.note for choice in chosen if choice.note)),
+    }
+
+
+def optimism(decisions: pd.DataFrame) -> pd.DataFrame:
+    """Compare thresholds chosen in the test set with those chosen in the training set.
 
     Parameters
     ----------
-    judged : pandas.DataFrame
+    decisions : pandas.DataFrame
         From :func:`table`.
 
     Returns
     -------
     pandas.DataFrame
-        One row a model and rule, with ``sensitivity, specificity, fnr, f1, f2, youden`` under each choice
-        (``*_train``, ``*_test``) and what choosing on the test scores adds (``*_optimism``).
+        One row per model and rule, with ``sensitivity, specificity, fnr, f1, f2, youden`` for each choice
+        (``*_train``, ``*_test``) and the difference, test minus training (``*_optimism``).
     """
     keys = ["outcome_label", "set", "model", "rule"]
     measures = ["sensitivity", "specificity", "fnr", "f1", "f2", "youden"]
-    counts = [judged[c].to_numpy(float, na_value=np.nan) for c in ("tp", "fp", "fn", "tn")]
-    full = judged.assign(**{m: rates(*counts)[m] for m in measures})[[*keys, "chosen_on", *measures]]
-    both = full[full["chosen_on"] == "train_oof"].merge(
-        full[full["chosen_on"] == "test"], on=keys, suffixes=("_train", "_test")
-    )
+    found = rates(*(decisions[c].to_numpy(float, na_value=np.nan) for c in ("tp", "fp", "fn", "tn")))
+    full = decisions.assign(**{m: found[m] for m in measures})[[*keys, "chosen_on", *measures]]
+    train, test = (full[full["chosen_on"] == where] for where in ("train_oof", "test"))
+    both = train.merge(test, on=keys, suffixes=("_train", "_test"))
     for measure in measures:
         both[f"{measure}_optimism"] = both[f"{measure}_test"] - both[f"{measure}_train"]
     return both[keys + [f"{m}_{which}" for m in measures for which in ("train", "test", "optimism")]]
@@ -288,7 +305,8 @@ def with_low_fnr(rows: pd.DataFrame, *, below: float = MOST_FNR, most: int = 100
     below : float
         The limit.
     most : int
-        Where a model has more such thresholds, so many of them, evenly spaced, the first and last included.
+        The largest number of thresholds per model; of more, this many are taken, evenly spaced, with the
+        first and the last.
     """
 
     def candidates(mine: pd.DataFrame) -> np.ndarray:
@@ -300,7 +318,7 @@ def with_low_fnr(rows: pd.DataFrame, *, below: float = MOST_FNR, most: int = 100
 
 
 def thinned(values: np.ndarray, most: int) -> np.ndarray:
-    """Return at most so many of some values, evenly spaced in their order, the first and last among them.
+    """Return at most ``most`` of some values, evenly spaced in their order, with the first and the last.
 
     Examples
     --------
@@ -314,37 +332,16 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
 
 def _each(rows: pd.DataFrame, grid: Callable[[pd.DataFrame], np.ndarray]) -> pd.DataFrame:
     keys = ["outcome_label", "stage", "set", "model"]
-    parts = [
-        describe(mine["y_good"], mine["score"], grid(mine)).assign(**dict(zip(keys, key, strict=True)))
+    parts = {
+        key: describe(mine["y_good"], mine["score"], grid(mine))
         for key, mine in rows.groupby(keys, sort=False)
-    ]
-    if not parts:
-        parts = [describe([1], [1.0], []).assign(**dict.fromkeys(keys, ""))]
-    table = pd.concat(parts, ignore_index=True).assign(rule="sweep", chosen_on="none")
-    first = [*keys, "rule", "chosen_on"]
-    return table[first + [c for c in table.columns if c not in first]]
-
-
-def _judged(
-    folds: Sequence[pd.DataFrame], chosen: Sequence[Choice], label: dict[str, str]
-) -> dict[str, object]:
-    thresholds = np.array([choice.threshold for choice in chosen])
-    counts = [
-        confusion(of_fold["y_good"], of_fold["score"], [threshold])
-        for of_fold, threshold in zip(folds, thresholds, strict=True)
-    ]
-    tp, fp, fn, tn = (int(count) for count in np.sum(counts, axis=0)[:, 0])
-    # A rule that fails in one fold judges none of that fold's patients, so it has no counts at all.
-    none = np.isnan(thresholds).any()
-    return label | {
-        "threshold": np.nan if none else float(np.median(thresholds)),
-        "threshold_min": np.nan if none else thresholds.min(),
-        "threshold_max": np.nan if none else thresholds.max(),
-        "counts": (tp, fp, fn, tn),
-        "n": tp + fp + fn + tn,
-        "n_good": tp + fn,
-        "note": "; ".join(dict.fromkeys(choice.note for choice in chosen if choice.note)),
     }
+    if not parts:
+        parts = {("", "", "", ""): describe([1], [1.0], [])}
+    table = pd.concat(parts, names=keys).reset_index(keys).reset_index(drop=True)
+    table.insert(len(keys), "rule", "sweep")
+    table.insert(len(keys) + 1, "chosen_on", "none")
+    return table
 
 
 def _tabulate(threshold: np.ndarray, tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike):
