@@ -17,8 +17,8 @@ from postarrest.evaluation.delong import delong
 from postarrest.evaluation.published import (
     against_published,
     against_truth,
-    forest_rows,
     coverage_summary,
+    forest_rows,
 )
 from postarrest.places import ROOT
 
