@@ -43,19 +43,19 @@ def modules_of(path: Path) -> list[Path]:
 def _used_by(path: Path) -> set[Path]:
     """Return the modules of which a file uses a name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    used: set[Path] = set()
+    attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+    modules = (
+        _modules_behind(name, {a.attr for a in attributes if a.value.id == local})
+        for local, name in _imported(tree).items()
+    )
+    return set().union(*modules)
+
+
+def _imported(tree: ast.Module) -> dict[str, str]:
+    """Return the names that a module imports from this library, each with the dotted name behind it."""
     # Imports inside functions belong to checks and commands, not to results.
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "postarrest":
-            for alias in node.names:
-                name, local = f"{node.module}.{alias.name}", alias.asname or alias.name
-                attributes = {
-                    n.attr
-                    for n in ast.walk(tree)
-                    if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == local
-                }
-                used |= _modules_behind(name, attributes)
-    return used
+    own = [n for n in tree.body if isinstance(n, ast.ImportFrom) and str(n.module).startswith("postarrest")]
+    return {a.asname or a.name: f"{node.module}.{a.name}" for node in own for a in node.names}
 
 
 def _modules_behind(name: str, attributes: set[str]) -> set[Path]:
@@ -63,18 +63,15 @@ def _modules_behind(name: str, attributes: set[str]) -> set[Path]:
     place = _LIB.joinpath(*name.split("."))
     if place.with_suffix(".py").is_file():
         return {place.with_suffix(".py")}
-    if (face := place / "__init__.py").is_file():
-        return (
-            set().union(*(_modules_behind(f"{name}.{a}", set()) for a in attributes))
-            if attributes
-            else {face}
-        )
+    face = place / "__init__.py"
+    if face.is_file() and attributes:
+        return set().union(*(_modules_behind(f"{name}.{a}", set()) for a in attributes))
+    if face.is_file():
+        return {face}
     # A name that a module or a face defines or imports.
     room, _, own = name.rpartition(".")
     face = _LIB.joinpath(*room.split("."), "__init__.py")
     if not face.is_file():
         return _modules_behind(room, set())
-    for node in ast.parse(face.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and own in {a.asname or a.name for a in node.names}:
-            return _modules_behind(f"{node.module}.{own}", set())
-    return {face}
+    imported = _imported(ast.parse(face.read_text(encoding="utf-8")))
+    return _modules_behind(imported[own], set()) if own in imported else {face}

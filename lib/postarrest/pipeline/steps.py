@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from postarrest import places
 from postarrest.data.errors import DataErrors
@@ -21,6 +22,12 @@ from postarrest.report import site
 from postarrest.report.body import PageError
 from postarrest.study import load
 from postarrest.study.schema import StudyError
+
+
+def execute(study: str, notebook: str, run: str, parameters: dict[str, Any], threads: int) -> None:
+    """Execute a notebook of a study for its report."""
+    here = places.open(study, save_to="report")
+    run_notebook(notebook, parameters, here=here, run=run, threads=threads)
 
 
 def make_splits(study: str) -> None:
@@ -104,54 +111,47 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     return done
 
 
+_COMMANDS = {
+    "report": report,
+    "notebook": execute,
+    "splits": make_splits,
+    "features": make_features,
+    "scores": combine_scores,
+    "pages": site.write_study,
+    "home": site.write_home,
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command of the pipeline; see ``python -m postarrest.pipeline --help``."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("report", help="run what is missing or out of date")
-    run.add_argument("studies", nargs="+")
-    run.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    run.add_argument("--target", action="append", default=[])
-    steps = {
-        name: commands.add_parser(name) for name in ("notebook", "splits", "features", "scores", "pages")
+    parsers = {
+        name: commands.add_parser(name, help=run.__doc__.split("\n")[0]) for name, run in _COMMANDS.items()
     }
-    for step in steps.values():
-        step.add_argument("--study", required=True)
-        step.add_argument("--threads", type=int, default=1)
-    steps["notebook"].add_argument("--notebook", required=True)
-    steps["notebook"].add_argument("--run", default="")
-    steps["notebook"].add_argument("--parameters", type=json.loads, required=True)
-    steps["scores"].add_argument("parts", nargs="+")
-    commands.add_parser("home", help="write the index of all reports")
+    parsers["report"].add_argument("names", metavar="studies", nargs="+")
+    parsers["report"].add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parsers["report"].add_argument("--target", dest="targets", action="append", default=[])
+    for name in ("notebook", "splits", "features", "scores"):
+        parsers[name].add_argument("--study", required=True)
+    parsers["pages"].add_argument("--study", dest="name", required=True)
+    for name in ("notebook", "features"):
+        parsers[name].add_argument("--threads", type=int, default=1)
+    parsers["notebook"].add_argument("--notebook", required=True)
+    parsers["notebook"].add_argument("--run", default="")
+    parsers["notebook"].add_argument("--parameters", type=json.loads, required=True)
+    parsers["scores"].add_argument("parts", nargs="+")
     given, extra = parser.parse_known_args(arguments)
-    if extra and given.command != "report":
+    options = vars(given)
+    command = options.pop("command")
+    if command == "report":
+        options["extra"] = extra
+    elif extra:
         parser.error(f"unknown: {' '.join(extra)}")
     try:
-        if given.command == "report":
-            return report(given.studies, cores=given.cores, targets=given.target, extra=extra)
-        if given.command == "notebook":
-            here = places.open(given.study, save_to="report")
-            page = places.run_name(given.notebook, given.run)
-            run_notebook(
-                given.notebook,
-                given.parameters,
-                executed=here.report_dir / f"{page}.ipynb",
-                failed=here.build(f"failed/{page}.ipynb"),
-                log=here.build(f"logs/{page}.log"),
-                threads=given.threads,
-            )
-        elif given.command == "splits":
-            make_splits(given.study)
-        elif given.command == "features":
-            make_features(given.study, given.threads)
-        elif given.command == "scores":
-            combine_scores(given.study, given.parts)
-        elif given.command == "pages":
-            site.write_study(given.study)
-        else:
-            site.write_home()
+        status = _COMMANDS[command](**options)
     except (StudyError, NotebookError, DataErrors, PageError) as error:
         # Errors in files and failing cells are reported in words; anything else is a bug, with its trace.
         sys.stderr.write(f"{error}\n")
         return 1
-    return 0
+    return status if command == "report" else 0

@@ -78,15 +78,9 @@ def keep(name: str, *, root: Path = ROOT) -> Path:
 def evaluate_scores(name: str, scores: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
     """Run only the evaluation, on a scores table, and return its snapshot; the report is not touched."""
     aside = Here(name, save_to="from-scores")
-    given = {"save_to": aside.save_to, "scores_file": str(scores.resolve())}
-    run_notebook(
-        "05_evaluation",
-        load.load(name).parameters("05_evaluation") | given,
-        executed=aside.report_dir / "05_evaluation.ipynb",
-        failed=aside.out("failed/05_evaluation.ipynb"),
-        log=aside.out("05_evaluation.log"),
-        threads=1,
-    )
+    parameters = load.load(name).parameters("05_evaluation")
+    parameters |= {"save_to": aside.save_to, "scores_file": str(scores.resolve())}
+    run_notebook("05_evaluation", parameters, here=aside)
     pages = {table: entry["page"] for table, entry in expected["tables"].items()}
     record = _read(aside.page("05_evaluation"))
     return snapshot(aside.report_dir, record["numbers"], pages, record["environment"])
