@@ -17,15 +17,11 @@ SIZE = 256
 # A field of view of 240 mm.
 SPACING_MM = 0.9375
 THICKNESS_MM = 5.0
-# Positions at which the slice is sampled through its thickness, mm.
-_THROUGH_MM = (-1.65, 0.0, 1.65)
 # The three levels of the published measurements: height above the anterior commissure, mm.
 LEVELS_MM = {"basal_ganglia": 7.0, "centrum_semiovale": 36.0, "high_convexity": 54.0}
 # The codes of the tissue maps.
 TISSUES = {"outside": 0, "white_matter": 1, "cortex": 2, "deep_nuclei": 3, "csf": 4}
 _PARTS = tuple(TISSUES)[1:]
-# Standard deviation of the scanner's point spread function, mm.
-_BLUR_MM = 0.62
 # Attenuation without injury, HU.
 WHITE_HU = 28.0
 CORTEX_HU = 39.1
@@ -40,8 +36,6 @@ DEEP_LOSS_HU = 1.11
 BASELINE_SD_HU = 1.3
 CORTEX_SD_HU = 0.95
 DEEP_SD_HU = 0.65
-# The middle of the head in the template, at the centre of the scanner, mm.
-_MIDDLE_MM = (0.0, -18.0)
 
 
 @dataclass(frozen=True)
@@ -168,15 +162,14 @@ def render(
         Attenuation, tissue and coordinates on one grid.
     """
     middle, steps = _plane(head, level)
-    texture = {
-        "sulci": 0.7 * _field(rng, coarse=26),
-        "ribbon": 0.4 * _field(rng, coarse=32),
-        "thickness": _field(rng, coarse=6),
-    }
     # Only the head is sampled: around it are air and the head holder.
     reach = np.hypot(middle[0] / 98, (middle[1] + 18) / 122) < 1
     points = middle[:, reach]
-    texture = {name: field[reach] for name, field in texture.items()}
+    texture = {
+        "sulci": 0.7 * _field(rng, coarse=26)[reach],
+        "ribbon": 0.4 * _field(rng, coarse=32)[reach],
+        "thickness": _field(rng, coarse=6)[reach],
+    }
     total, shares = 0, 0
     for step in steps:
         at = points + step[:, None]
@@ -185,7 +178,8 @@ def render(
 
     image = _holder()
     image[reach] = np.maximum(image[reach], total)
-    image = ndimage.gaussian_filter(image, _BLUR_MM / SPACING_MM, mode="nearest")
+    # The scanner's point spread function has a standard deviation of 0.62 mm.
+    image = ndimage.gaussian_filter(image, 0.62 / SPACING_MM, mode="nearest")
     image += _noise(rng, noise_sd_hu)
     fractions = np.zeros((len(_PARTS), SIZE, SIZE), np.float32)
     fractions[:, reach] = shares
@@ -202,13 +196,15 @@ def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.broadcast_to(at[None, :], (SIZE, SIZE)), np.broadcast_to(at[:, None], (SIZE, SIZE))
     local = np.stack([x - head.shift_mm[0], y - head.shift_mm[1], np.full_like(x, head.level_mm[level])])
     local[:2] += [_upsample(w) for w in head.warp_mm]
-    centre = np.array([*_MIDDLE_MM, LEVELS_MM[level]])
+    # The middle of the head in the template is at the centre of the scanner.
+    centre = np.array([0.0, -18.0, LEVELS_MM[level]])
     points = np.einsum("ij,jrc->irc", head.to_template, local) + centre[:, None, None]
     # Wide ventricles displace what surrounds them, which is nearer the midline in the template.
     x, y, z = points
     nearness = np.exp(-((x / 32) ** 2 + ((y + 12) / 48) ** 2 + ((z - 12) / 18) ** 2))
     points[0] = x * (1 - np.clip(0.15 + 0.14 * head.atrophy, -0.1, 0.5) * nearness)
-    steps = np.array([head.to_template @ np.array([0.0, 0.0, t]) for t in _THROUGH_MM])
+    # The slice is sampled at three positions through its thickness.
+    steps = np.array([head.to_template @ np.array([0.0, 0.0, t]) for t in (-1.65, 0.0, 1.65)])
     return points.astype(np.float32), steps.astype(np.float32)
 
 
