@@ -1,6 +1,7 @@
 """Two readings of mean attenuation in circular regions of interest (ROIs), placed on the noisy image."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -70,18 +71,16 @@ def read_twice(slices: dict[str, Slice], *, rng: np.random.Generator, reader_sd_
         32 rows: `reading` (1 | 2), `region`, `side` (L | R), `mean_hu`, `area_mm2`.
     """
     rows = []
-    for region, site in SITES.items():
+    for (region, site), (side, sign) in product(SITES.items(), (("L", -1.0), ("R", 1.0))):
         image = slices[site.level]
-        for side, sign in (("L", -1.0), ("R", 1.0)):
-            worth, corner = _worth(image, site, sign)
-            for reading in (1, 2):
-                taste = rng.standard_normal(worth.shape)
-                taste = ndimage.gaussian_filter(taste, _PREFERENCE_MM / SPACING_MM)
-                preferred = worth + _PREFERENCE * taste / taste.std()
-                at = corner + np.unravel_index(preferred.argmax(), preferred.shape)
-                at = at + reader_sd_mm / SPACING_MM * rng.standard_normal(2)
-                area = rng.uniform(*AREA_MM2)
-                rows.append((reading, region, side, _mean_in_circle(image.hu, at, area), round(area, 1)))
+        worth, corner = _worth(image, site, sign)
+        for reading in (1, 2):
+            taste = ndimage.gaussian_filter(rng.standard_normal(worth.shape), _PREFERENCE_MM / SPACING_MM)
+            preferred = worth + _PREFERENCE * taste / taste.std()
+            at = corner + np.unravel_index(preferred.argmax(), preferred.shape)
+            at = at + reader_sd_mm / SPACING_MM * rng.standard_normal(2)
+            area = rng.uniform(*AREA_MM2)
+            rows.append((reading, region, side, _mean_in_circle(image.hu, at, area), round(area, 1)))
     table = pd.DataFrame(rows, columns=["reading", "region", "side", "mean_hu", "area_mm2"])
     return table.sort_values("reading", kind="stable", ignore_index=True)
 
