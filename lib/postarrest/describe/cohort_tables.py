@@ -141,15 +141,15 @@ def table1(
     """
     columns = _columns(cohort, variables)
     good = _outcome(cohort, y_good)
-    sizes = [f"{n}" for n in _counts(np.ones_like(good), good)]
+    sizes = _counts(np.ones_like(good), good).astype(str)
     rows = [{"variable": "Patients", "missing": "0", **_by_group(sizes)}]
     for column in columns:
         describe = _continuous_rows if _kind(cohort[column]) == "continuous" else _categorical_rows
         described = describe(cohort[column], good, below=mask_below)
         rows += [{"variable": NAMES.get(column, column), **row} for row in described]
-    blank = {"level": "", "missing": "", "test": "", "p": math.nan, "shapiro_p": math.nan}
-    order = ["variable", "level", *_GROUPS, "missing", "test", "p", "shapiro_p"]
-    return pd.DataFrame([blank | row for row in rows], columns=order)
+    blank = dict.fromkeys(["variable", "level", *_GROUPS, "missing", "test"], "")
+    blank |= {"p": math.nan, "shapiro_p": math.nan}
+    return pd.DataFrame([blank | row for row in rows])
 
 
 def missingness(
@@ -306,14 +306,12 @@ def _continuous_rows(
     x = values.to_numpy(dtype=float, na_value=np.nan)
     groups = [x[known], x[known & good], x[known & ~good]]
     row = _by_group(_median_text(group, below, digits) for group in groups)
-    row["missing"] = _missing_text(known, below)
+    row |= {"missing": _missing_text(known, below), "test": "", "p": math.nan, "shapiro_p": math.nan}
     if all(map(len, groups)) and np.ptp(groups[0]) > 0:
         row |= {"test": "Mann-Whitney U", "p": float(stats.mannwhitneyu(*groups[1:]).pvalue)}
     if all(_SHAPIRO_FROM <= len(g) <= _SHAPIRO_TO and np.ptp(g) > 0 for g in groups[1:]):
-        shapiro_p = min(float(stats.shapiro(group).pvalue) for group in groups[1:])
-    else:
-        shapiro_p = math.nan
-    return [row | {"shapiro_p": shapiro_p}]
+        row["shapiro_p"] = min(float(stats.shapiro(group).pvalue) for group in groups[1:])
+    return [row]
 
 
 def _categorical_rows(values: pd.Series, good: np.ndarray, *, below: int) -> list[dict[str, object]]:

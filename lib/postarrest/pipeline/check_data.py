@@ -201,14 +201,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = parser.parse_args(arguments).study
     try:
         study = load.load(name)
+        here = places.open(name, save_to="report")
+        data = Path(study.data) if study.data else here.data
+        if not data.exists():
+            what = f"no simulated data yet: make report STUDY={name}" if study.simulated else "no such data"
+            raise StudyError(f"{name}: {what}")
     except StudyError as error:
         print(error, file=sys.stderr)
-        return 2
-    here = places.open(name, save_to="report")
-    data = Path(study.data) if study.data else here.data
-    if not data.exists():
-        what = f"no simulated data yet: make report STUDY={name}" if study.simulated else "no such data"
-        print(f"{name}: {what}", file=sys.stderr)
         return 2
     parameters = study.parameters("01_cohort") | {"modalities": list(study.modalities)}
     settings = {key: value for key, value in parameters.items() if key in ExportSettings.model_fields}

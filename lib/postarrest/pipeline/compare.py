@@ -25,6 +25,9 @@ class Tolerance(NamedTuple):
     relative: float
     why: str
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.absolute:g}, or {100 * self.relative:g} % where that is more; {self.why}"
+
     def allows(self, expected: float, here: float) -> bool:
         """Return whether a number is close enough.
 
@@ -62,7 +65,7 @@ class Deviation(NamedTuple):
     place: str
     expected: str
     here: str
-    tolerance: str
+    tolerance: str = "must agree"
 
     def __str__(self) -> str:
         return f"{self.place}: expected {self.expected}, here {self.here} ({self.tolerance})"
@@ -98,6 +101,10 @@ class Comparison:
         """Whether the report is the expected one, as far as this machine can reproduce it."""
         return not self.deviations and not (self.same_machine and self.not_identical)
 
+    def differs(self, *deviation: str) -> None:
+        """Add a deviation: place, expected value, value here and, of a number, the name of the tolerance."""
+        self.deviations.append(Deviation(*deviation))
+
 
 def compare(expected: Mapping[str, Any], here: Mapping[str, Any], *, only: str = "") -> Comparison:
     """Compare two snapshots (see :func:`postarrest.pipeline.verify.snapshot`).
@@ -118,8 +125,7 @@ def compare(expected: Mapping[str, Any], here: Mapping[str, Any], *, only: str =
             old, new = (math.nan if s[name][part] is None else float(s[name][part]) for s in (then, now))
             result.compared += not math.isnan(old)
             if not tolerance.allows(old, new):
-                place = f"{name} ({part})"
-                result.deviations.append(Deviation(place, f"{old:g}", f"{new:g}", tolerance.name))
+                result.differs(f"{name} ({part})", f"{old:g}", f"{new:g}", tolerance.name)
     then = {k: v for k, v in expected["tables"].items() if v["page"].startswith(only)}
     now = {k: v for k, v in here["tables"].items() if k in then}
     _presence(result, then, now, "tables/{}.csv", "a table")
@@ -138,27 +144,23 @@ def compare(expected: Mapping[str, Any], here: Mapping[str, Any], *, only: str =
 
 def _presence(result: Comparison, then: Mapping, now: Mapping, place: str, what: str) -> None:
     for name in sorted(then.keys() ^ now.keys()):
-        values = (what, "nothing") if name in then else ("nothing", what)
-        result.deviations.append(Deviation(place.format(name), *values, "must agree"))
+        result.differs(place.format(name), *((what, "nothing") if name in then else ("nothing", what)))
 
 
 def _compare_tables(result: Comparison, name: str, page: str, expected: str, here: str) -> None:
     then, now = (pd.read_csv(io.StringIO(t), dtype=str, keep_default_na=False) for t in (expected, here))
     place = f"tables/{name}.csv"
     if list(then) != list(now):
-        shown = ", ".join(then), ", ".join(now)
-        result.deviations.append(Deviation(f"{place}, columns", *shown, "must agree"))
+        result.differs(f"{place}, columns", ", ".join(then), ", ".join(now))
     elif len(then) != len(now):
-        shown = f"{len(then)} rows", f"{len(now)} rows"
-        result.deviations.append(Deviation(place, *shown, "must agree"))
+        result.differs(place, f"{len(then)} rows", f"{len(now)} rows")
     else:
         result.compared += then.size
         for row, column in zip(*np.nonzero((then != now).to_numpy()), strict=True):
             old, new = then.iat[row, column], now.iat[row, column]
             tolerance = _of_cell(page, then.columns[column], then.iloc[row])
             if not _agree(old, new, tolerance):
-                where = f"{place}, row {row + 1}, {then.columns[column]}"
-                result.deviations.append(Deviation(where, old, new, tolerance.name))
+                result.differs(f"{place}, row {row + 1}, {then.columns[column]}", old, new, tolerance.name)
 
 
 def _agree(expected: str, here: str, tolerance: Tolerance) -> bool:

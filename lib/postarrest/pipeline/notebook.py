@@ -18,21 +18,19 @@ class NotebookError(RuntimeError):
 
 
 def run_notebook(
-    notebook: str, parameters: dict[str, Any], *, here: Here, run: str = "", threads: int = 1
+    study: str, notebook: str, parameters: dict[str, Any], *, run: str = "", threads: int = 1
 ) -> None:
-    """Execute a notebook with papermill.
+    """Execute a notebook of a study with papermill.
 
     The executed notebook is saved with the report once it has run to its end. If it fails, the part that ran
     is saved in ``failed/`` instead; what it printed is in ``logs/``.
 
     Parameters
     ----------
-    notebook : str
-        Name without ending.
+    study, notebook : str
+        Name of the study, and of the notebook without ending.
     parameters : dict
-        Values for its parameters cell.
-    here : postarrest.places.Here
-        Where the study reads and writes.
+        Values for its parameters cell, among them ``save_to`` (see `postarrest.places.Here`).
     run : str
         The split or fold, if the notebook runs once for each.
     threads : int
@@ -48,7 +46,7 @@ def run_notebook(
     from papermill.exceptions import PapermillExecutionError
 
     os.environ.update(thread_environment(threads))
-    name = run_name(notebook, run)
+    here, name = Here(study, parameters["save_to"]), run_name(notebook, run)
     failed, log = here.out(f"failed/{name}.ipynb"), here.out(f"logs/{name}.log")
     failed.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="postarrest-") as folder:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from postarrest import places
 from postarrest.data.errors import DataErrors
@@ -22,12 +21,6 @@ from postarrest.report import site
 from postarrest.report.body import PageError
 from postarrest.study import load
 from postarrest.study.schema import StudyError
-
-
-def execute(study: str, notebook: str, run: str, parameters: dict[str, Any], threads: int) -> None:
-    """Execute a notebook of a study for its report."""
-    here = places.open(study, save_to="report")
-    run_notebook(notebook, parameters, here=here, run=run, threads=threads)
 
 
 def make_splits(study: str) -> None:
@@ -113,7 +106,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
 
 _COMMANDS = {
     "report": report,
-    "notebook": execute,
+    "notebook": run_notebook,
     "splits": make_splits,
     "features": make_features,
     "scores": combine_scores,
