@@ -45,21 +45,19 @@ class Anatomy:
         numpy.ndarray of float32, shape (5, n)
             The values of the maps.
         """
-        nx, ny, nz, kinds = self.maps.shape
+        *shape, kinds = self.maps.shape
         index = points_mm - np.array(self.origin_mm, dtype=np.float32)[:, None]
-        index = np.clip(index, 0, np.array([[nx], [ny], [nz]]) - 1.001).astype(np.float32)
+        index = np.clip(index, 0, np.array(shape)[:, None] - 1.001).astype(np.float32)
         lower = index.astype(np.int32)
-        upper_share = index - lower
-        first = (lower[0] * ny + lower[1]) * nz + lower[2]
+        upper_share = (index - lower)[..., None]
         # Each point is a weighted sum of the eight voxels around it: one row of a sparse matrix.
-        n = points_mm.shape[1]
-        voxels, weights = np.empty((n, 8), np.int32), np.ones((n, 8), np.float32)
-        for column, corner in enumerate(np.ndindex(2, 2, 2)):
-            voxels[:, column] = first + (corner[0] * ny + corner[1]) * nz + corner[2]
-            for share, is_upper in zip(upper_share, corner, strict=True):
-                weights[:, column] *= share if is_upper else 1 - share
-        rows = np.arange(0, 8 * n + 1, 8)
-        matrix = sparse.csr_array((weights.ravel(), voxels.ravel(), rows), shape=(n, nx * ny * nz))
+        corners = np.indices((2, 2, 2)).reshape(3, 1, 8)
+        voxels = np.ravel_multi_index(lower[..., None] + corners, shape)
+        weights = np.ones(voxels.shape, np.float32)
+        for is_upper, share in zip(corners, upper_share, strict=True):
+            weights *= np.where(is_upper, share, 1 - share)
+        rows, size = np.arange(0, voxels.size + 1, 8), (len(voxels), np.prod(shape))
+        matrix = sparse.csr_array((weights.ravel(), voxels.ravel(), rows), shape=size)
         return (matrix @ self.maps.reshape(-1, kinds)).T
 
 

@@ -127,8 +127,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     cardiac, respiratory = happens(expit(by_outcome(logit(0.55), logit(0.70)))), happens(0.45)
     cause = np.select([cardiac, respiratory], ["cardiac", "respiratory"], "other")
     ems_witnessed = happens(expit(by_outcome(logit(0.09), logit(0.13))))
-    bystander_witnessed = ~ems_witnessed & happens(expit(by_outcome(logit(0.58), logit(0.72))))
-    witnessed = ems_witnessed | bystander_witnessed
+    witnessed = ems_witnessed | happens(expit(by_outcome(logit(0.58), logit(0.72))))
     bystander_cpr = ~ems_witnessed & happens(expit(by_outcome(logit(0.42), logit(0.52))))
 
     shockable_logit = by_outcome(-2.45, -0.9) + 0.9 * cardiac + 0.6 * witnessed + 0.2 * male
@@ -169,8 +168,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     # Blood is drawn late or not at all in the most unstable patients, who were resuscitated longer.
     instability = 0.8 * (np.log(low_flow) - np.log(27.0)) / 0.6
     no_lactate = happens(_share(settings.lab_missing, instability))
-    also_no_creatinine = no_lactate & happens(0.35)
-    no_creatinine = also_no_creatinine | happens(_share(settings.lab_missing * 0.3, instability))
+    no_creatinine = (no_lactate & happens(0.35)) | happens(_share(settings.lab_missing * 0.3, instability))
     no_pupils = happens(settings.pupil_missing)
     no_flow_unknown = ~witnessed & happens(settings.no_flow_missing)
 
@@ -205,8 +203,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     patients["death_cause"] = np.where(dead, np.where(intracranial, "intracranial", other), "")
     days = np.floor(np.exp(np.log(5) + 0.8 * of_time.standard_normal(n)))
     patients["arrest_to_death_days"] = np.where(dead, np.minimum(days, 30), np.nan)
-    latents = pd.DataFrame({"good": good, "severity": severity, "atrophy": atrophy})
-    return Cohort(patients, latents)
+    return Cohort(patients, pd.DataFrame({"good": good, "severity": severity, "atrophy": atrophy}))
 
 
 def _share(share: float, pull: np.ndarray) -> np.ndarray:

@@ -103,7 +103,6 @@ def _worth(image: Slice, site: Site, sign: float) -> tuple[np.ndarray, np.ndarra
 def _mean_in_circle(hu: np.ndarray, at: np.ndarray, area_mm2: float) -> float:
     """Return the mean HU of the pixels whose centre is inside a circle."""
     radius = np.sqrt(area_mm2 / np.pi) / SPACING_MM
-    row, column = (int(np.clip(v, 4, hu.shape[0] - 5)) for v in np.round(at))
-    rows, columns = np.ogrid[row - 4 : row + 5, column - 4 : column + 5]
+    rows, columns = np.ogrid[: hu.shape[0], : hu.shape[1]]
     inside = (rows - at[0]) ** 2 + (columns - at[1]) ** 2 <= radius**2
-    return round(float(hu[row - 4 : row + 5, column - 4 : column + 5][inside].mean()), 2)
+    return round(float(hu[inside].mean()), 2)
