@@ -1,4 +1,4 @@
-"""What the cohort looks like: participant flow, Table 1, missing values, agreement of two readings.
+"""Describe the cohort: participant flow, Table 1, missing values, agreement of two readings.
 
 In: the included patients with their outcome, and their readings.
 Out: tables of aggregates, with small counts hidden.

@@ -25,7 +25,7 @@ _SHAPIRO_FROM, _SHAPIRO_TO = 3, 5000
 
 
 def data_warnings(findings: Iterable[Finding], *, mask_below: int = 0) -> pd.DataFrame:
-    """Count the unusual values of a study's data by what would be usual, without the values themselves.
+    """Count the unusual values in a study's data by the range that is usual, without the values themselves.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def table1(
     y_good : pandas.Series of 0 and 1
         Outcome, with the index of ``cohort``.
     variables : sequence of str
-        Columns of ``cohort``, in the order of the table; ``eeg24h_*`` means all columns that begin so.
+        Columns of ``cohort``, in the order of the table; ``eeg24h_*`` means all columns that begin like this.
     mask_below : int
         Counts from 1 to below this are hidden; 0 shows all.
 
@@ -269,7 +269,7 @@ def _by_group(values: Iterable) -> dict:
 
 
 def _columns(cohort: pd.DataFrame, variables: Sequence[str]) -> list[str]:
-    """Return the columns that names and patterns mean, each once."""
+    """Return the columns that names and patterns match, without repeats."""
     found = {variable: matching(list(cohort.columns), [variable]) for variable in variables}
     absent = [variable for variable, columns in found.items() if not columns]
     if absent:

@@ -1,8 +1,8 @@
-"""Check a study's data before anything is computed: all errors, or one page on what the study has.
+"""Check a study's data before anything is computed: report all errors, or summarise the data on one page.
 
 ``python -m postarrest.pipeline.check_data STUDY`` reads all tables and images of a study, trains nothing and
 writes only to ``build/<study>/check/``: ``summary.txt``, ``warnings.csv``, contact sheets of the CT slices
-and, if there are errors, ``errors.csv``. The exit status is then 1. It shows rows of the table, not patients.
+and, if there are errors, ``errors.csv``. The exit status is then 1. Patients are identified only by row.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def check(data: Path, **settings: Any) -> Check:
 
 
 def _add_to_sheets(sheets: list[Image.Image], number: int, image: CtSlice, label: str) -> None:
-    """Draw a slice on the last contact sheet, or on a new one if that is full; slices need not be kept."""
+    """Draw a slice on the last contact sheet, or on a new one if that is full."""
     place = number % (_COLUMNS * _ROWS)
     if place == 0:
         sheets.append(Image.new("L", (_COLUMNS * _TILE, _ROWS * (_TILE + _LABEL)), color=40))
@@ -108,7 +108,7 @@ def _summary(
             included, flow = select(study.patients, criteria={})
         lines += ["", "Patients", *_indented(flow)]
         lines += ["", "Outcome", *_outcome(included, settings.get("outcome") or {})]
-        lines += ["", "Besides the table", *_modalities(study, included, formats)]
+        lines += ["", "Readings and images", *_modalities(study, included, formats)]
         lines += ["", "Values of the included patients", *_indented(_values(included))]
     if warnings:
         counts = Counter((w.column or w.file.split("/")[0], w.rule) for w in warnings)
@@ -132,7 +132,7 @@ def _outcome(included: pd.DataFrame, outcome: Mapping[str, Any]) -> list[str]:
         return ["  none could be read"]
     words = {
         "y_good_standard": outcome.get("meaning", "CPC 1 or 2"),
-        "y_good_revised": "revised label: or awake after the CT and later dead of another cause",
+        "y_good_revised": "revised label: also if awake after the CT, with a later extracranial death",
     }
     return [
         f"  good ({words[name]}): {label.sum()} of {len(known)} ({label.mean():.1%})"

@@ -1,4 +1,4 @@
-"""Two sets of numbers and tables compared, each number within its tolerance."""
+"""Compare two sets of numbers and tables, each number within its tolerance."""
 
 import io
 import math
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 class Tolerance(NamedTuple):
-    """How far a number may be from the expected one on another machine.
+    """How far a number may differ from the expected one on another machine.
 
     The larger of ``absolute`` and ``relative`` times the expected value is allowed.
     """
@@ -52,10 +52,10 @@ TOLERANCES = (COMPUTED, TRAINED, TRAINED_COUNT, TRAINED_P)
 # Scores that are computed, not trained, so their evaluation is exact.
 _MARKERS = ("gwr_*", "ohca_score")
 _COUNTS = ("tp", "fp", "fn", "tn", "n_undefined")
-# Counts of patients who do not depend on a model's scores.
+# Counts of patients that do not depend on a model's scores.
 _FIXED = ("n", "n_good", "n_fitted_on", "n_scored", "n_in_both", "fold")
-# What a search tried or chose: of two equally good settings another machine may take the other, which is
-# reported but not an error.
+# What a search tried or chose. Of two equally good settings another machine may choose the other; this is
+# reported, but it is not an error.
 _SEARCHED = ("*hyperparameters", "*_search", "base_algorithms")
 
 
@@ -78,8 +78,8 @@ class Comparison:
     Parameters
     ----------
     same_machine : bool
-        Whether both were computed with the same versions on the same kind of machine, so that every table
-        should have the same bytes.
+        Whether both were computed with the same versions on the same kind of machine; every table should
+        then have the same bytes.
     compared : int
         Numbers and cells compared.
     deviations : list of Deviation
@@ -87,7 +87,7 @@ class Comparison:
     not_identical : list of str
         Tables whose bytes differ.
     not_compared : list of str
-        Those of them that are too large, or that a search wrote.
+        Tables among these that are too large to compare, or that contain a search.
     """
 
     same_machine: bool
@@ -114,7 +114,7 @@ def compare(expected: Mapping[str, Any], here: Mapping[str, Any], *, only: str =
     expected, here : Mapping
         The snapshots.
     only : str
-        Compare only what this notebook made, such as ``"05_evaluation"``; blank for everything.
+        Compare only the results of this notebook, such as ``"05_evaluation"``; blank for everything.
     """
     result = Comparison(expected["environment"] == here["environment"])
     then, now = ({k: v for k, v in s["numbers"].items() if k.startswith(only)} for s in (expected, here))

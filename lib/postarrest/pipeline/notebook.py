@@ -72,7 +72,7 @@ def run_notebook(
                 raise NotebookError(
                     f"notebooks/{notebook}.py stopped in cell {error.exec_count}: "
                     f"{error.ename}: {error.evalue}\n"
-                    f"  what ran is kept in {failed.relative_to(ROOT)}, "
+                    f"  what ran is saved in {failed.relative_to(ROOT)}, "
                     f"what it printed in {log.relative_to(ROOT)}"
                 ) from error
         write_bytes(here.report_dir / f"{name}.ipynb", result.read_bytes())

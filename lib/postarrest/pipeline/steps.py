@@ -74,7 +74,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     cores : int
         Cores that may be used.
     targets : list of str
-        Files to make; blank for the studies' reports.
+        Files to make; if empty, the studies' reports.
     extra : list of str
         Further options for Snakemake.
     """
@@ -94,7 +94,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
             *extra,
             *(["--", *targets] if targets else []),
         ]
-        # Snakemake holds the lock too, should it outlive this process.
+        # Snakemake holds the lock too, in case it outlives this process.
         done = subprocess.run(command, cwd=ROOT, check=False, pass_fds=(lock.fileno(),)).returncode
     page = ROOT / "reports" / ("index.html" if len(names) > 1 else f"{names[0]}/index.html")
     dry = {"-n", "--dry-run", "--dryrun"} & set(extra)

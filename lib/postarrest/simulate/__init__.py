@@ -1,4 +1,4 @@
-"""A simulated cohort on real anatomy, whose truth is known.
+"""A simulated cohort on real anatomy, with known true performance.
 
 In: settings, a seed, and the published numbers that the simulation is set to.
 Out: a data folder in the form of a hospital's export, and tables that compare it with the published numbers.

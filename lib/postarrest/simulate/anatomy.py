@@ -76,7 +76,7 @@ def load_anatomy() -> Anatomy:
     corner = image.affine[:3, 3]
     low, high = int(-25 - corner[2]), int(90 - corner[2])
     gray, white = (
-        # Room for skull and scalp around the template's tight box.
+        # The template's box is tight; padding makes room for skull and scalp.
         np.pad(np.asarray(m.dataobj, dtype=np.float32)[:, :, low:high], [(p, p) for p in _PAD])
         for m in (image, load_mni152_wm_template(resolution=1))
     )

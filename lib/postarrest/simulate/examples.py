@@ -1,4 +1,4 @@
-"""A few slices of a simulated study, to look at."""
+"""A few slices of a simulated study, for display."""
 
 from collections.abc import Sequence
 from pathlib import Path

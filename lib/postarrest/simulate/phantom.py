@@ -28,7 +28,7 @@ CORTEX_HU = 39.1
 DEEP_HU = 36.8
 CSF_HU = 6.0
 # Loss of attenuation per within-outcome standard deviation of severity, HU. It is larger in cortex, where
-# partial volume hides a part of it, so that the readings of both fall alike.
+# partial volume hides some of it, so that the measured attenuation of both falls equally.
 CORTEX_LOSS_HU = 1.29
 DEEP_LOSS_HU = 1.11
 # Standard deviations between patients that do not depend on the injury, HU: of the whole brain, and of cortex
@@ -87,7 +87,7 @@ def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> H
     severity : float
         Of the injury, in within-outcome standard deviations; 0 is the mean of good outcomes.
     atrophy : float
-        Standard normal; the higher, the wider are ventricles and sulci.
+        Standard normal; higher values mean wider ventricles and sulci.
 
     Returns
     -------
@@ -199,7 +199,7 @@ def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
     # The middle of the head in the template is at the centre of the scanner.
     centre = np.array([0.0, -18.0, LEVELS_MM[level]])
     points = np.einsum("ij,jrc->irc", head.to_template, local) + centre[:, None, None]
-    # Wide ventricles displace what surrounds them, which is nearer the midline in the template.
+    # Wide ventricles displace the surrounding tissue, which is nearer the midline in the template.
     x, y, z = points
     nearness = np.exp(-((x / 32) ** 2 + ((y + 12) / 48) ** 2 + ((z - 12) / 18) ** 2))
     points[0] = x * (1 - np.clip(0.15 + 0.14 * head.atrophy, -0.1, 0.5) * nearness)

@@ -1,4 +1,4 @@
-"""Published figures alongside those of a simulated study."""
+"""Compare published figures with those of a simulated study."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from postarrest.simulate import published
 
 
 def against_published(data: Path) -> pd.DataFrame:
-    """Return each published figure that the simulation was set to, with that of a simulated study.
+    """Return each published figure that the simulation was set to, with its value in a simulated study.
 
     Parameters
     ----------

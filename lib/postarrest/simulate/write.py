@@ -16,7 +16,7 @@ from postarrest.simulate.anatomy import Anatomy, load_anatomy
 from postarrest.simulate.dicom import write_dicom
 from postarrest.simulate.settings import Settings
 
-# Says what the folder is, to readers and to the next simulation.
+# Marks the folder as simulated, for readers and for the next simulation.
 _NOTICE = "SIMULATED.txt"
 
 
