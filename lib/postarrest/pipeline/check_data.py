@@ -208,8 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StudyError as error:
         print(error, file=sys.stderr)
         return 2
-    parameters = study.parameters("01_cohort") | {"modalities": list(study.modalities)}
-    settings = {key: value for key, value in parameters.items() if key in ExportSettings.model_fields}
+    settings = {k: v for k, v in study.parameters("01_cohort").items() if k in ExportSettings.model_fields}
     result = check(data, **settings)
     folder = here.build("check")
     write(result, folder)

@@ -49,32 +49,29 @@ def run_notebook(
     here, name = Here(study, parameters["save_to"]), run_name(notebook, run)
     failed, log = here.out(f"failed/{name}.ipynb"), here.out(f"logs/{name}.log")
     failed.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix="postarrest-") as folder:
+    with tempfile.TemporaryDirectory(prefix="postarrest-") as folder, log.open("w", encoding="utf-8") as file:
         source, result = Path(folder) / "source.ipynb", Path(folder) / "result.ipynb"
         jupytext.write(jupytext.read(ROOT / "notebooks" / f"{notebook}.py"), source)
-        with log.open("w", encoding="utf-8") as output:
-            try:
-                with _printed_to(output.fileno()):
-                    papermill.execute_notebook(
-                        source,
-                        result,
-                        parameters=parameters,
-                        kernel_name="python3",
-                        progress_bar=False,
-                        stdout_file=output,
-                        stderr_file=output,
-                        # What C++ libraries print belongs in the log, not on the page.
-                        extra_arguments=["--IPKernelApp.capture_fd_output=False"],
-                    )
-            except PapermillExecutionError as error:
-                shutil.copy(result, failed)
-                output.write("\n".join(error.traceback))
-                raise NotebookError(
-                    f"notebooks/{notebook}.py stopped in cell {error.exec_count}: "
-                    f"{error.ename}: {error.evalue}\n"
-                    f"  what ran is saved in {failed.relative_to(ROOT)}, "
-                    f"what it printed in {log.relative_to(ROOT)}"
-                ) from error
+        try:
+            with _printed_to(file.fileno()):
+                papermill.execute_notebook(
+                    source,
+                    result,
+                    parameters=parameters,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    stdout_file=file,
+                    stderr_file=file,
+                    # What C++ libraries print belongs in the log, not on the page.
+                    extra_arguments=["--IPKernelApp.capture_fd_output=False"],
+                )
+        except PapermillExecutionError as error:
+            shutil.copy(result, failed)
+            file.write("\n".join(error.traceback))
+            raise NotebookError(
+                f"notebooks/{notebook}.py stopped in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
+                f"  what ran is saved in {failed.relative_to(ROOT)}, its output in {log.relative_to(ROOT)}"
+            ) from error
         write_bytes(here.report_dir / f"{name}.ipynb", result.read_bytes())
 
 

@@ -64,10 +64,8 @@ def _modules_behind(name: str, attributes: set[str]) -> set[Path]:
     if place.with_suffix(".py").is_file():
         return {place.with_suffix(".py")}
     face = place / "__init__.py"
-    if face.is_file() and attributes:
-        return set().union(*(_modules_behind(f"{name}.{a}", set()) for a in attributes))
     if face.is_file():
-        return {face}
+        return set().union(*(_modules_behind(f"{name}.{a}", set()) for a in attributes)) or {face}
     # A name that a module or package defines or imports.
     room, _, own = name.rpartition(".")
     face = _LIB.joinpath(*room.split("."), "__init__.py")

@@ -126,8 +126,7 @@ def _verify(given: argparse.Namespace) -> tuple[bool, list[str]]:
         if not place.is_file() or not scores.is_file():
             return False, [none if scores.is_file() else f"No scores table: {os.path.relpath(scores)}"]
         expected = _read(place)
-        found = evaluate_scores(study.name, scores, expected)
-        comparison = compare(expected, found, only="05_evaluation")
+        comparison = compare(expected, evaluate_scores(study.name, scores, expected), only="05_evaluation")
         return comparison.passed, _in_words(comparison)
     if not (here.report_dir / "summary.json").is_file():
         return False, [f"No report of this study yet: make report STUDY={study.name}"]
