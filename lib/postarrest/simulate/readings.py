@@ -42,12 +42,6 @@ SITES = {
     "MC2": Site("high_convexity", (7.0, -2.0), "cortex", 6.0),
     "MW2": Site("high_convexity", (20.0, -8.0), "white_matter", 5.0),
 }
-# The published range of an ROI's area.
-AREA_MM2 = (10.0, 15.0)
-# Weight of the reader's preference among positions relative to the share of the wanted tissue, and the
-# distance over which it varies.
-_PREFERENCE = 0.06
-_PREFERENCE_MM = 1.5
 
 
 def read_twice(slices: dict[str, Slice], *, rng: np.random.Generator, reader_sd_mm: float) -> pd.DataFrame:
@@ -75,11 +69,13 @@ def read_twice(slices: dict[str, Slice], *, rng: np.random.Generator, reader_sd_
         image = slices[site.level]
         worth, corner = _worth(image, site, sign)
         for reading in (1, 2):
-            taste = ndimage.gaussian_filter(rng.standard_normal(worth.shape), _PREFERENCE_MM / SPACING_MM)
-            preferred = worth + _PREFERENCE * taste / taste.std()
+            # The reader's preference among positions varies over 1.5 mm.
+            taste = ndimage.gaussian_filter(rng.standard_normal(worth.shape), 1.5 / SPACING_MM)
+            preferred = worth + 0.06 * taste / taste.std()
             at = corner + np.unravel_index(preferred.argmax(), preferred.shape)
             at = at + reader_sd_mm / SPACING_MM * rng.standard_normal(2)
-            area = rng.uniform(*AREA_MM2)
+            # The published range, mm2.
+            area = rng.uniform(10.0, 15.0)
             rows.append((reading, region, side, _mean_in_circle(image.hu, at, area), round(area, 1)))
     table = pd.DataFrame(rows, columns=["reading", "region", "side", "mean_hu", "area_mm2"])
     return table.sort_values("reading", kind="stable", ignore_index=True)
