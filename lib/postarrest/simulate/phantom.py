@@ -240,7 +240,7 @@ def _compose(
     odds[2] *= np.exp(ventricle * in_ventricles + (1 - ventricle) * in_sulci)
     odds *= _step(depth + 0.3, 0.6) / odds.sum(0)
     gap_mm = np.clip(1.3 + 0.6 * head.atrophy - 0.2 * effaced, 0.5, None)
-    wm, gm = odds[0], odds[1]
+    wm, gm, _ = odds
     parts = np.stack([wm, gm * (1 - deep), gm * deep, np.clip(_step(depth + gap_mm, 0.5) - wm - gm, 0, 1)])
     own = head.baseline_hu
     attenuation = [
@@ -276,12 +276,8 @@ def _around(head: Head, inside_mm: np.ndarray, points: np.ndarray, thickness: np
     # There is fat between the aponeurosis on the bone and the skin.
     place = (out - skull - muscle) / scalp
     fat = np.clip((place - 0.22) / 0.1, 0, 1) * np.clip((0.62 - place) / 0.1, 0, 1) * head.fat_share
-    return (
-        (edges[0] - edges[1]) * (1350 - 650 * diploe)
-        + (edges[1] - edges[2]) * 55
-        + (edges[2] - edges[3]) * (55 - 150 * fat)
-        - 1000 * edges[3]
-    )
+    in_bone, in_muscle, in_scalp = np.subtract(edges[:-1], edges[1:])
+    return in_bone * (1350 - 650 * diploe) + in_muscle * 55 + in_scalp * (55 - 150 * fat) - 1000 * edges[3]
 
 
 def _extras(head: Head, depth: np.ndarray, points: np.ndarray) -> np.ndarray:
