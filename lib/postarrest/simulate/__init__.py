@@ -9,13 +9,3 @@ from postarrest.simulate.settings import Settings
 from postarrest.simulate.targets import against_published, over_seeds_summary
 from postarrest.simulate.truth import planted_performance, settings_table
 from postarrest.simulate.write import write_study
-
-__all__ = [
-    "Settings",
-    "against_published",
-    "example_slices",
-    "over_seeds_summary",
-    "planted_performance",
-    "settings_table",
-    "write_study",
-]
