@@ -1,4 +1,4 @@
-"""What the cohort looks like: participant flow, Table 1, missing values, agreement of two readings.
+"""Describe the cohort: participant flow, Table 1, missing values, agreement of two readings.
 
 In: the included patients with their outcome, and their readings.
 Out: tables of aggregates, with small counts hidden.
@@ -18,20 +18,3 @@ from postarrest.describe.cohort_tables import (
 from postarrest.describe.fisher import fisher_exact
 from postarrest.describe.masking import hide_small_counts
 from postarrest.describe.outcome_labels import label_counts, relabelled
-
-__all__ = [
-    "below_cut_off",
-    "compare_readings",
-    "data_warnings",
-    "fisher_exact",
-    "flow",
-    "further_variables",
-    "gwr_values",
-    "hide_small_counts",
-    "icc_a1",
-    "known_variables",
-    "label_counts",
-    "missingness",
-    "relabelled",
-    "table1",
-]

@@ -90,9 +90,8 @@ def icc_a1(ratings: ArrayLike) -> Estimate:
         return Estimate(1.0, 1.0, 1.0)
     a = k * icc / (n * (1 - icc))
     b = 1 + k * icc * (n - 1) / (n * (1 - icc))
-    df = (a * ms_columns + b * ms_error) ** 2 / (
-        (a * ms_columns) ** 2 / (k - 1) + (b * ms_error) ** 2 / ((n - 1) * (k - 1))
-    )
+    columns_part, error_part = a * ms_columns, b * ms_error
+    df = (columns_part + error_part) ** 2 / (columns_part**2 / (k - 1) + error_part**2 / ((n - 1) * (k - 1)))
     f_lower, f_upper = stats.f.ppf(_TAIL, n - 1, df), stats.f.ppf(_TAIL, df, n - 1)
     noise = k * ms_columns + (k * n - k - n) * ms_error
     lower = n * (ms_rows - f_lower * ms_error) / (f_lower * noise + n * ms_rows)

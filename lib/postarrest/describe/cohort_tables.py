@@ -20,12 +20,10 @@ from postarrest.describe.masking import HIDDEN, hide_small_counts, merge_rare_re
 
 _GROUPS = ("overall", "good", "poor")
 _BELOW_CUT_OFF = ("n_below_cutoff", "good_below_cutoff", "poor_below_cutoff")
-# Royston's approximation to the Shapiro-Wilk test holds from 3 to 5,000 values.
-_SHAPIRO_FROM, _SHAPIRO_TO = 3, 5000
 
 
 def data_warnings(findings: Iterable[Finding], *, mask_below: int = 0) -> pd.DataFrame:
-    """Count the unusual values of a study's data by what would be usual, without the values themselves.
+    """Count the unusual values in a study's data by the range that is usual, without the values themselves.
 
     Parameters
     ----------
@@ -113,7 +111,7 @@ def table1(
     y_good : pandas.Series of 0 and 1
         Outcome, with the index of ``cohort``.
     variables : sequence of str
-        Columns of ``cohort``, in the order of the table; ``eeg24h_*`` means all columns that begin so.
+        Columns of ``cohort``, in the order of the table; ``eeg24h_*`` means all columns that begin like this.
     mask_below : int
         Counts from 1 to below this are hidden; 0 shows all.
 
@@ -141,15 +139,15 @@ def table1(
     """
     columns = _columns(cohort, variables)
     good = _outcome(cohort, y_good)
-    sizes = [f"{n}" for n in _counts(np.ones_like(good), good)]
+    sizes = _counts(np.ones_like(good), good).astype(str)
     rows = [{"variable": "Patients", "missing": "0", **_by_group(sizes)}]
     for column in columns:
         describe = _continuous_rows if _kind(cohort[column]) == "continuous" else _categorical_rows
         described = describe(cohort[column], good, below=mask_below)
         rows += [{"variable": NAMES.get(column, column), **row} for row in described]
-    blank = {"level": "", "missing": "", "test": "", "p": math.nan, "shapiro_p": math.nan}
-    order = ["variable", "level", *_GROUPS, "missing", "test", "p", "shapiro_p"]
-    return pd.DataFrame([blank | row for row in rows], columns=order)
+    blank = dict.fromkeys(["variable", "level", *_GROUPS, "missing", "test"], "")
+    blank |= {"p": math.nan, "shapiro_p": math.nan}
+    return pd.DataFrame([blank | row for row in rows])
 
 
 def missingness(
@@ -269,7 +267,7 @@ def _by_group(values: Iterable) -> dict:
 
 
 def _columns(cohort: pd.DataFrame, variables: Sequence[str]) -> list[str]:
-    """Return the columns that names and patterns mean, each once."""
+    """Return the columns that names and patterns match, without repeats."""
     found = {variable: matching(list(cohort.columns), [variable]) for variable in variables}
     absent = [variable for variable, columns in found.items() if not columns]
     if absent:
@@ -305,15 +303,14 @@ def _continuous_rows(
     known = values.notna().to_numpy()
     x = values.to_numpy(dtype=float, na_value=np.nan)
     groups = [x[known], x[known & good], x[known & ~good]]
-    row = _by_group(_median_text(group, below, digits) for group in groups)
-    row["missing"] = _missing_text(known, below)
+    row = _by_group(HIDDEN if 0 < len(g) < below else median_quartiles(g, digits) for g in groups)
+    row |= {"missing": _missing_text(known, below), "test": "", "p": math.nan, "shapiro_p": math.nan}
     if all(map(len, groups)) and np.ptp(groups[0]) > 0:
         row |= {"test": "Mann-Whitney U", "p": float(stats.mannwhitneyu(*groups[1:]).pvalue)}
-    if all(_SHAPIRO_FROM <= len(g) <= _SHAPIRO_TO and np.ptp(g) > 0 for g in groups[1:]):
-        shapiro_p = min(float(stats.shapiro(group).pvalue) for group in groups[1:])
-    else:
-        shapiro_p = math.nan
-    return [row | {"shapiro_p": shapiro_p}]
+    # Royston's approximation to the Shapiro-Wilk test holds from 3 to 5,000 values.
+    if all(3 <= len(group) <= 5000 and np.ptp(group) > 0 for group in groups[1:]):
+        row["shapiro_p"] = min(float(stats.shapiro(group).pvalue) for group in groups[1:])
+    return [row]
 
 
 def _categorical_rows(values: pd.Series, good: np.ndarray, *, below: int) -> list[dict[str, object]]:
@@ -331,12 +328,6 @@ def _categorical_rows(values: pd.Series, good: np.ndarray, *, below: int) -> lis
     p, test = fisher_exact(counts[:, 1:])
     rows[0] |= {"missing": _missing_text(known, below), "test": test, "p": p}
     return rows
-
-
-def _median_text(known: np.ndarray, below: int, digits: int | None) -> str:
-    if 0 < len(known) < below:
-        return HIDDEN
-    return median_quartiles(known, digits) if len(known) else ""
 
 
 def _missing_text(known: np.ndarray, below: int) -> str:
@@ -365,12 +356,16 @@ def n_percent(n: int, size: int) -> str:
 def median_quartiles(values: ArrayLike, digits: int | None = None) -> str:
     """Return ``median (lower to upper quartile)``, by default to the decimals of three significant figures.
 
+    Without values, the text is blank.
+
     Examples
     --------
     >>> median_quartiles([9.629, 12.4, 7.25]), median_quartiles([104, 105, 130])
     ('9.6 (8.4 to 11.0)', '105 (104 to 118)')
     """
     x = np.asarray(values, dtype=float)
+    if not x.size:
+        return ""
     quartiles = np.quantile(x, [0.5, 0.25, 0.75])
     whole = digits is None and bool(np.all(x % 1 == 0))
     if digits is None:

@@ -19,7 +19,7 @@ def fisher_exact(counts: ArrayLike) -> tuple[float, str]:
     (SciPy 1.17), so P would depend on a seed and could not be below 1 / number of tables. Here more levels
     (the Freeman-Halton test) are exact too: the possible tables of either half of the levels are listed, and
     the two lists are joined by binary search, so that six levels of hundreds of patients take milliseconds.
-    Only where a list would be too long are tables drawn, with a fixed seed.
+    Only if a list would be too long are random tables drawn, with a fixed seed.
 
     Parameters
     ----------

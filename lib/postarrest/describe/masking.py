@@ -1,4 +1,4 @@
-"""Small counts of patients hidden: the one place that decides what a table shows of a small group."""
+"""Hide small counts of patients: the only place that decides what a table shows of a small group."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ def hide_small_counts(
     counts : array_like of int, shape (n,) or (n_rows, n_columns)
         Numbers of patients.
     texts : array_like of str, optional
-        What is shown for each count, such as ``"12 (30.0 %)"``; by default the count itself.
+        Text shown for each count, such as ``"12 (30.0 %)"``; by default the count itself.
     below : int
         Counts from 1 to ``below - 1`` become ``"<below"``; 0 hides none.
     totals_known : bool
@@ -56,7 +56,7 @@ def hide_small_counts(
 def merge_rare_reasons(
     rows: pd.DataFrame, *, below: int, label: str = "other reasons, each rare"
 ) -> pd.DataFrame:
-    """Merge the rare reasons of one step: a reason in its own words could identify a patient.
+    """Merge the rare reasons of one step: a reason in free text could identify a patient.
 
     Parameters
     ----------

@@ -9,7 +9,6 @@ from postarrest.data.contract import LEVELS, NAMES
 from postarrest.describe.cohort_tables import median_quartiles, n_percent
 from postarrest.describe.masking import hide_small_counts
 
-_COLUMNS = ["characteristic", "level", "value"]
 _PERIODS = ("on the same day", "after 1 to 14 days", "after more than 14 days")
 _CATEGORICAL = {
     "cause": NAMES["cause"],
@@ -65,15 +64,14 @@ def relabelled(cohort: pd.DataFrame, *, mask_below: int = 0) -> pd.DataFrame:
         ``characteristic, level, value``: number of patients, causes of arrest and death, time of death, and
         medians (quartiles) of times that at least two patients have. No rows if no patient is relabelled.
     """
-    if "y_good_revised" not in cohort:
-        return pd.DataFrame(columns=_COLUMNS)
-    group = cohort[(cohort["y_good_revised"] == 1) & (cohort["y_good_standard"] == 0)]
-    if group.empty:
-        return pd.DataFrame(columns=_COLUMNS)
-    rows = [("Patients relabelled good", "", hide_small_counts([len(group)], below=mask_below)[0])]
-    if len(group) >= mask_below:
+    standard = cohort["y_good_standard"]
+    group = cohort[(cohort.get("y_good_revised", standard) == 1) & (standard == 0)]
+    rows = []
+    if len(group):
+        rows.append(("Patients relabelled good", "", hide_small_counts([len(group)], below=mask_below)[0]))
+    if len(group) >= max(mask_below, 1):
         rows += _characteristics(group, mask_below)
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    return pd.DataFrame(rows, columns=["characteristic", "level", "value"])
 
 
 def _characteristics(group: pd.DataFrame, mask_below: int) -> Iterator[tuple[str, str, str]]:

@@ -1,8 +1,8 @@
-"""Check a study's data before anything is computed: all errors, or one page on what the study has.
+"""Check a study's data before anything is computed: report all errors, or summarise the data on one page.
 
 ``python -m postarrest.pipeline.check_data STUDY`` reads all tables and images of a study, trains nothing and
 writes only to ``build/<study>/check/``: ``summary.txt``, ``warnings.csv``, contact sheets of the CT slices
-and, if there are errors, ``errors.csv``. The exit status is then 1. It shows rows of the table, not patients.
+and, if there are errors, ``errors.csv``. The exit status is then 1. Patients are identified only by row.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def check(data: Path, **settings: Any) -> Check:
 
 
 def _add_to_sheets(sheets: list[Image.Image], number: int, image: CtSlice, label: str) -> None:
-    """Draw a slice on the last contact sheet, or on a new one if that is full; slices need not be kept."""
+    """Draw a slice on the last contact sheet, or on a new one if that is full."""
     place = number % (_COLUMNS * _ROWS)
     if place == 0:
         sheets.append(Image.new("L", (_COLUMNS * _TILE, _ROWS * (_TILE + _LABEL)), color=40))
@@ -108,7 +108,7 @@ def _summary(
             included, flow = select(study.patients, criteria={})
         lines += ["", "Patients", *_indented(flow)]
         lines += ["", "Outcome", *_outcome(included, settings.get("outcome") or {})]
-        lines += ["", "Besides the table", *_modalities(study, included, formats)]
+        lines += ["", "Readings and images", *_modalities(study, included, formats)]
         lines += ["", "Values of the included patients", *_indented(_values(included))]
     if warnings:
         counts = Counter((w.column or w.file.split("/")[0], w.rule) for w in warnings)
@@ -132,7 +132,7 @@ def _outcome(included: pd.DataFrame, outcome: Mapping[str, Any]) -> list[str]:
         return ["  none could be read"]
     words = {
         "y_good_standard": outcome.get("meaning", "CPC 1 or 2"),
-        "y_good_revised": "revised label: or awake after the CT and later dead of another cause",
+        "y_good_revised": "revised label: also if awake after the CT, with a later extracranial death",
     }
     return [
         f"  good ({words[name]}): {label.sum()} of {len(known)} ({label.mean():.1%})"
@@ -167,10 +167,9 @@ def _values(included: pd.DataFrame) -> pd.DataFrame:
 
 def _content(column: pd.Series, *, known: Sequence[str]) -> str:
     counts = column.value_counts()
-    if pd.api.types.is_numeric_dtype(column) and len(counts) > 2:
-        return f"{column.median():g} ({column.min():g} to {column.max():g})"
     if pd.api.types.is_numeric_dtype(column):
-        return ", ".join(f"{level:g}: {n}" for level, n in counts.items())
+        few = ", ".join(f"{level:g}: {n}" for level, n in counts.items())
+        return few if len(counts) <= 2 else f"{column.median():g} ({column.min():g} to {column.max():g})"
     # A text that few patients have may identify them, unless it is one of the contract's own codes.
     is_code = counts.index.isin(known)
     texts = pd.DataFrame({"step": "", "reason": counts.index, "n": counts.to_numpy()})
@@ -201,17 +200,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = parser.parse_args(arguments).study
     try:
         study = load.load(name)
+        here = places.open(name, save_to="report")
+        data = Path(study.data) if study.data else here.data
+        if not data.exists():
+            what = f"no simulated data yet: make report STUDY={name}" if study.simulated else "no such data"
+            raise StudyError(f"{name}: {what}")
     except StudyError as error:
         print(error, file=sys.stderr)
         return 2
-    here = places.open(name, save_to="report")
-    data = Path(study.data) if study.data else here.data
-    if not data.exists():
-        what = f"no simulated data yet: make report STUDY={name}" if study.simulated else "no such data"
-        print(f"{name}: {what}", file=sys.stderr)
-        return 2
-    parameters = study.parameters("01_cohort") | {"modalities": list(study.modalities)}
-    settings = {key: value for key, value in parameters.items() if key in ExportSettings.model_fields}
+    settings = {k: v for k, v in study.parameters("01_cohort").items() if k in ExportSettings.model_fields}
     result = check(data, **settings)
     folder = here.build("check")
     write(result, folder)

@@ -1,4 +1,4 @@
-"""Two sets of numbers and tables compared, each number within its tolerance."""
+"""Compare two sets of numbers and tables, each number within its tolerance."""
 
 import io
 import math
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 class Tolerance(NamedTuple):
-    """How far a number may be from the expected one on another machine.
+    """How far a number may differ from the expected one on another machine.
 
     The larger of ``absolute`` and ``relative`` times the expected value is allowed.
     """
@@ -24,6 +24,9 @@ class Tolerance(NamedTuple):
     absolute: float
     relative: float
     why: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.absolute:g}, or {100 * self.relative:g} % where that is more; {self.why}"
 
     def allows(self, expected: float, here: float) -> bool:
         """Return whether a number is close enough.
@@ -49,10 +52,10 @@ TOLERANCES = (COMPUTED, TRAINED, TRAINED_COUNT, TRAINED_P)
 # Scores that are computed, not trained, so their evaluation is exact.
 _MARKERS = ("gwr_*", "ohca_score")
 _COUNTS = ("tp", "fp", "fn", "tn", "n_undefined")
-# Counts of patients who do not depend on a model's scores.
+# Counts of patients that do not depend on a model's scores.
 _FIXED = ("n", "n_good", "n_fitted_on", "n_scored", "n_in_both", "fold")
-# What a search tried or chose: of two equally good settings another machine may take the other, which is
-# reported but not an error.
+# What a search tried or chose. Of two equally good settings another machine may choose the other; this is
+# reported, but it is not an error.
 _SEARCHED = ("*hyperparameters", "*_search", "base_algorithms")
 
 
@@ -62,7 +65,7 @@ class Deviation(NamedTuple):
     place: str
     expected: str
     here: str
-    tolerance: str
+    tolerance: str = "must agree"
 
     def __str__(self) -> str:
         return f"{self.place}: expected {self.expected}, here {self.here} ({self.tolerance})"
@@ -75,8 +78,8 @@ class Comparison:
     Parameters
     ----------
     same_machine : bool
-        Whether both were computed with the same versions on the same kind of machine, so that every table
-        should have the same bytes.
+        Whether both were computed with the same versions on the same kind of machine; every table should
+        then have the same bytes.
     compared : int
         Numbers and cells compared.
     deviations : list of Deviation
@@ -84,7 +87,7 @@ class Comparison:
     not_identical : list of str
         Tables whose bytes differ.
     not_compared : list of str
-        Those of them that are too large, or that a search wrote.
+        Tables among these that are too large to compare, or that contain a search.
     """
 
     same_machine: bool
@@ -98,6 +101,10 @@ class Comparison:
         """Whether the report is the expected one, as far as this machine can reproduce it."""
         return not self.deviations and not (self.same_machine and self.not_identical)
 
+    def differs(self, *deviation: str) -> None:
+        """Add a deviation: place, expected value, value here and, of a number, the name of the tolerance."""
+        self.deviations.append(Deviation(*deviation))
+
 
 def compare(expected: Mapping[str, Any], here: Mapping[str, Any], *, only: str = "") -> Comparison:
     """Compare two snapshots (see :func:`postarrest.pipeline.verify.snapshot`).
@@ -107,7 +114,7 @@ def compare(expected: Mapping[str, Any], here: Mapping[str, Any], *, only: str =
     expected, here : Mapping
         The snapshots.
     only : str
-        Compare only what this notebook made, such as ``"05_evaluation"``; blank for everything.
+        Compare only the results of this notebook, such as ``"05_evaluation"``; blank for everything.
     """
     result = Comparison(expected["environment"] == here["environment"])
     then, now = ({k: v for k, v in s["numbers"].items() if k.startswith(only)} for s in (expected, here))
@@ -118,8 +125,7 @@ def compare(expected: Mapping[str, Any], here: Mapping[str, Any], *, only: str =
             old, new = (math.nan if s[name][part] is None else float(s[name][part]) for s in (then, now))
             result.compared += not math.isnan(old)
             if not tolerance.allows(old, new):
-                place = f"{name} ({part})"
-                result.deviations.append(Deviation(place, f"{old:g}", f"{new:g}", tolerance.name))
+                result.differs(f"{name} ({part})", f"{old:g}", f"{new:g}", tolerance.name)
     then = {k: v for k, v in expected["tables"].items() if v["page"].startswith(only)}
     now = {k: v for k, v in here["tables"].items() if k in then}
     _presence(result, then, now, "tables/{}.csv", "a table")
@@ -138,27 +144,23 @@ def compare(expected: Mapping[str, Any], here: Mapping[str, Any], *, only: str =
 
 def _presence(result: Comparison, then: Mapping, now: Mapping, place: str, what: str) -> None:
     for name in sorted(then.keys() ^ now.keys()):
-        values = (what, "nothing") if name in then else ("nothing", what)
-        result.deviations.append(Deviation(place.format(name), *values, "must agree"))
+        result.differs(place.format(name), *((what, "nothing") if name in then else ("nothing", what)))
 
 
 def _compare_tables(result: Comparison, name: str, page: str, expected: str, here: str) -> None:
     then, now = (pd.read_csv(io.StringIO(t), dtype=str, keep_default_na=False) for t in (expected, here))
     place = f"tables/{name}.csv"
     if list(then) != list(now):
-        shown = ", ".join(then), ", ".join(now)
-        result.deviations.append(Deviation(f"{place}, columns", *shown, "must agree"))
+        result.differs(f"{place}, columns", ", ".join(then), ", ".join(now))
     elif len(then) != len(now):
-        shown = f"{len(then)} rows", f"{len(now)} rows"
-        result.deviations.append(Deviation(place, *shown, "must agree"))
+        result.differs(place, f"{len(then)} rows", f"{len(now)} rows")
     else:
         result.compared += then.size
         for row, column in zip(*np.nonzero((then != now).to_numpy()), strict=True):
             old, new = then.iat[row, column], now.iat[row, column]
             tolerance = _of_cell(page, then.columns[column], then.iloc[row])
             if not _agree(old, new, tolerance):
-                where = f"{place}, row {row + 1}, {then.columns[column]}"
-                result.deviations.append(Deviation(where, old, new, tolerance.name))
+                result.differs(f"{place}, row {row + 1}, {then.columns[column]}", old, new, tolerance.name)
 
 
 def _agree(expected: str, here: str, tolerance: Tolerance) -> bool:

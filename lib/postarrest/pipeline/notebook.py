@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from postarrest.files import write_bytes
-from postarrest.places import ROOT
+from postarrest.places import ROOT, Here, run_name
 
 
 class NotebookError(RuntimeError):
@@ -18,22 +18,21 @@ class NotebookError(RuntimeError):
 
 
 def run_notebook(
-    notebook: str, parameters: dict[str, Any], *, executed: Path, failed: Path, log: Path, threads: int
+    study: str, notebook: str, parameters: dict[str, Any], *, run: str = "", threads: int = 1
 ) -> None:
-    """Execute a notebook with papermill.
+    """Execute a notebook of a study with papermill.
+
+    The executed notebook is saved with the report once it has run to its end. If it fails, the part that ran
+    is saved in ``failed/`` instead; what it printed is in ``logs/``.
 
     Parameters
     ----------
-    notebook : str
-        Name without ending.
+    study, notebook : str
+        Name of the study, and of the notebook without ending.
     parameters : dict
-        Values for its parameters cell.
-    executed : pathlib.Path
-        Where the executed notebook is put once it has run to its end.
-    failed : pathlib.Path
-        Where the executed part is kept for reading if it fails.
-    log : pathlib.Path
-        What the notebook printed.
+        Values for its parameters cell, among them ``save_to`` (see `postarrest.places.Here`).
+    run : str
+        The split or fold, if the notebook runs once for each.
     threads : int
         Threads that a numerical library may use.
 
@@ -47,49 +46,47 @@ def run_notebook(
     from papermill.exceptions import PapermillExecutionError
 
     os.environ.update(thread_environment(threads))
-    log.parent.mkdir(parents=True, exist_ok=True)
+    here, name = Here(study, parameters["save_to"]), run_name(notebook, run)
+    failed, log = here.out(f"failed/{name}.ipynb"), here.out(f"logs/{name}.log")
     failed.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix="postarrest-") as folder:
+    with tempfile.TemporaryDirectory(prefix="postarrest-") as folder, log.open("w", encoding="utf-8") as file:
         source, result = Path(folder) / "source.ipynb", Path(folder) / "result.ipynb"
         jupytext.write(jupytext.read(ROOT / "notebooks" / f"{notebook}.py"), source)
-        with log.open("w", encoding="utf-8") as output:
-            try:
-                with _printed_to(output.fileno()):
-                    papermill.execute_notebook(
-                        source,
-                        result,
-                        parameters=parameters,
-                        kernel_name="python3",
-                        progress_bar=False,
-                        stdout_file=output,
-                        stderr_file=output,
-                        # What C++ libraries print belongs in the log, not on the page.
-                        extra_arguments=["--IPKernelApp.capture_fd_output=False"],
-                    )
-            except PapermillExecutionError as error:
-                failed.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(result, failed)
-                output.write("\n".join(error.traceback))
-                raise NotebookError(
-                    f"notebooks/{notebook}.py stopped in cell {error.exec_count}: "
-                    f"{error.ename}: {error.evalue}\n"
-                    f"  what ran is kept in {_relative(failed)}, what it printed in {_relative(log)}"
-                ) from error
-        write_bytes(executed, result.read_bytes())
+        try:
+            with _printed_to(file.fileno()):
+                papermill.execute_notebook(
+                    source,
+                    result,
+                    parameters=parameters,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    stdout_file=file,
+                    stderr_file=file,
+                    # What C++ libraries print belongs in the log, not on the page.
+                    extra_arguments=["--IPKernelApp.capture_fd_output=False"],
+                )
+        except PapermillExecutionError as error:
+            shutil.copy(result, failed)
+            file.write("\n".join(error.traceback))
+            raise NotebookError(
+                f"notebooks/{notebook}.py stopped in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
+                f"  what ran is saved in {failed.relative_to(ROOT)}, its output in {log.relative_to(ROOT)}"
+            ) from error
+        write_bytes(here.report_dir / f"{name}.ipynb", result.read_bytes())
 
 
 @contextmanager
 def _printed_to(descriptor: int) -> Iterator[None]:
     """Send what this process and the kernel print outside any cell to a file, not to the terminal."""
-    kept = os.dup(1), os.dup(2)
+    kept = {place: os.dup(place) for place in (1, 2)}
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
+        for place in kept:
+            os.dup2(descriptor, place)
         yield
     finally:
-        for place, original in enumerate(kept, start=1):
+        for place, original in kept.items():
             os.dup2(original, place)
             os.close(original)
 
@@ -106,7 +103,3 @@ def thread_environment(threads: int) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "POSTARREST_THREADS": count,
     }
-
-
-def _relative(path: Path) -> str:
-    return Path(path).resolve().relative_to(ROOT).as_posix()

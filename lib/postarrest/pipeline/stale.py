@@ -12,9 +12,9 @@ _LIB = ROOT / "lib"
 def modules_of(path: Path) -> list[Path]:
     """Return a source file and every module of this library that it uses, directly or through another.
 
-    A step is out of date when one of these files has changed, and only then. What a file takes from a room's
-    face (``models.splits.get`` after ``from postarrest import models``) counts as a use of the module behind
-    it, not of the whole room.
+    A step is out of date if and only if one of these files has changed. A name used through a package
+    (``models.splits.get`` after ``from postarrest import models``) counts as a use of the module that defines
+    it, not of the whole package.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def modules_of(path: Path) -> list[Path]:
     while waiting:
         found |= waiting
         waiting = set().union(*map(_used_by, waiting)) - found
-    # Some modules read a table that lies next to them, or templates that they name.
+    # Some modules read a table in the same folder, or templates that they name.
     tables = {m.with_suffix(".yaml") for m in found if m.with_suffix(".yaml").is_file()}
     templates = {
         t for m in found for t in m.parent.glob("templates/*") if t.name in m.read_text(encoding="utf-8")
@@ -41,40 +41,35 @@ def modules_of(path: Path) -> list[Path]:
 
 @cache
 def _used_by(path: Path) -> set[Path]:
-    """Return the modules of which a file uses a name."""
+    """Return the modules whose names a file uses."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    used: set[Path] = set()
+    attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+    modules = (
+        _modules_behind(name, {a.attr for a in attributes if a.value.id == local})
+        for local, name in _imported(tree).items()
+    )
+    return set().union(*modules)
+
+
+def _imported(tree: ast.Module) -> dict[str, str]:
+    """Return the names that a module imports from this library, each with the dotted name behind it."""
     # Imports inside functions belong to checks and commands, not to results.
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "postarrest":
-            for alias in node.names:
-                name, local = f"{node.module}.{alias.name}", alias.asname or alias.name
-                attributes = {
-                    n.attr
-                    for n in ast.walk(tree)
-                    if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == local
-                }
-                used |= _modules_behind(name, attributes)
-    return used
+    own = [n for n in tree.body if isinstance(n, ast.ImportFrom) and str(n.module).startswith("postarrest")]
+    return {a.asname or a.name: f"{node.module}.{a.name}" for node in own for a in node.names}
 
 
 def _modules_behind(name: str, attributes: set[str]) -> set[Path]:
-    """Return the module of a dotted name; of a room, the modules behind the attributes that are used."""
+    """Return the module of a dotted name; for a package, those that define the attributes that are used."""
     place = _LIB.joinpath(*name.split("."))
     if place.with_suffix(".py").is_file():
         return {place.with_suffix(".py")}
-    if (face := place / "__init__.py").is_file():
-        return (
-            set().union(*(_modules_behind(f"{name}.{a}", set()) for a in attributes))
-            if attributes
-            else {face}
-        )
-    # A name that a module or a face defines or imports.
+    face = place / "__init__.py"
+    if face.is_file():
+        return set().union(*(_modules_behind(f"{name}.{a}", set()) for a in attributes)) or {face}
+    # A name that a module or package defines or imports.
     room, _, own = name.rpartition(".")
     face = _LIB.joinpath(*room.split("."), "__init__.py")
     if not face.is_file():
         return _modules_behind(room, set())
-    for node in ast.parse(face.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and own in {a.asname or a.name for a in node.names}:
-            return _modules_behind(f"{node.module}.{own}", set())
-    return {face}
+    imported = _imported(ast.parse(face.read_text(encoding="utf-8")))
+    return _modules_behind(imported[own], set()) if own in imported else {face}

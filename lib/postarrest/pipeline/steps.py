@@ -74,7 +74,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     cores : int
         Cores that may be used.
     targets : list of str
-        Files to make; blank for the studies' reports.
+        Files to make; if empty, the studies' reports.
     extra : list of str
         Further options for Snakemake.
     """
@@ -94,7 +94,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
             *extra,
             *(["--", *targets] if targets else []),
         ]
-        # Snakemake holds the lock too, should it outlive this process.
+        # Snakemake holds the lock too, in case it outlives this process.
         done = subprocess.run(command, cwd=ROOT, check=False, pass_fds=(lock.fileno(),)).returncode
     page = ROOT / "reports" / ("index.html" if len(names) > 1 else f"{names[0]}/index.html")
     dry = {"-n", "--dry-run", "--dryrun"} & set(extra)
@@ -104,54 +104,47 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     return done
 
 
+_COMMANDS = {
+    "report": report,
+    "notebook": run_notebook,
+    "splits": make_splits,
+    "features": make_features,
+    "scores": combine_scores,
+    "pages": site.write_study,
+    "home": site.write_home,
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command of the pipeline; see ``python -m postarrest.pipeline --help``."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("report", help="run what is missing or out of date")
-    run.add_argument("studies", nargs="+")
-    run.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    run.add_argument("--target", action="append", default=[])
-    steps = {
-        name: commands.add_parser(name) for name in ("notebook", "splits", "features", "scores", "pages")
+    parsers = {
+        name: commands.add_parser(name, help=run.__doc__.split("\n")[0]) for name, run in _COMMANDS.items()
     }
-    for step in steps.values():
-        step.add_argument("--study", required=True)
-        step.add_argument("--threads", type=int, default=1)
-    steps["notebook"].add_argument("--notebook", required=True)
-    steps["notebook"].add_argument("--run", default="")
-    steps["notebook"].add_argument("--parameters", type=json.loads, required=True)
-    steps["scores"].add_argument("parts", nargs="+")
-    commands.add_parser("home", help="write the index of all reports")
+    parsers["report"].add_argument("names", metavar="studies", nargs="+")
+    parsers["report"].add_argument("--cores", type=int, default=os.cpu_count() or 1)
+    parsers["report"].add_argument("--target", dest="targets", action="append", default=[])
+    for name in ("notebook", "splits", "features", "scores"):
+        parsers[name].add_argument("--study", required=True)
+    parsers["pages"].add_argument("--study", dest="name", required=True)
+    for name in ("notebook", "features"):
+        parsers[name].add_argument("--threads", type=int, default=1)
+    parsers["notebook"].add_argument("--notebook", required=True)
+    parsers["notebook"].add_argument("--run", default="")
+    parsers["notebook"].add_argument("--parameters", type=json.loads, required=True)
+    parsers["scores"].add_argument("parts", nargs="+")
     given, extra = parser.parse_known_args(arguments)
-    if extra and given.command != "report":
+    options = vars(given)
+    command = options.pop("command")
+    if command == "report":
+        options["extra"] = extra
+    elif extra:
         parser.error(f"unknown: {' '.join(extra)}")
     try:
-        if given.command == "report":
-            return report(given.studies, cores=given.cores, targets=given.target, extra=extra)
-        if given.command == "notebook":
-            here = places.open(given.study, save_to="report")
-            page = places.run_name(given.notebook, given.run)
-            run_notebook(
-                given.notebook,
-                given.parameters,
-                executed=here.report_dir / f"{page}.ipynb",
-                failed=here.build(f"failed/{page}.ipynb"),
-                log=here.build(f"logs/{page}.log"),
-                threads=given.threads,
-            )
-        elif given.command == "splits":
-            make_splits(given.study)
-        elif given.command == "features":
-            make_features(given.study, given.threads)
-        elif given.command == "scores":
-            combine_scores(given.study, given.parts)
-        elif given.command == "pages":
-            site.write_study(given.study)
-        else:
-            site.write_home()
+        status = _COMMANDS[command](**options)
     except (StudyError, NotebookError, DataErrors, PageError) as error:
         # Errors in files and failing cells are reported in words; anything else is a bug, with its trace.
         sys.stderr.write(f"{error}\n")
         return 1
-    return 0
+    return status if command == "report" else 0

@@ -1,4 +1,4 @@
-"""A report's numbers compared with the expected ones, within stated tolerances.
+"""Compare a report's numbers with the expected ones, within stated tolerances.
 
 There are two levels: the same kind of machine with the same versions gives the same bytes in every table;
 another machine gives the same numbers within the tolerances of :mod:`postarrest.pipeline.compare`.
@@ -34,7 +34,7 @@ def expected_file(name: str, *, root: Path = ROOT) -> Path:
 def snapshot(
     folder: Path, numbers: Mapping[str, Any], pages: Mapping[str, str], computed_with: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what is kept of a report: its numbers, its tables and what they were computed with.
+    """Return what is saved of a report: its numbers, its tables and what they were computed with.
 
     Parameters
     ----------
@@ -69,24 +69,18 @@ def snapshot_of(name: str, *, root: Path = ROOT) -> dict[str, Any]:
 
 
 def keep(name: str, *, root: Path = ROOT) -> Path:
-    """Keep a study's numbers and tables as the expected ones; return the file."""
+    """Save a study's numbers and tables as the expected ones; return the file."""
     place = expected_file(name, root=root)
     write_text(place, as_json(snapshot_of(name, root=root)))
     return place
 
 
 def evaluate_scores(name: str, scores: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
-    """Run only the evaluation, on a scores table, and return its snapshot; the report is not touched."""
+    """Run only the evaluation, on a scores table, and return its snapshot; the report is left unchanged."""
     aside = Here(name, save_to="from-scores")
-    given = {"save_to": aside.save_to, "scores_file": str(scores.resolve())}
-    run_notebook(
-        "05_evaluation",
-        load.load(name).parameters("05_evaluation") | given,
-        executed=aside.report_dir / "05_evaluation.ipynb",
-        failed=aside.out("failed/05_evaluation.ipynb"),
-        log=aside.out("05_evaluation.log"),
-        threads=1,
-    )
+    parameters = load.load(name).parameters("05_evaluation")
+    parameters |= {"save_to": aside.save_to, "scores_file": str(scores.resolve())}
+    run_notebook(name, "05_evaluation", parameters)
     pages = {table: entry["page"] for table, entry in expected["tables"].items()}
     record = _read(aside.page("05_evaluation"))
     return snapshot(aside.report_dir, record["numbers"], pages, record["environment"])
@@ -101,10 +95,7 @@ def _in_words(comparison: Comparison) -> list[str]:
         lines = ["Same versions, same kind of machine: every table should have the same bytes."]
     else:
         lines = ["Other versions or another machine: numbers are compared within these tolerances:"]
-        lines += [
-            f"  {t.name}: {t.absolute:g}, or {100 * t.relative:g} % where that is more; {t.why}"
-            for t in TOLERANCES
-        ]
+        lines += [f"  {tolerance}" for tolerance in TOLERANCES]
     lines.append(f"{comparison.compared} numbers, cells and identical tables compared.")
     lines += [f"  DIFFERS: {deviation}" for deviation in comparison.deviations[:_SHOWN]]
     if more := len(comparison.deviations[_SHOWN:]):
@@ -112,9 +103,8 @@ def _in_words(comparison: Comparison) -> list[str]:
     if comparison.same_machine and comparison.not_identical:
         lines.append(f"  NOT THE SAME BYTES: {', '.join(comparison.not_identical)}")
     elif comparison.not_compared:
-        lines.append(
-            f"Differ, but are not compared (large, or a search): {', '.join(comparison.not_compared)}"
-        )
+        names = ", ".join(comparison.not_compared)
+        lines.append(f"Differ, but are not compared (large, or a search): {names}")
     return [*lines, "The numbers are the expected ones." if comparison.passed else "THE NUMBERS DIFFER."]
 
 
@@ -130,19 +120,18 @@ def _verify(given: argparse.Namespace) -> tuple[bool, list[str]]:
     """Return whether a study's report is the expected one, and what to print."""
     study = load.load(given.study)
     here, place = Here(study.name, save_to="report"), expected_file(study.name)
-    none = f"No numbers of this study are kept in {place.relative_to(ROOT)} to compare with."
+    none = f"There are no expected numbers of this study in {place.relative_to(ROOT)}."
     if given.from_scores is not None:
         scores = Path(given.from_scores or here.build("scores.csv"))
         if not place.is_file() or not scores.is_file():
             return False, [none if scores.is_file() else f"No scores table: {os.path.relpath(scores)}"]
         expected = _read(place)
-        found = evaluate_scores(study.name, scores, expected)
-        comparison = compare(expected, found, only="05_evaluation")
+        comparison = compare(expected, evaluate_scores(study.name, scores, expected), only="05_evaluation")
         return comparison.passed, _in_words(comparison)
     if not (here.report_dir / "summary.json").is_file():
         return False, [f"No report of this study yet: make report STUDY={study.name}"]
     if given.keep:
-        return True, [f"Kept in {keep(study.name).relative_to(ROOT)}"]
+        return True, [f"Saved in {keep(study.name).relative_to(ROOT)}"]
     differing = manifest.check(study)
     lines = _in_words_manifest(differing)
     if not place.is_file():
@@ -156,14 +145,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline.verify", description=__doc__)
     parser.add_argument("--study", required=True)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--keep", action="store_true", help="keep this report's numbers as the expected ones")
-    what.add_argument(
-        "--from-scores",
-        nargs="?",
-        const="",
-        metavar="FILE",
-        help="run only the evaluation, on the study's scores table or on FILE, and compare that",
-    )
+    what.add_argument("--keep", action="store_true", help="save this report's numbers as the expected ones")
+    help_scores = "run only the evaluation, on the study's scores table or on FILE, and compare that"
+    what.add_argument("--from-scores", nargs="?", const="", metavar="FILE", help=help_scores)
     try:
         passed, lines = _verify(parser.parse_args(arguments))
     except schema.StudyError as error:

@@ -13,15 +13,9 @@ from postarrest.simulate.write import write_study
 
 def main() -> None:
     """Check the settings and write the study; exit with 2 and one line per error if they are wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m postarrest.simulate", description="Write a simulated study."
-    )
-    parser.add_argument(
-        "--settings", default="{}", help="the settings as JSON; by default the hold-out study's"
-    )
-    parser.add_argument(
-        "--out", required=True, type=Path, help="the study's data folder, created or replaced"
-    )
+    parser = argparse.ArgumentParser(prog="python -m postarrest.simulate", description=__doc__)
+    parser.add_argument("--settings", default="{}", help="settings as JSON; default: the hold-out study's")
+    parser.add_argument("--out", required=True, type=Path, help="data folder, created or replaced")
     arguments = parser.parse_args()
     try:
         settings = Settings(**json.loads(arguments.settings))

@@ -6,6 +6,13 @@ import numpy as np
 from scipy import ndimage, sparse
 
 _PAD = (8, 6, 0)
+# Deep nuclei of the right side, as ellipsoids: centre and radii, MNI, mm.
+_NUCLEI = {
+    "caudate head": ((13, 12, 9), (8, 14, 15)),
+    "caudate body": ((17, -8, 21), (6, 18, 8)),
+    "lentiform": ((25, 0, 1), (9.5, 20, 13)),
+    "thalamus": ((11, -19, 8), (10, 15, 10)),
+}
 
 
 @dataclass(frozen=True)
@@ -38,21 +45,19 @@ class Anatomy:
         numpy.ndarray of float32, shape (5, n)
             The values of the maps.
         """
-        nx, ny, nz, kinds = self.maps.shape
+        *shape, kinds = self.maps.shape
         index = points_mm - np.array(self.origin_mm, dtype=np.float32)[:, None]
-        index = np.clip(index, 0, np.array([[nx], [ny], [nz]]) - 1.001).astype(np.float32)
+        index = np.clip(index, 0, np.array(shape)[:, None] - 1.001).astype(np.float32)
         lower = index.astype(np.int32)
-        upper_share = index - lower
-        first = (lower[0] * ny + lower[1]) * nz + lower[2]
+        upper_share = (index - lower)[..., None]
         # Each point is a weighted sum of the eight voxels around it: one row of a sparse matrix.
-        n = points_mm.shape[1]
-        voxels, weights = np.empty((n, 8), np.int32), np.ones((n, 8), np.float32)
-        for column, corner in enumerate(np.ndindex(2, 2, 2)):
-            voxels[:, column] = first + (corner[0] * ny + corner[1]) * nz + corner[2]
-            for share, is_upper in zip(upper_share, corner, strict=True):
-                weights[:, column] *= share if is_upper else 1 - share
-        rows = np.arange(0, 8 * n + 1, 8)
-        matrix = sparse.csr_array((weights.ravel(), voxels.ravel(), rows), shape=(n, nx * ny * nz))
+        corners = np.indices((2, 2, 2)).reshape(3, 1, 8)
+        voxels = np.ravel_multi_index(lower[..., None] + corners, shape)
+        weights = np.ones(voxels.shape, np.float32)
+        for is_upper, share in zip(corners, upper_share, strict=True):
+            weights *= np.where(is_upper, share, 1 - share)
+        rows, size = np.arange(0, voxels.size + 1, 8), (len(voxels), np.prod(shape))
+        matrix = sparse.csr_array((weights.ravel(), voxels.ravel(), rows), shape=size)
         return (matrix @ self.maps.reshape(-1, kinds)).T
 
 
@@ -71,21 +76,21 @@ def load_anatomy() -> Anatomy:
     corner = image.affine[:3, 3]
     low, high = int(-25 - corner[2]), int(90 - corner[2])
     gray, white = (
-        # Room for skull and scalp around the template's tight box.
+        # The template's box is tight; padding makes room for skull and scalp.
         np.pad(np.asarray(m.dataobj, dtype=np.float32)[:, :, low:high], [(p, p) for p in _PAD])
         for m in (image, load_mni152_wm_template(resolution=1))
     )
     origin = (float(corner[0] - _PAD[0]), float(corner[1] - _PAD[1]), float(corner[2] + low))
     grid = np.ogrid[tuple(slice(n) for n in gray.shape)]
     x, y, z = (axis + start for axis, start in zip(grid, origin, strict=True))
-    thalamus = _thalamus(x, y, z)
+    nuclei = {name: _soft_ellipsoid(np.abs(x), y, z, *shape) for name, shape in _NUCLEI.items()}
     depth = _depth(gray + white)
     # The template counts much of thalamus and lentiform nucleus as white matter; on CT they are gray.
-    gray = np.maximum(gray, 0.8 * thalamus * (gray + white) * (gray > 0.15))
-    gray = np.maximum(gray, 0.9 * _lentiform(x, y, z) * (gray + white) * (gray > 0.35))
+    gray = np.maximum(gray, 0.8 * nuclei["thalamus"] * (gray + white) * (gray > 0.15))
+    gray = np.maximum(gray, 0.9 * nuclei["lentiform"] * (gray + white) * (gray > 0.35))
     white = np.minimum(white, np.maximum(1 - gray, 0))
-    ventricles = _soft_ellipsoid(x, y, z, centre=(0, -14, 12), radii=(34, 50, 22))
-    maps = np.stack([white, gray, _deep_nuclei(x, y, z), ventricles, depth], axis=-1)
+    ventricles = _soft_ellipsoid(x, y, z, (0, -14, 12), (34, 50, 22))
+    maps = np.stack([white, gray, np.maximum.reduce(list(nuclei.values())), ventricles, depth], axis=-1)
     return Anatomy(maps, origin)
 
 
@@ -102,25 +107,7 @@ def _depth(brain: np.ndarray) -> np.ndarray:
     return ndimage.map_coordinates(signed, index, output=np.float32, order=1, mode="nearest")
 
 
-def _soft_ellipsoid(x, y, z, *, centre, radii, edge_mm=2.0) -> np.ndarray:
-    """Return 1 inside an ellipsoid and 0 outside, with a smooth edge of about `edge_mm`."""
+def _soft_ellipsoid(x, y, z, centre, radii) -> np.ndarray:
+    """Return 1 inside an ellipsoid and 0 outside, with a smooth edge of about 2 mm."""
     r = np.sqrt(sum(((p - c) / a) ** 2 for p, c, a in zip((x, y, z), centre, radii, strict=True)))
-    return (1 / (1 + np.exp(np.clip((r - 1) * min(radii) / edge_mm * 2, -30, 30)))).astype(np.float32)
-
-
-def _deep_nuclei(x, y, z) -> np.ndarray:
-    """Return the region of caudate, lentiform nucleus and thalamus on both sides."""
-    ax = np.abs(x)
-    caudate = _soft_ellipsoid(ax, y, z, centre=(13, 12, 9), radii=(8, 14, 15))
-    body = _soft_ellipsoid(ax, y, z, centre=(17, -8, 21), radii=(6, 18, 8))
-    return np.maximum.reduce([caudate, body, _lentiform(x, y, z), _thalamus(x, y, z)])
-
-
-def _lentiform(x, y, z) -> np.ndarray:
-    """Return the region of putamen and pallidum on both sides."""
-    return _soft_ellipsoid(np.abs(x), y, z, centre=(25, 0, 1), radii=(9.5, 20, 13))
-
-
-def _thalamus(x, y, z) -> np.ndarray:
-    """Return the region of the thalamus on both sides."""
-    return _soft_ellipsoid(np.abs(x), y, z, centre=(11, -19, 8), radii=(10, 15, 10))
+    return (1 / (1 + np.exp(np.clip((r - 1) * min(radii), -30, 30)))).astype(np.float32)

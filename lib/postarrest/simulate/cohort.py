@@ -16,9 +16,6 @@ from postarrest.simulate.settings import Settings
 
 # Mean difference in severity between the outcomes, in standard deviations, at ct_effect = 1.
 SEVERITY_DIFFERENCE = 1.85
-# Mean pupil diameter by outcome, mm, and its standard deviation within an outcome.
-PUPIL_MEAN_MM = {"poor": 4.75, "good": 3.95}
-PUPIL_SD_MM = 1.25
 # Why patients were not analysed: the reasons are paper A's; the shares are made up, because we could not
 # obtain the figure with the counts. All screened patients are adults, as in the paper.
 EXCLUSION_SHARES = {
@@ -31,13 +28,6 @@ EXCLUSION_SHARES = {
     "withdrawal of life-sustaining therapy": 0.05,
     "death during surgery for aortic rupture": 0.03,
 }
-# Arrest durations (no-flow + low-flow, min) of paper A's five relabelled patients.
-RELABELLED_DURATION_MIN = (19, 23, 37, 19, 63)
-# Their causes of death; the paper does not say which patient died of which.
-RELABELLED_DEATH_CAUSES = ("cardiogenic", "respiratory", "cardiogenic", "respiratory", "cardiogenic")
-# Day of death: one, of a cardiogenic cause, on the day of the arrest; four after more than 14 days. Which is
-# which is made up.
-RELABELLED_DEATH_DAYS = (16, 21, 0, 18, 26)
 
 
 @dataclass(frozen=True)
@@ -77,20 +67,17 @@ def draw(settings: Settings) -> Cohort:
     (50, 40)
     """
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 0]))
-    n = settings.n_screened
-    number = np.arange(n)
-    included, good = number < settings.n_included, number < settings.n_good
-    relabelled = number < settings.n_relabelled
-    good[~included] = rng.random((~included).sum()) < settings.n_good / settings.n_included
-    order = rng.permutation(n)
-    included, good, relabelled = included[order], good[order], relabelled[order]
-
-    cohort = variables(good, settings=settings, rng=rng)
+    n, n_included = settings.n_screened, settings.n_included
+    # The relabelled patients come first, then the other good outcomes, the poor ones and the excluded.
+    good = np.arange(n) < settings.n_good
+    good[n_included:] = rng.random(n - n_included) < settings.n_good / n_included
+    number = rng.permutation(n)
+    cohort = variables(good[number], settings=settings, rng=rng)
     width = max(4, len(str(n)))
     cohort.patients.insert(0, "patient_id", [f"SIM{i:0{width}d}" for i in range(1, n + 1)])
     cohort.patients.insert(1, "exclusion", "")
-    _relabel(cohort.patients, relabelled)
-    _exclude(cohort.patients, ~included, rng)
+    _relabel(cohort.patients, np.flatnonzero(number < settings.n_relabelled))
+    _exclude(cohort.patients, np.flatnonzero(number >= n_included), rng)
     return cohort
 
 
@@ -140,8 +127,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     cardiac, respiratory = happens(expit(by_outcome(logit(0.55), logit(0.70)))), happens(0.45)
     cause = np.select([cardiac, respiratory], ["cardiac", "respiratory"], "other")
     ems_witnessed = happens(expit(by_outcome(logit(0.09), logit(0.13))))
-    bystander_witnessed = ~ems_witnessed & happens(expit(by_outcome(logit(0.58), logit(0.72))))
-    witnessed = ems_witnessed | bystander_witnessed
+    witnessed = ems_witnessed | happens(expit(by_outcome(logit(0.58), logit(0.72))))
     bystander_cpr = ~ems_witnessed & happens(expit(by_outcome(logit(0.42), logit(0.52))))
 
     shockable_logit = by_outcome(-2.45, -0.9) + 0.9 * cardiac + 0.6 * witnessed + 0.2 * male
@@ -182,8 +168,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     # Blood is drawn late or not at all in the most unstable patients, who were resuscitated longer.
     instability = 0.8 * (np.log(low_flow) - np.log(27.0)) / 0.6
     no_lactate = happens(_share(settings.lab_missing, instability))
-    also_no_creatinine = no_lactate & happens(0.35)
-    no_creatinine = also_no_creatinine | happens(_share(settings.lab_missing * 0.3, instability))
+    no_creatinine = (no_lactate & happens(0.35)) | happens(_share(settings.lab_missing * 0.3, instability))
     no_pupils = happens(settings.pupil_missing)
     no_flow_unknown = ~witnessed & happens(settings.no_flow_missing)
 
@@ -218,8 +203,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     patients["death_cause"] = np.where(dead, np.where(intracranial, "intracranial", other), "")
     days = np.floor(np.exp(np.log(5) + 0.8 * of_time.standard_normal(n)))
     patients["arrest_to_death_days"] = np.where(dead, np.minimum(days, 30), np.nan)
-    latents = pd.DataFrame({"good": good, "severity": severity, "atrophy": atrophy})
-    return Cohort(patients, latents)
+    return Cohort(patients, pd.DataFrame({"good": good, "severity": severity, "atrophy": atrophy}))
 
 
 def _share(share: float, pull: np.ndarray) -> np.ndarray:
@@ -230,8 +214,8 @@ def _share(share: float, pull: np.ndarray) -> np.ndarray:
 def _pupils(insult: np.ndarray, *, good: np.ndarray, effect: float, rng: np.random.Generator) -> np.ndarray:
     """Return left and right diameters, mm; some readers round to 0.5 and some to 1 mm; 5 % are anisocoric."""
     n = len(good)
-    difference = effect * (PUPIL_MEAN_MM["good"] - PUPIL_MEAN_MM["poor"])
-    both = PUPIL_MEAN_MM["poor"] + difference * good + PUPIL_SD_MM * insult
+    # Means of 4.75 mm in poor and 3.95 mm in good outcomes, and an SD of 1.25 mm within both.
+    both = 4.75 + effect * (3.95 - 4.75) * good + 1.25 * insult
     sides = both[:, None] + 0.2 * rng.standard_normal((n, 2))
     anisocoric = rng.random(n) < 0.05
     wide = rng.integers(0, 2, n)
@@ -247,24 +231,22 @@ def _cpc(good: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(good, np.where(u < 16 / 22, 1, 2), np.select([u < 6 / 78, u < 18 / 78], [3, 4], 5))
 
 
-def _relabel(patients: pd.DataFrame, who: np.ndarray) -> None:
-    """Turn good outcomes into patients who woke and then died of an extracranial cause."""
-    rows = np.flatnonzero(who)
-    causes, days, durations = (
-        np.resize(values, len(rows))
-        for values in (RELABELLED_DEATH_CAUSES, RELABELLED_DEATH_DAYS, RELABELLED_DURATION_MIN)
-    )
+def _relabel(patients: pd.DataFrame, rows: np.ndarray) -> None:
+    """Turn good outcomes into patients who woke and then died of an extracranial cause, as in paper A."""
+    n = len(rows)
     patients.loc[rows, ["cpc", "death_cause_intracranial"]] = [5, 0.0]
-    patients.loc[rows, "death_cause"] = causes
-    patients.loc[rows, "arrest_to_death_days"] = days.astype(float)
+    # One cardiogenic death is on the day of the arrest, four are after more than 14 days; which is made up.
+    patients.loc[rows, "death_cause"] = np.where(np.resize([1, 0, 1, 0, 1], n), "cardiogenic", "respiratory")
+    patients.loc[rows, "arrest_to_death_days"] = np.resize([16.0, 21.0, 0.0, 18.0, 26.0], n)
+    # Time from arrest to circulation (no-flow + low-flow), min.
+    durations = np.resize([19, 23, 37, 19, 63], n)
     no_flow = patients.loc[rows, "no_flow_min"].clip(upper=durations - 5)
     patients.loc[rows, "no_flow_min"] = no_flow
     patients.loc[rows, "low_flow_min"] = durations - no_flow.fillna(0)
 
 
-def _exclude(patients: pd.DataFrame, who: np.ndarray, rng: np.random.Generator) -> None:
+def _exclude(patients: pd.DataFrame, rows: np.ndarray, rng: np.random.Generator) -> None:
     """Give the patients who are not analysed a reason, and the values that follow from it."""
-    rows = np.flatnonzero(who)
     reason = rng.choice(list(EXCLUSION_SHARES), size=len(rows), p=list(EXCLUSION_SHARES.values()))
     patients.loc[rows, "exclusion"] = reason
     late = rows[reason == "no CT within 3 h"]
@@ -273,6 +255,5 @@ def _exclude(patients: pd.DataFrame, who: np.ndarray, rng: np.random.Generator) 
     patients.loc[late, "rosc_to_ct_min"] = minutes
     in_surgery = rows[reason == "death during surgery for aortic rupture"]
     known = ["cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days"]
-    patients.loc[in_surgery, known] = [5, 0, 0.0, "cardiogenic", 0.0]
-    patients.loc[in_surgery, "cause"] = "other"
+    patients.loc[in_surgery, [*known, "cause"]] = [5, 0, 0.0, "cardiogenic", 0.0, "other"]
     patients.loc[rows[np.isin(reason, ["stroke", "head trauma"])], "cause"] = "other"

@@ -14,13 +14,13 @@ _INTERCEPT = -1024
 _BLANK = "StudyDate StudyTime AccessionNumber ReferringPhysicianName PatientBirthDate PatientSex"
 
 
-def write_dicom(path: Path, hu: np.ndarray, patient_id: str, *, seed: int, level: str, number: int) -> None:
-    """Write one slice as a DICOM file without dates, names or institution.
+def write_dicom(folder: Path, hu: np.ndarray, patient_id: str, *, seed: int, level: str, number: int) -> None:
+    """Write one slice as a DICOM file, `<number>.dcm`, without dates, names or institution.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file.
+    folder : pathlib.Path
+        The patient's series.
     hu : numpy.ndarray, shape (256, 256)
         The slice, HU.
     patient_id : str
@@ -71,7 +71,7 @@ def write_dicom(path: Path, hu: np.ndarray, patient_id: str, *, seed: int, level
     image.RescaleIntercept, image.RescaleSlope, image.RescaleType = _INTERCEPT, 1, "HU"
     stored = (hu - _INTERCEPT).astype("<u2")
     image.set_pixel_data(stored, "MONOCHROME2", bits_stored=12, generate_instance_uid=False)
-    image.save_as(path, enforce_file_format=True)
+    image.save_as(folder / f"{number:03d}.dcm", enforce_file_format=True)
 
 
 def _uid(*parts: object) -> str:

@@ -1,4 +1,4 @@
-"""A few slices of a simulated study, to look at."""
+"""A few slices of a simulated study, for display."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,11 +35,9 @@ def example_slices(
     included = study.patients.loc[study.ct.index]
     good = outcome_labels(included)["y_good_revised"] == 1
     patients = {"good outcome": good.index[good][: n // 2], "poor outcome": good.index[~good][: n - n // 2]}
-    slice_index = included.get("ct_slice")
-    groups = {
-        group: read_slices(study.ct[chosen], slice_index=slice_index) for group, chosen in patients.items()
-    }
+    index = included.get("ct_slice")
+    groups = {group: read_slices(study.ct[ids], slice_index=index) for group, ids in patients.items()}
     if real_ct:
-        hu = [read_slice(Path(real_ct), slice_index=index).hu for index in real_slices]
+        hu = [read_slice(Path(real_ct), slice_index=number).hu for number in real_slices]
         groups["real head CT"] = window(np.mean(hu, axis=0))[None]
     return groups

@@ -17,22 +17,18 @@ SIZE = 256
 # A field of view of 240 mm.
 SPACING_MM = 0.9375
 THICKNESS_MM = 5.0
-# Positions at which the slice is sampled through its thickness, mm.
-_THROUGH_MM = (-1.65, 0.0, 1.65)
 # The three levels of the published measurements: height above the anterior commissure, mm.
 LEVELS_MM = {"basal_ganglia": 7.0, "centrum_semiovale": 36.0, "high_convexity": 54.0}
 # The codes of the tissue maps.
 TISSUES = {"outside": 0, "white_matter": 1, "cortex": 2, "deep_nuclei": 3, "csf": 4}
 _PARTS = tuple(TISSUES)[1:]
-# Standard deviation of the scanner's point spread function, mm.
-_BLUR_MM = 0.62
 # Attenuation without injury, HU.
 WHITE_HU = 28.0
 CORTEX_HU = 39.1
 DEEP_HU = 36.8
 CSF_HU = 6.0
 # Loss of attenuation per within-outcome standard deviation of severity, HU. It is larger in cortex, where
-# partial volume hides a part of it, so that the readings of both fall alike.
+# partial volume hides some of it, so that the measured attenuation of both falls equally.
 CORTEX_LOSS_HU = 1.29
 DEEP_LOSS_HU = 1.11
 # Standard deviations between patients that do not depend on the injury, HU: of the whole brain, and of cortex
@@ -40,8 +36,6 @@ DEEP_LOSS_HU = 1.11
 BASELINE_SD_HU = 1.3
 CORTEX_SD_HU = 0.95
 DEEP_SD_HU = 0.65
-# The middle of the head in the template, at the centre of the scanner, mm.
-_MIDDLE_MM = (0.0, -18.0)
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> H
     severity : float
         Of the injury, in within-outcome standard deviations; 0 is the mean of good outcomes.
     atrophy : float
-        Standard normal; the higher, the wider are ventricles and sulci.
+        Standard normal; higher values mean wider ventricles and sulci.
 
     Returns
     -------
@@ -168,15 +162,14 @@ def render(
         Attenuation, tissue and coordinates on one grid.
     """
     middle, steps = _plane(head, level)
-    texture = {
-        "sulci": 0.7 * _field(rng, coarse=26),
-        "ribbon": 0.4 * _field(rng, coarse=32),
-        "thickness": _field(rng, coarse=6),
-    }
     # Only the head is sampled: around it are air and the head holder.
     reach = np.hypot(middle[0] / 98, (middle[1] + 18) / 122) < 1
     points = middle[:, reach]
-    texture = {name: field[reach] for name, field in texture.items()}
+    texture = {
+        "sulci": 0.7 * _field(rng, coarse=26)[reach],
+        "ribbon": 0.4 * _field(rng, coarse=32)[reach],
+        "thickness": _field(rng, coarse=6)[reach],
+    }
     total, shares = 0, 0
     for step in steps:
         at = points + step[:, None]
@@ -185,7 +178,8 @@ def render(
 
     image = _holder()
     image[reach] = np.maximum(image[reach], total)
-    image = ndimage.gaussian_filter(image, _BLUR_MM / SPACING_MM, mode="nearest")
+    # The scanner's point spread function has a standard deviation of 0.62 mm.
+    image = ndimage.gaussian_filter(image, 0.62 / SPACING_MM, mode="nearest")
     image += _noise(rng, noise_sd_hu)
     fractions = np.zeros((len(_PARTS), SIZE, SIZE), np.float32)
     fractions[:, reach] = shares
@@ -202,13 +196,15 @@ def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.broadcast_to(at[None, :], (SIZE, SIZE)), np.broadcast_to(at[:, None], (SIZE, SIZE))
     local = np.stack([x - head.shift_mm[0], y - head.shift_mm[1], np.full_like(x, head.level_mm[level])])
     local[:2] += [_upsample(w) for w in head.warp_mm]
-    centre = np.array([*_MIDDLE_MM, LEVELS_MM[level]])
+    # The middle of the head in the template is at the centre of the scanner.
+    centre = np.array([0.0, -18.0, LEVELS_MM[level]])
     points = np.einsum("ij,jrc->irc", head.to_template, local) + centre[:, None, None]
-    # Wide ventricles displace what surrounds them, which is nearer the midline in the template.
+    # Wide ventricles displace the surrounding tissue, which is nearer the midline in the template.
     x, y, z = points
     nearness = np.exp(-((x / 32) ** 2 + ((y + 12) / 48) ** 2 + ((z - 12) / 18) ** 2))
     points[0] = x * (1 - np.clip(0.15 + 0.14 * head.atrophy, -0.1, 0.5) * nearness)
-    steps = np.array([head.to_template @ np.array([0.0, 0.0, t]) for t in _THROUGH_MM])
+    # The slice is sampled at three positions through its thickness.
+    steps = np.array([head.to_template @ np.array([0.0, 0.0, t]) for t in (-1.65, 0.0, 1.65)])
     return points.astype(np.float32), steps.astype(np.float32)
 
 
@@ -244,7 +240,7 @@ def _compose(
     odds[2] *= np.exp(ventricle * in_ventricles + (1 - ventricle) * in_sulci)
     odds *= _step(depth + 0.3, 0.6) / odds.sum(0)
     gap_mm = np.clip(1.3 + 0.6 * head.atrophy - 0.2 * effaced, 0.5, None)
-    wm, gm = odds[0], odds[1]
+    wm, gm, _ = odds
     parts = np.stack([wm, gm * (1 - deep), gm * deep, np.clip(_step(depth + gap_mm, 0.5) - wm - gm, 0, 1)])
     own = head.baseline_hu
     attenuation = [
@@ -280,12 +276,8 @@ def _around(head: Head, inside_mm: np.ndarray, points: np.ndarray, thickness: np
     # There is fat between the aponeurosis on the bone and the skin.
     place = (out - skull - muscle) / scalp
     fat = np.clip((place - 0.22) / 0.1, 0, 1) * np.clip((0.62 - place) / 0.1, 0, 1) * head.fat_share
-    return (
-        (edges[0] - edges[1]) * (1350 - 650 * diploe)
-        + (edges[1] - edges[2]) * 55
-        + (edges[2] - edges[3]) * (55 - 150 * fat)
-        - 1000 * edges[3]
-    )
+    in_bone, in_muscle, in_scalp = np.subtract(edges[:-1], edges[1:])
+    return in_bone * (1350 - 650 * diploe) + in_muscle * 55 + in_scalp * (55 - 150 * fat) - 1000 * edges[3]
 
 
 def _extras(head: Head, depth: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The published numbers that the simulation was set to; they are kept in `params/published.yaml` alone."""
+"""The published numbers that the simulation was set to, read from `params/published.yaml`."""
 
 from typing import Any
 

@@ -1,6 +1,7 @@
 """Two readings of mean attenuation in circular regions of interest (ROIs), placed on the noisy image."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -41,12 +42,6 @@ SITES = {
     "MC2": Site("high_convexity", (7.0, -2.0), "cortex", 6.0),
     "MW2": Site("high_convexity", (20.0, -8.0), "white_matter", 5.0),
 }
-# The published range of an ROI's area.
-AREA_MM2 = (10.0, 15.0)
-# Weight of the reader's preference among positions relative to the share of the wanted tissue, and the
-# distance over which it varies.
-_PREFERENCE = 0.06
-_PREFERENCE_MM = 1.5
 
 
 def read_twice(slices: dict[str, Slice], *, rng: np.random.Generator, reader_sd_mm: float) -> pd.DataFrame:
@@ -70,18 +65,18 @@ def read_twice(slices: dict[str, Slice], *, rng: np.random.Generator, reader_sd_
         32 rows: `reading` (1 | 2), `region`, `side` (L | R), `mean_hu`, `area_mm2`.
     """
     rows = []
-    for region, site in SITES.items():
+    for (region, site), (side, sign) in product(SITES.items(), (("L", -1.0), ("R", 1.0))):
         image = slices[site.level]
-        for side, sign in (("L", -1.0), ("R", 1.0)):
-            worth, corner = _worth(image, site, sign)
-            for reading in (1, 2):
-                taste = rng.standard_normal(worth.shape)
-                taste = ndimage.gaussian_filter(taste, _PREFERENCE_MM / SPACING_MM)
-                preferred = worth + _PREFERENCE * taste / taste.std()
-                at = corner + np.unravel_index(preferred.argmax(), preferred.shape)
-                at = at + reader_sd_mm / SPACING_MM * rng.standard_normal(2)
-                area = rng.uniform(*AREA_MM2)
-                rows.append((reading, region, side, _mean_in_circle(image.hu, at, area), round(area, 1)))
+        worth, corner = _worth(image, site, sign)
+        for reading in (1, 2):
+            # The reader's preference among positions varies over 1.5 mm.
+            taste = ndimage.gaussian_filter(rng.standard_normal(worth.shape), 1.5 / SPACING_MM)
+            preferred = worth + 0.06 * taste / taste.std()
+            at = corner + np.unravel_index(preferred.argmax(), preferred.shape)
+            at = at + reader_sd_mm / SPACING_MM * rng.standard_normal(2)
+            # The published range, mm2.
+            area = rng.uniform(10.0, 15.0)
+            rows.append((reading, region, side, _mean_in_circle(image.hu, at, area), round(area, 1)))
     table = pd.DataFrame(rows, columns=["reading", "region", "side", "mean_hu", "area_mm2"])
     return table.sort_values("reading", kind="stable", ignore_index=True)
 
@@ -104,7 +99,6 @@ def _worth(image: Slice, site: Site, sign: float) -> tuple[np.ndarray, np.ndarra
 def _mean_in_circle(hu: np.ndarray, at: np.ndarray, area_mm2: float) -> float:
     """Return the mean HU of the pixels whose centre is inside a circle."""
     radius = np.sqrt(area_mm2 / np.pi) / SPACING_MM
-    row, column = (int(np.clip(v, 4, hu.shape[0] - 5)) for v in np.round(at))
-    rows, columns = np.ogrid[row - 4 : row + 5, column - 4 : column + 5]
+    rows, columns = np.ogrid[: hu.shape[0], : hu.shape[1]]
     inside = (rows - at[0]) ** 2 + (columns - at[1]) ** 2 <= radius**2
-    return round(float(hu[row - 4 : row + 5, column - 4 : column + 5][inside].mean()), 2)
+    return round(float(hu[inside].mean()), 2)

@@ -26,9 +26,7 @@ class Settings:
 
     n_included: int = Field(321, ge=2, description="patients analysed")
     n_good: int = Field(67, ge=1, description="of them with a good outcome: CPC 1-2, or relabelled")
-    n_relabelled: int = Field(
-        5, ge=0, description="of the good: awake after the CT, later extracranial death"
-    )
+    n_relabelled: int = Field(5, ge=0, description="of the good: awake after CT, later extracranial death")
     n_screened: int = Field(443, ge=2, description="patients in the screening log, excluded ones included")
     seed: int = Field(1, ge=0, description="the same seed gives the same bytes")
     ct: Literal["dicom", "png", "none"] = Field("dicom", description="three DICOM slices, one PNG, or no CT")

@@ -1,4 +1,4 @@
-"""Published figures alongside those of a simulated study."""
+"""Compare published figures with those of a simulated study."""
 
 from pathlib import Path
 
@@ -10,12 +10,9 @@ from postarrest.data.cohort import outcome_labels
 from postarrest.models.gwr import CUT_OFF, RATIOS, measures, reliability
 from postarrest.simulate import published
 
-# A figure (what it is, and its group: all, good, poor) to its value in a simulated study.
-Figures = dict[tuple[str, str], float]
-
 
 def against_published(data: Path) -> pd.DataFrame:
-    """Return each published figure that the simulation was set to, with that of a simulated study.
+    """Return each published figure that the simulation was set to, with its value in a simulated study.
 
     Parameters
     ----------
@@ -29,18 +26,15 @@ def against_published(data: Path) -> pd.DataFrame:
         has readings, and counts if it has as many screened patients as paper A.
     """
     patients = pd.read_csv(data / "patients.csv")
-    found, n = clinical_figures(patients)
+    rows = clinical_figures(patients)
     if (data / "gwr.csv").exists():
+        n = {group: n for figure, group, _, n in rows if figure == "men"}
         of_readings = reading_figures(patients, pd.read_csv(data / "gwr.csv"))
-        found |= of_readings
-        n |= {key: n["men", key[1]] for key in of_readings}
-    table = published.figures()
-    keys = list(zip(table["figure"], table["group"], strict=True))
-    table["simulated"] = [found.get(key, np.nan) for key in keys]
-    table["n"] = [n.get(key, 0) for key in keys]
-    other_size = len(patients) != table["published"][keys.index(("patients screened", "all"))]
-    left_out = table["simulated"].isna() | ((table["unit"] == "patients") & other_size)
-    return table[~left_out].reset_index(drop=True)
+        rows += [(figure, group, value, n[group]) for (figure, group), value in of_readings.items()]
+    simulated = pd.DataFrame(rows, columns=["figure", "group", "simulated", "n"]).dropna()
+    table = published.figures().merge(simulated, on=["figure", "group"])
+    same_size = len(patients) == table.set_index("figure")["published"]["patients screened"]
+    return table[(table["unit"] != "patients") | same_size].reset_index(drop=True)
 
 
 def over_seeds_summary(path: Path) -> pd.DataFrame:
@@ -70,8 +64,8 @@ def label(figure: str, group: str) -> str:
     return figure if group == "all" else f"{figure}, {group}"
 
 
-def clinical_figures(patients: pd.DataFrame) -> tuple[Figures, dict[tuple[str, str], int]]:
-    """Return the figures of the clinical table, and the number of patients behind each.
+def clinical_figures(patients: pd.DataFrame) -> list[tuple[str, str, float, int]]:
+    """Return the figures of the clinical table: figure, group, value and number of patients behind it.
 
     Parameters
     ----------
@@ -106,41 +100,38 @@ def clinical_figures(patients: pd.DataFrame) -> tuple[Figures, dict[tuple[str, s
         "CPC 1 among CPC 1-2": (cpc[cpc <= 2] == 1, mean),
         "CPC 5 among CPC 3-5": (cpc[cpc > 2] == 5, mean),
     }
-    key = ("patients screened", "all")
-    found, n = {key: len(patients)}, {key: len(patients)}
+    rows = [("patients screened", "all", len(patients), len(patients))]
     for group, chosen in {"all": good.notna(), "good": good, "poor": ~good}.items():
         for figure, (values, statistic) in figures.items():
             of_group = values[chosen[values.index]]
-            found[figure, group], n[figure, group] = statistic(of_group), of_group.count()
-    return found, n
+            rows.append((figure, group, statistic(of_group), of_group.count()))
+    return rows
 
 
-def reading_figures(patients: pd.DataFrame, readings: pd.DataFrame) -> Figures:
-    """Return the figures of the readings of a simulated study.
+def reading_figures(patients: pd.DataFrame, readings: pd.DataFrame) -> dict[tuple[str, str], float]:
+    """Return the figures of the readings of a simulated study: figure and group (all, good, poor) -> value.
 
     Parameters
     ----------
     patients, readings : pandas.DataFrame
         The tables `patients` and `gwr` of the data contract.
     """
-    included, good_series = _included(patients)
-    good = good_series.to_numpy()
+    included, is_good = _included(patients)
     values = measures(readings).reindex(included.index)
     agreement = reliability(values).set_index("measure")
     found = {}
     for ratio in RATIOS:
         mean = values[ratio, "mean"].to_numpy()
-        found[f"{ratio}, mean", "good"] = mean[good].mean()
-        found[f"{ratio}, mean", "poor"] = mean[~good].mean()
-        within = np.sqrt((mean[good].var(ddof=1) + mean[~good].var(ddof=1)) / 2)
+        good, poor = mean[is_good], mean[~is_good]
+        found[f"{ratio}, mean", "good"], found[f"{ratio}, mean", "poor"] = good.mean(), poor.mean()
+        within = np.sqrt((good.var(ddof=1) + poor.var(ddof=1)) / 2)
         found[f"{ratio}, standard deviation within groups", "all"] = within
-        u = mannwhitneyu(mean[good], mean[~good]).statistic
-        found[f"{ratio}, AUC", "all"] = u / good.sum() / (~good).sum()
+        found[f"{ratio}, AUC", "all"] = mannwhitneyu(good, poor).statistic / len(good) / len(poor)
         found[f"{ratio} below 1.2", "all"] = (mean < CUT_OFF).sum()
         found[f"{ratio}, Spearman of two readings", "all"] = agreement.loc[ratio, "spearman"]
         found[f"{ratio}, ICC(A,1) of two readings", "all"] = agreement.loc[ratio, "icc_a1"]
     white = values[[(region, "mean") for region in ("PLIC", "CC", "MW1", "MW2")]].mean(axis=1).to_numpy()
-    found["white matter HU, good minus poor", "all"] = white[good].mean() - white[~good].mean()
+    found["white matter HU, good minus poor", "all"] = white[is_good].mean() - white[~is_good].mean()
     return {key: float(value) for key, value in found.items()}
 
 

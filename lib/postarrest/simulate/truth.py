@@ -1,4 +1,4 @@
-"""The planted performance: what an observer reaches who knows the simulation's own variables."""
+"""The planted performance: that of an observer who knows the simulation's own variables."""
 
 import dataclasses
 import json
@@ -22,8 +22,8 @@ def planted(settings: Settings) -> dict[str, dict[str, float]]:
 
     For the OHCA variables and the pupils this is gradient boosting, fitted on one half of the sample and
     evaluated on the other; with so many patients it approaches the likelihood ratio. For CT it is an observer
-    who knows the severity of the injury, which no network reaches from a noisy slice; for GWR-AV, a ratio
-    read without noise or partial volume. The ensemble combines OHCA variables, pupils and CT.
+    who knows the severity of the injury, which no network can recover from a noisy slice; for GWR-AV, a ratio
+    measured without noise or partial volume. The ensemble combines OHCA variables, pupils and CT.
 
     For the Brier score, logistic regression on the third quarter of the sample turns each score into a
     probability, which is shifted to the study's prevalence of good outcomes and evaluated on the last
@@ -69,7 +69,7 @@ def planted(settings: Settings) -> dict[str, dict[str, float]]:
         areas = delong(good[n // 2 :], score[n // 2 :])
         found[name] = {"auc": areas.auc[0], "mc_error": np.sqrt(areas.covariance[0, 0])}
         if name != "gwr_av":
-            # Not calibrated on the first half, which the boosted models were fitted on.
+            # The boosted models were fitted on the first half, so they are calibrated on another part.
             calibration = LogisticRegression().fit(score[third, None], good[third])
             log_odds = calibration.decision_function(score[last, None])
             found[name] |= _brier(good[last], log_odds, prevalence=settings.n_good / settings.n_included)
@@ -111,7 +111,7 @@ def document(settings: Settings) -> dict[str, Any]:
     models = planted(settings)
     return {
         "simulated": True,
-        # Relabelled patients are drawn as good outcomes: under the standard label something else was planted.
+        # Relabelled patients are drawn as good outcomes, so the values do not hold under the standard label.
         "outcomes": ["revised"] if settings.n_relabelled else ["revised", "standard"],
         "models": {m: {key: round(value, 4) for key, value in models[m].items()} for m in models},
         "targets": {f"{model}_auc": auc for model, auc in published.aucs().items()},

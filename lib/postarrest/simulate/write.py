@@ -10,12 +10,13 @@ import pandas as pd
 from PIL import Image
 
 from postarrest.data.ct.slices import window
+from postarrest.files import write_text
 from postarrest.simulate import cohort, phantom, readings, truth
 from postarrest.simulate.anatomy import Anatomy, load_anatomy
 from postarrest.simulate.dicom import write_dicom
 from postarrest.simulate.settings import Settings
 
-# Says what the folder is, to readers and to the next simulation.
+# Marks the folder as simulated, for readers and for the next simulation.
 _NOTICE = "SIMULATED.txt"
 
 
@@ -74,12 +75,9 @@ def _write_all(settings: Settings, folder: Path) -> None:
         read = simulate_images(settings, drawn, folder)
         if settings.gwr:
             _write_csv(read, folder / "gwr.csv")
-    document = json.dumps(truth.document(settings), indent=1) + "\n"
-    (folder / "truth.json").write_text(document, encoding="utf-8")
-    (folder / _NOTICE).write_text(
-        "SIMULATED. No row or image in this folder is of a person: postarrest.simulate made them all.\n",
-        encoding="utf-8",
-    )
+    write_text(folder / "truth.json", json.dumps(truth.document(settings), indent=1) + "\n")
+    notice = "SIMULATED. No row or image in this folder is of a person: postarrest.simulate made them all.\n"
+    write_text(folder / _NOTICE, notice)
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -96,12 +94,9 @@ def simulate_images(settings: Settings, drawn: cohort.Cohort, folder: Path) -> p
         The table `gwr` of the data contract; empty unless `settings.gwr`.
     """
     included = drawn.patients["exclusion"] == ""
-    patients = drawn.latents.assign(patient_id=drawn.patients["patient_id"])[included]
+    patients = drawn.latents.join(drawn.patients["patient_id"])[included].reset_index(names="row")
     anatomy = load_anatomy()
-    jobs = (
-        joblib.delayed(_one_patient)(settings, anatomy, folder, patient)
-        for patient in patients.reset_index(names="row").to_dict("records")
-    )
+    jobs = (joblib.delayed(_one_patient)(settings, anatomy, folder, p) for p in patients.to_dict("records"))
     # Starting a process takes as long as a dozen patients.
     n_jobs = max(1, min(joblib.cpu_count(), len(patients) // 12))
     return pd.concat(joblib.Parallel(n_jobs=n_jobs)(jobs), ignore_index=True)
@@ -123,8 +118,7 @@ def _one_patient(settings: Settings, anatomy: Anatomy, folder: Path, patient: di
         series = folder / "ct" / patient_id
         series.mkdir()
         for number, (level, image) in enumerate(slices.items(), start=1):
-            place = series / f"{number:03d}.dcm"
-            write_dicom(place, image.hu, patient_id, seed=settings.seed, level=level, number=number)
+            write_dicom(series, image.hu, patient_id, seed=settings.seed, level=level, number=number)
     elif settings.ct == "png":
         Image.fromarray(window(first.hu)).save(folder / "ct" / f"{patient_id}.png")
     if settings.ct != "none":
