@@ -23,7 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from postarrest.data import contract
 from postarrest.data.errors import Finding, nearest
-from postarrest.settings import Settings
+from postarrest.settings import TYPES_IN_WORDS, Settings
 
 ROW_NUMBERS = "{row}"
 ALL_COLUMNS = "*"
@@ -203,10 +203,8 @@ class ExportSettings(Settings):
     @field_validator("outcome")
     @classmethod
     def _not_a_predictor(cls, outcome: Outcome | None, info: ValidationInfo) -> Outcome | None:
-        columns = info.data.get("columns", {})
-        if outcome and outcome.column in [
-            columns.get(name, name) for name in info.data.get("predictors", [])
-        ]:
+        columns, predictors = info.data.get("columns", {}), info.data.get("predictors", [])
+        if outcome and outcome.column in [columns.get(name, name) for name in predictors]:
             raise _wrong("predictors known before the outcome", f"'{outcome.column}' among the predictors")
         return outcome
 
@@ -214,9 +212,8 @@ class ExportSettings(Settings):
     @classmethod
     def _revised_cpc(cls, labels: list[str], info: ValidationInfo) -> list[str]:
         if "revised" in labels and info.data.get("outcome"):
-            raise _wrong(
-                "CPC, which the revised label changes", "'revised' with an outcome of the study's own"
-            )
+            found = "'revised' with an outcome of the study's own"
+            raise _wrong("CPC, which the revised label changes", found)
         return labels
 
     @property
@@ -245,14 +242,6 @@ def _as_cell(value: Any) -> str | float:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-_EXPECTED = {
-    "string_type": "text",
-    "string_too_long": "one character",
-    "float_type": "a number",
-    "list_type": "a list",
-    "dict_type": "keys with values",
-    "model_type": "keys with values",
-}
 _SECTIONS = {"criteria": Criteria, "outcome": Outcome, "table_format": TableFormat}
 
 
@@ -276,20 +265,17 @@ def setting_errors(error: ValidationError, *section: str) -> list[Finding]:
     """
     findings = []
     for item in error.errors(include_url=False):
-        where = [*section, *(str(part) for part in item["loc"])]
-        found, expected = repr(item["input"]), _EXPECTED.get(item["type"], item["msg"])
+        where, kind, context = [*section, *map(str, item["loc"])], item["type"], item.get("ctx", {})
+        found = context.get("found") or repr(item["input"])
+        words = TYPES_IN_WORDS | {"string_too_long": "one character"}
+        expected = context.get("expected") or words.get(kind.removesuffix("_type"), item["msg"])
         if where[-1] == "[key]":
             where = where[:-2]
-        elif item["type"] in ("extra_forbidden", "missing"):
+        elif kind in ("extra_forbidden", "missing"):
             name = where.pop()
             known = list(_SECTIONS.get(where[0] if where else "", ExportSettings).model_fields)
-            found = f"no '{name}'" if item["type"] == "missing" else repr(name)
-            expected = f"one of {', '.join(known)}{nearest(name, known)}"
-            if item["type"] == "missing":
-                expected = f"all of {', '.join(known)}"
-        elif item["type"] == "literal_error":
-            expected = item["ctx"]["expected"]
-        if item["type"] == "setting":
-            found = item["ctx"]["found"] or found
+            found, expected = repr(name), f"one of {', '.join(known)}{nearest(name, known)}"
+            if kind == "missing":
+                found, expected = f"no '{name}'", f"all of {', '.join(known)}"
         findings.append(Finding("study file", "settings", found, expected, column=".".join(where)))
     return findings

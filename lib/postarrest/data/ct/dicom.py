@@ -20,24 +20,17 @@ from postarrest.data.errors import stays_inside
 AIR_HU = -1024
 # All that is read of a DICOM header: geometry, how stored values become HU, and what kind of image it is.
 CT_IMAGES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
-_IMAGE_TAGS = [
-    "SOPClassUID",
-    "SeriesInstanceUID",
-    "Modality",
-    "ImageType",
-    "InstanceNumber",
-    "NumberOfFrames",
-]
+_IMAGE_TAGS = ["SOPClassUID", "SeriesInstanceUID", "Modality", "ImageType"]
 _GEOMETRY_TAGS = ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "GantryDetectorTilt"]
 _STORAGE_TAGS = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"]
 _BIT_TAGS = ["BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue"]
 _RESCALE_TAGS = ["RescaleSlope", "RescaleIntercept", "RescaleType"]
 _FRAME_TAGS = ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
-_REMARK_TAGS = ["BurnedInAnnotation", "LossyImageCompression"]
-HEADER_TAGS = [
-    *(_IMAGE_TAGS + _GEOMETRY_TAGS + _STORAGE_TAGS + _BIT_TAGS),
-    *(_RESCALE_TAGS + _FRAME_TAGS + _REMARK_TAGS),
-]
+_OTHER_TAGS = ["InstanceNumber", "NumberOfFrames", "BurnedInAnnotation", "LossyImageCompression"]
+HEADER_TAGS = (
+    _IMAGE_TAGS + _GEOMETRY_TAGS + _STORAGE_TAGS + _BIT_TAGS + _RESCALE_TAGS + _FRAME_TAGS + _OTHER_TAGS
+)
+_DAMAGED = ("a damaged DICOM header", "a DICOM file")
 _PIXEL_TAGS = ["PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"]
 
 
@@ -75,7 +68,7 @@ def read(
     frames, notes = _axial_frames(_files(path) if path.is_dir() else [path])
     frame = frames[chosen(_positions(frames), index, position_mm)]
     header = _parsed(frame.path, pixels=True)
-    with damaged("a damaged DICOM header", "a DICOM file"):
+    with damaged(*_DAMAGED):
         notes += _remarks(header)
         padding = header.get("PixelPaddingValue")
         filler = np.nan if padding is None else np.float32(float(padding) * frame.slope + frame.intercept)
@@ -105,7 +98,7 @@ def _parsed(path: Path, *, pixels: bool = False) -> pydicom.Dataset:
     """Return the tags of a DICOM file that are needed."""
     tags = HEADER_TAGS + _PIXEL_TAGS * pixels
     # pydicom's warnings quote values that violate the standard; those that matter are checked here.
-    with warnings.catch_warnings(), damaged("a damaged DICOM header", "a DICOM file"):
+    with warnings.catch_warnings(), damaged(*_DAMAGED):
         warnings.simplefilter("ignore")
         try:
             syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", "")
@@ -125,20 +118,16 @@ class OtherImage(Unreadable):
     """A sound DICOM file that is not an axial CT image, such as a localizer or a dose report."""
 
 
-def _frames_of(file: Path) -> list[_Frame]:
-    with damaged("a damaged DICOM header", "a DICOM file"):
-        header = _parsed(file)
-        _check_kind(header)
-        return [_frame(file, header, number) for number in range(_count_of_frames(header))]
-
-
 def _axial_frames(files: Sequence[Path]) -> tuple[list[_Frame], list[str]]:
     """Return the frames of the one axial CT series among some files, from the caudal end up."""
     frames: list[_Frame] = []
     others: list[OtherImage] = []
     for file in files:
         try:
-            frames += _frames_of(file)
+            with damaged(*_DAMAGED):
+                header = _parsed(file)
+                _check_kind(header)
+                frames += [_frame(file, header, number) for number in range(_count_of_frames(header))]
         except OtherImage as other:
             others.append(other)
     if not frames:
