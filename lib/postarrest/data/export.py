@@ -94,7 +94,7 @@ def examine(data: Path, **settings: Any) -> StudyData:
         if "ct" in mapping.modalities:
             ct = find_ct(data, patients, included, found)
         if "gwr" in mapping.modalities:
-            # One export may name a patient's id differently in each table: the contract's name is accepted too.
+            # The tables of an export may name the id differently: the contract's name is accepted too.
             raw = _raw(data, contract.GWR, contract.GWR.columns, mapping, found)
             gwr = _gwr(raw, mapping, patients, included, found) if raw else None
     rows = pd.Series(patients.index, index=pd.Index(patients["patient_id"]), name="row")
@@ -177,7 +177,7 @@ def _patients(raw: tablefile.RawTable, mapping: ExportSettings, found: Findings)
     needed = [*map(mapping.export_name, required), mapping.outcome_column]
     found.errors += _missing_columns([n for n in needed if n not in (*raw.header, ROW_NUMBERS)], raw)
     found.warnings += _unused_columns(raw, present, mapping.outcome_column)
-    cells = raw.renamed(present)
+    cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
     if mapping.columns.get("patient_id") == ROW_NUMBERS:
         numbers = pd.Series(range(1, len(cells) + 1), index=cells.index).astype("str")
         cells.insert(0, "patient_id", numbers.str.zfill(len(str(len(cells)))))
@@ -240,7 +240,7 @@ def _gwr(
     present = {n: e if e in raw.header else n for n, e in exports.items() if {n, e} & set(raw.header)}
     missing = [export for name, export in exports.items() if name not in present]
     found.errors += _missing_columns(missing, raw)
-    cells = raw.renamed(present)
+    cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
     gwr = typed_columns(cells, contract.GWR, mapping, raw.file, found)
     for name in cells.columns.difference(["patient_id", "area_mm2"]):
         blank = cells.loc[cells[name].isna(), name].fillna("")

@@ -49,10 +49,8 @@ def save_included(
     write_bytes(here.out("gwr.parquet"), readings.to_parquet(index=False))
     paths = pd.Series(dtype=object) if study.ct is None else study.ct
     paths = paths[paths.index.isin(included.index)].sort_index()
-    slices = np.zeros((0, 256, 256), np.uint8)
-    if len(paths):
-        index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
-        slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
+    index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
+    slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
     with whole(here.out("images.npz")) as place, place.open("wb") as file:
         np.savez(file, patient_id=paths.index.to_numpy(dtype=str), images=slices)
     return len(paths)

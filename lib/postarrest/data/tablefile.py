@@ -13,7 +13,7 @@ import itertools
 import sys
 import warnings
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -56,10 +56,6 @@ class RawTable:
     cells: pd.DataFrame
     header: tuple[str, ...]
     note: str
-
-    def renamed(self, exports: Mapping[str, str]) -> pd.DataFrame:
-        """Return the columns of some of the export's names, under the contract's names."""
-        return self.cells[list(exports.values())].set_axis(list(exports), axis=1)
 
 
 def find(folder: Path, stem: str) -> list[Path]:
@@ -288,12 +284,9 @@ def _read_parquet(path: Path, names: Collection[str]) -> RawTable:
         raise
     except Exception:  # damaged bytes make pyarrow raise its own errors, and Python's on what it returns
         raise _refusal(path, "format", "a damaged Parquet file", "a Parquet file") from None
-    nested = [
-        Finding(path.name, "format", "lists in cells", "one value per cell", column=name)
-        for name, column in zip(wanted, columns, strict=True)
-        if pa.types.is_nested(column.type)
-    ]
+    nested = [name for name, column in zip(wanted, columns, strict=True) if pa.types.is_nested(column.type)]
     if nested:
-        raise DataErrors(nested)
+        about = (path.name, "format", "lists in cells", "one value per cell")
+        raise DataErrors([Finding(*about, column=name) for name in nested])
     table = _collect(path, itertools.chain([wanted], rows), names, "Parquet")
     return replace(table, header=header)

@@ -196,16 +196,15 @@ def _read(path: Path, index: int | None, position_mm: float | None) -> CtSlice:
             if name.endswith(".png"):
                 return CtSlice(None, png.read(path), None, "PNG", ())
             if name.endswith((".nii", ".nii.gz")):
-                return _finished(*nifti.read(path, index, position_mm), "NIfTI")
-        hu, spacing_mm, notes = dicom.read(path, index, position_mm)
-        return _finished(hu, spacing_mm, "DICOM", notes)
+                return _finished("NIfTI", *nifti.read(path, index, position_mm))
+        return _finished("DICOM", *dicom.read(path, index, position_mm))
     except OSError as error:
         found = error.strerror or "an error of the file system"
         raise Unreadable("readable", found, "a file that can be read") from None
 
 
 def _finished(
-    hu: NDArray[np.float32], spacing_mm: tuple[float, float], source: str, notes: Sequence[str] = ()
+    source: str, hu: NDArray[np.float32], spacing_mm: tuple[float, float], notes: Sequence[str] = ()
 ) -> CtSlice:
     if not np.isfinite(hu).all():
         found = f"values that are infinite or not a number ({(~np.isfinite(hu)).mean():.2%} of the slice)"
