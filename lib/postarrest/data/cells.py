@@ -25,7 +25,7 @@ Report = Callable[[pd.Series, str, str | pd.Series], None]
 def typed_columns(
     cells: pd.DataFrame, schema: pa.DataFrameSchema, settings: ExportSettings, file: str, found: Findings
 ) -> pd.DataFrame:
-    """Return a table with the types of the contract; what does not fit is added to the errors in `found`."""
+    """Return a table with the types of the contract; cells that do not fit are added to `found`."""
     shown = {name: settings.shown_name(name) for name in cells}
     typed: dict[str, pd.Series] = {}
     for name in cells:
@@ -89,23 +89,22 @@ def _numbers(column: pd.Series, decimal: str, report: Report) -> pd.Series:
 
 def _number_expected(cell: str, decimal: str) -> str:
     what = errors.described(cell)
-    if what in ("a date", "a clock time"):
-        return f"a number, not {what}"
-    if what == "a formula":
-        return "a number; save the results of formulas as values"
-    if cell.startswith("#"):
-        return "a number, not a spreadsheet's error"
-    if "inf" in cell.casefold():
-        return "a finite number"
-    if "," in cell and errors.is_number(cell.replace(",", "")) and "." in cell:
-        return "a number without thousands separators"
-    if decimal == "." and errors.is_number(cell.replace(",", ".", 1)):
-        return "a number with a decimal point; for decimal commas, set table_format: {decimal: ','}"
-    if any(c.isdigit() and not c.isascii() for c in cell):
-        return "a number in ASCII digits, not full-width ones"
-    if any(c.isdigit() for c in cell):
-        return "a number without a unit or sign next to it"
-    return "a number or a blank cell; for words that mean missing, set codes: {column: {word: null}}"
+    has_separators = {",", "."} <= {*cell} and errors.is_number(cell.replace(",", ""))
+    has_comma = decimal == "." and errors.is_number(cell.replace(",", ".", 1))
+    has_wide_digit = any(c.isdigit() and not c.isascii() for c in cell)
+    # The first that applies is returned.
+    reasons = {
+        f"a number, not {what}": what in ("a date", "a clock time"),
+        "a number; save the results of formulas as values": what == "a formula",
+        "a number, not a spreadsheet's error": cell.startswith("#"),
+        "a finite number": "inf" in cell.casefold(),
+        "a number without thousands separators": has_separators,
+        "a number with a decimal point; for decimal commas, set table_format: {decimal: ','}": has_comma,
+        "a number in ASCII digits, not full-width ones": has_wide_digit,
+        "a number without a unit or sign next to it": any(map(str.isdigit, cell)),
+        "a number or a blank cell; for words that mean missing, set codes: {column: {word: null}}": True,
+    }
+    return next(reason for reason, applies in reasons.items() if applies)
 
 
 def _yes_no(column: pd.Series, report: Report) -> pd.Series:
@@ -124,7 +123,7 @@ def _predictor(column: pd.Series, decimal: str, report: Report) -> pd.Series:
 
 
 def _predictor_errors(column: pd.Series, file: str, shown: str) -> Iterator[Finding]:
-    """Yield what makes a typed column useless as a predictor."""
+    """Yield reasons why a typed column cannot be used as a predictor."""
     levels, n = column.nunique(), column.count()
     if n == 0:
         yield Finding(file, "empty", "no value in any row", "values of a predictor", column=shown)
@@ -136,7 +135,7 @@ def _predictor_errors(column: pd.Series, file: str, shown: str) -> Iterator[Find
 def _odd_columns(
     table: pd.DataFrame, cells: pd.DataFrame, file: str, shown: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Yield warnings about what no single cell shows."""
+    """Yield warnings that concern more than a single cell."""
     for name in table:
         if name != "exclusion" and cells[name].isna().all():
             yield Finding(file, "empty", "no value in any row", "some values", column=shown[name])

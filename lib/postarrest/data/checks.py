@@ -1,6 +1,7 @@
 """All rules of the data contract applied to a table in one pass."""
 
 import re
+from functools import partial
 
 import pandas as pd
 import pandera.pandas as pa
@@ -11,14 +12,14 @@ from postarrest.data.errors import Finding, in_rows, is_number
 def check(
     table: pd.DataFrame, schema: pa.DataFrameSchema, *, cells: pd.DataFrame, file: str, names: dict[str, str]
 ) -> list[Finding]:
-    """Return every place where a table breaks a schema's rules.
+    """Return every violation of a schema's rules in a table.
 
     Parameters
     ----------
     table : pandas.DataFrame
         Typed columns; the index is the row of the file.
     schema : pandera.DataFrameSchema
-        `PATIENTS` or `GWR`; columns that the table lacks are not required.
+        `PATIENTS` or `GWR`; columns may be missing from the table.
     cells : pandas.DataFrame
         The same rows as they are in the file, for the message.
     file : str
@@ -38,19 +39,17 @@ def check(
         failures = error.failure_cases.groupby(["column", "check"], sort=False)["index"]
     else:
         return found
-    for (column, rule), index in failures:
-        rows = index.astype(int)
-        about, place = schema.columns[column].metadata, names[column]
-        if about["kind"] == "id":
-            what = table.loc[rows, column].map(_id_in_words)
-            found += in_rows(what, file, "id", rule, place, verbatim=False)
-        elif "codes" in about:
-            found += in_rows(cells.loc[rows, column], file, "codes", rule, place)
-        elif rule == "a whole number":
-            found += in_rows(cells.loc[rows, column], file, "whole", rule, place)
-        else:
-            expected = _range_expected(table.loc[rows, column], cells[column], about, rule)
-            found += in_rows(cells.loc[rows, column], file, "range", expected, place)
+    for (column, expected), index in failures:
+        rows, about = index.astype(int), schema.columns[column].metadata
+        values, what = table.loc[rows, column], cells.loc[rows, column]
+        rule = {"id": "id", "code": "codes", "yes or no": "codes"}.get(about["kind"], "range")
+        if rule == "id":
+            what = values.map(_id_in_words)
+        elif expected == "a whole number":
+            rule = "whole"
+        elif rule == "range":
+            expected = values.combine(what, partial(_range_expected, about=about, allowed=expected))
+        found += in_rows(what, file, rule, expected, names[column], verbatim=rule != "id")
     return found
 
 
@@ -76,17 +75,12 @@ def _id_in_words(value: str) -> str:
     return f"an id that starts with {value[0]!r} and ends with {value[-1]!r}"
 
 
-def _range_expected(values: pd.Series, cells: pd.Series, about: dict, allowed: str) -> pd.Series:
+def _range_expected(value: float, cell: str, *, about: dict, allowed: str) -> str:
     """Return the allowed range in words, with what a value outside it probably is."""
-
-    def expected(row: int) -> str:
-        value, cell = values[row], str(cells[row])
-        hint = about["below" if value < about["bounds"][0] else "above"]
-        if is_number(cell) and float(cell) != value:
-            hint = f"converted it is {value:.4g}; is this cell in another unit than the column?"
-        return f"{allowed} ({hint})" if hint else allowed
-
-    return pd.Series({row: expected(row) for row in values.index}, dtype=object)
+    hint = about["below" if value < about["bounds"][0] else "above"]
+    if is_number(cell) and float(cell) != value:
+        hint = f"converted it is {value:.4g}; is this cell in another unit than the column?"
+    return f"{allowed} ({hint})" if hint else allowed
 
 
 def implausible(

@@ -1,4 +1,4 @@
-"""Inclusion criteria, participant flow and outcome labels."""
+"""Inclusion criteria, participant flow, outcomes and outcome labels."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from postarrest.data.errors import DataErrors, nearest
-from postarrest.data.mapping import Criteria, setting_errors
+from postarrest.data.errors import DataErrors, Finding, Findings, in_rows, nearest
+from postarrest.data.mapping import Criteria, ExportSettings, Outcome, as_code, setting_errors
 
 # What the revised label needs besides CPC.
 REVISED = ("awake_after_ct", "death_cause_intracranial")
@@ -56,10 +56,9 @@ def outcome_labels(patients: pd.DataFrame) -> pd.DataFrame:
     standard = outcome == 1 if "y_good" in patients else outcome.isin([1, 2])
     labels = pd.DataFrame({"y_good_standard": standard.astype(int)})
     if "cpc" in patients and set(REVISED) <= set(patients):
-        woke = (patients["awake_after_ct"] == 1) & (patients["cpc"] == 5)
-        labels["y_good_revised"] = (standard | (woke & (patients["death_cause_intracranial"] == 0))).astype(
-            int
-        )
+        woke_and_died = (patients["awake_after_ct"] == 1) & (patients["cpc"] == 5)
+        revised = standard | (woke_and_died & (patients["death_cause_intracranial"] == 0))
+        labels["y_good_revised"] = revised.astype(int)
     return labels
 
 
@@ -148,3 +147,46 @@ def _steps(
         column, reason = LIMITS[name]
         values = patients[column]
         yield "excluded", reason.format(value), values < value if name.startswith("min") else values > value
+
+
+def good_or_poor(column: pd.Series, outcome: Outcome, file: str, found: Findings) -> pd.Series:
+    """Return 1 for a good and 0 for a poor outcome; other values are added to the errors in `found`."""
+    values = {as_code(v): 1.0 for v in outcome.good} | {as_code(v): 0.0 for v in outcome.poor}
+    y_good = column.map(as_code, na_action="ignore").map(values).astype(float)
+    expected = f"good: {outcome.good}, poor: {outcome.poor}"
+    wrong = column.notna() & y_good.isna()
+    found.errors += in_rows(column[wrong], file, "codes", expected, outcome.column)
+    # 0, so that a wrong value is not reported again as missing.
+    return y_good.mask(wrong, 0.0)
+
+
+def check_outcome(
+    patients: pd.DataFrame, included: pd.Series, settings: ExportSettings, file: str, found: Findings
+) -> None:
+    """Add missing outcomes of the included patients, and an outcome that does not vary, to the errors."""
+    name, shown, good_values = "cpc", settings.shown_name("cpc"), [1, 2]
+    if settings.outcome:
+        name, shown, good_values = "y_good", settings.outcome.column, [1]
+    if name not in patients:
+        return
+
+    def report_blank(column: str, shown: str, of_whom: pd.Series, expected: str) -> None:
+        cells = pd.Series("", index=patients.index[of_whom & patients[column].isna()])
+        found.errors += in_rows(cells, file, "outcome", expected, shown)
+
+    reported = patients.index.isin([error.row for error in found.errors if error.column == shown])
+    expected = "the outcome of every included patient, or a reason in exclusion"
+    report_blank(name, shown, included & ~reported, expected)
+    if "revised" in settings.outcome_labels and {"cpc", *REVISED} <= set(patients):
+        died = included & (patients["cpc"] == 5)
+        woke = died & (patients["awake_after_ct"] == 1)
+        awake, intracranial = REVISED
+        report_blank(awake, awake, died, "yes or no for a patient who died, which the revised label needs")
+        report_blank(intracranial, intracranial, woke, "yes or no for a patient who woke and died")
+    good = patients.loc[included, name].dropna().isin(good_values)
+    if not included.any():
+        expected = "some patients with a blank exclusion"
+        found.errors.append(Finding(file, "included", "no included patient", expected))
+    elif not reported.any() and good.nunique() == 1:
+        what = f"a {'good' if good.iloc[0] else 'poor'} outcome in every included patient"
+        found.errors.append(Finding(file, "outcome", what, "both outcomes", column=shown))

@@ -20,15 +20,8 @@ def _column(
     kind: str, meaning: str, needed_for: str, label: str = "", allowed: Any = None, **about: Any
 ) -> pa.Column:
     """Return one column; its arguments are the keys of ``contract.yaml``."""
-    about = {
-        "kind": kind,
-        "part": needed_for,
-        "unit": "",
-        "other_units": {},
-        "below": "",
-        "above": "",
-        **about,
-    }
+    defaults = {"unit": "", "other_units": {}, "below": "", "above": ""}
+    about = {"kind": kind, "part": needed_for, **defaults, **about}
     checks = []
     if kind == "id":
         checks = [pa.Check.str_matches(f"^{ID_PATTERN}$", error=ID_EXPECTED)]

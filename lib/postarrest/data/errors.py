@@ -10,7 +10,6 @@ import pandas as pd
 
 from postarrest.files import write_text
 
-_TABLE_COLUMNS = ["file", "row", "column", "found", "expected", "rule"]
 _SHOWN_ROWS = 5
 # A column in the wrong unit is an error in every row; a list of a thousand of them is long enough.
 _MOST_ALIKE = 1000
@@ -50,7 +49,7 @@ class Finding:
 
 @dataclass
 class Findings:
-    """What one pass over a study's data brings to light.
+    """Errors, warnings and notes from one pass over a study's data.
 
     Parameters
     ----------
@@ -109,18 +108,12 @@ def findings_table(findings: Iterable[Finding]) -> pd.DataFrame:
                file  row     column found        expected   rule
     0  patients.csv    7  age_years   200  0 to 125 years  range
     """
-    rows = [[getattr(finding, name) for name in _TABLE_COLUMNS] for finding in findings]
-    return pd.DataFrame(rows, columns=_TABLE_COLUMNS).astype({"row": "Int64"})
+    columns = ["file", "row", "column", "found", "expected", "rule"]
+    return pd.DataFrame(list(findings), columns=columns).astype({"row": "Int64"})
 
 
 def in_rows(
-    found: pd.Series,
-    file: str,
-    rule: str,
-    expected: str | pd.Series,
-    column: str = "",
-    *,
-    verbatim: bool = True,
+    found: pd.Series, file: str, rule: str, expected: str | pd.Series, column: str = "", verbatim: bool = True
 ) -> list[Finding]:
     """Return one finding per row; after the first thousand, one that counts the rest.
 
@@ -164,7 +157,7 @@ def listing(findings: Iterable[Finding]) -> str:
         groups.setdefault(key, []).extend([] if finding.row is None else [finding.row])
     lines = []
     for (file, column, found, expected), rows in groups.items():
-        where = ", ".join(part for part in (file, _rows_in_words(rows), column) if part)
+        where = ", ".join(filter(None, (file, _rows_in_words(rows), column)))
         lines.append(f"  {where}: found {found}; expected {expected}.")
     return "\n".join(lines)
 

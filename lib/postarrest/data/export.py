@@ -1,7 +1,7 @@
 """A study's data read and checked: patients, readings and where the CT images are."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,10 @@ from pydantic import ValidationError
 
 from postarrest.data import contract, errors, tablefile
 from postarrest.data.cells import typed_columns
-from postarrest.data.cohort import REVISED, columns_of, select
+from postarrest.data.cohort import REVISED, check_outcome, columns_of, good_or_poor, select
 from postarrest.data.ct.finding import find_ct
 from postarrest.data.errors import DataErrors, Finding, Findings, in_rows
 from postarrest.data.mapping import ROW_NUMBERS, ExportSettings, setting_errors
-from postarrest.data.outcome import check_outcome, named_outcome
 
 
 @dataclass(frozen=True)
@@ -83,16 +82,21 @@ def examine(data: Path, **settings: Any) -> StudyData:
     patients = pd.DataFrame({"patient_id": pd.Series(dtype="str")})
     gwr = ct = None
     mapping = _settings(data, settings, found)
-    path = _table_of(data, "patients", found) if mapping else None
-    table = _read_patients(path, mapping, found) if path else None
+    raw = None
+    if mapping:
+        others = [*map(mapping.export_name, mapping.predictors), mapping.outcome_column]
+        raw = _raw(data, contract.PATIENTS, others, mapping, found)
+    table = _patients(raw, mapping, found) if raw else None
     if table is not None:
         patients = table
-        included = _included(patients, mapping.criteria, path.name, found)
-        check_outcome(patients, included, mapping, path.name, found)
+        included = _included(patients, mapping.criteria, raw.file, found)
+        check_outcome(patients, included, mapping, raw.file, found)
         if "ct" in mapping.modalities:
             ct = find_ct(data, patients, included, found)
         if "gwr" in mapping.modalities:
-            gwr = _read_gwr(data, mapping, patients, included, found)
+            # The tables of an export may name the id differently: the contract's name is accepted too.
+            raw = _raw(data, contract.GWR, contract.GWR.columns, mapping, found)
+            gwr = _gwr(raw, mapping, patients, included, found) if raw else None
     rows = pd.Series(patients.index, index=pd.Index(patients["patient_id"]), name="row")
     passed = (tuple(found.errors), tuple(found.warnings), tuple(found.notes))
     return StudyData(patients.set_index("patient_id"), gwr, ct, rows, *passed)
@@ -131,99 +135,88 @@ def _settings(data: Path, settings: Mapping[str, Any], found: Findings) -> Expor
     return mapping
 
 
-def _table_of(data: Path, stem: str, found: Findings) -> Path | None:
-    """Return the file of a table, if there is one and only one."""
+def _table_of(data: Path, stem: str) -> Path:
+    """Return the one file of a table."""
     if data.is_file():
         return data
     try:
         files = tablefile.find(data, stem)
     except OSError as error:
-        found.errors.append(Finding("data", "readable", error.strerror or "an error", "the study's folder"))
-        return None
+        what, expected = error.strerror or "an error", "the study's folder"
+        raise DataErrors([Finding("data", "readable", what, expected)]) from None
     if len(files) != 1:
         what = ", ".join(f.name for f in files) or "no such file"
         expected = f"one file named {stem}, ending in one of {', '.join(tablefile.SUFFIXES)}"
-        found.errors.append(Finding(stem, "readable", what, expected))
-    elif not errors.stays_inside(files[0], data):
-        found.errors.append(
-            Finding(files[0].name, "link", "a link out of the study's folder", "a file in it")
-        )
-    else:
-        return files[0]
-    return None
+        raise DataErrors([Finding(stem, "readable", what, expected)])
+    if not errors.stays_inside(files[0], data):
+        what = "a link out of the study's folder"
+        raise DataErrors([Finding(files[0].name, "link", what, "a file in it")])
+    return files[0]
 
 
-def _raw(path: Path, wanted: set[str], mapping: ExportSettings, found: Findings) -> tablefile.RawTable | None:
+def _raw(
+    data: Path, schema: Any, others: Iterable[str], mapping: ExportSettings, found: Findings
+) -> tablefile.RawTable | None:
+    """Return the cells of a schema's columns and of others, which are given by the export's names."""
+    names = {*map(mapping.export_name, schema.columns), *others}
     try:
-        raw = tablefile.read(path, names=wanted, table_format=mapping.table_format)
+        raw = tablefile.read(_table_of(data, schema.name), names=names, table_format=mapping.table_format)
     except DataErrors as error:
         found.errors += error.findings
         return None
-    found.notes.append(f"{path.name}: {len(raw.cells)} rows, {raw.note}")
+    found.notes.append(f"{raw.file}: {len(raw.cells)} rows, {raw.note}")
     return raw
 
 
-def _read_patients(path: Path, mapping: ExportSettings, found: Findings) -> pd.DataFrame | None:
-    """Return typed patients (index: row of the file), or None if there is no usable table."""
-    outcome = mapping.outcome
-    names = [*contract.PATIENTS.columns, *mapping.predictors]
-    raw = _raw(path, {*map(mapping.export_name, names), mapping.outcome_column}, mapping, found)
-    if raw is None:
-        return None
-    predictors = _named_predictors(mapping, raw.header, path.name, found)
-    names = dict.fromkeys([*contract.PATIENTS.columns, *predictors])
-    exports = {name: mapping.export_name(name) for name in names}
+def _patients(raw: tablefile.RawTable, mapping: ExportSettings, found: Findings) -> pd.DataFrame | None:
+    predictors = _named_predictors(mapping, raw, found)
+    exports = {n: mapping.export_name(n) for n in (*contract.PATIENTS.columns, *predictors)}
     present = {name: export for name, export in exports.items() if export in raw.header}
     mapped = [name for name in mapping.columns if name in contract.PATIENTS.columns]
     required = [*predictors, "patient_id", *mapped, *(REVISED if "revised" in mapping.outcome_labels else [])]
     needed = [*map(mapping.export_name, required), mapping.outcome_column]
-    missing = [name for name in needed if name not in (*raw.header, ROW_NUMBERS)]
-    found.errors += _missing_columns(missing, raw.header, path.name)
-    found.warnings += _unused_columns(raw.header, present, mapping.outcome_column, path.name)
-
+    found.errors += _missing_columns([n for n in needed if n not in (*raw.header, ROW_NUMBERS)], raw)
+    found.warnings += _unused_columns(raw, present, mapping.outcome_column)
     cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
     if mapping.columns.get("patient_id") == ROW_NUMBERS:
         numbers = pd.Series(range(1, len(cells) + 1), index=cells.index).astype("str")
         cells.insert(0, "patient_id", numbers.str.zfill(len(str(len(cells)))))
-    patients = typed_columns(cells, contract.PATIENTS, mapping, path.name, found)
-    if outcome and outcome.column in raw.cells:
-        patients["y_good"] = named_outcome(raw.cells[outcome.column], outcome, path.name, found)
+    patients = typed_columns(cells, contract.PATIENTS, mapping, raw.file, found)
+    if mapping.outcome and mapping.outcome.column in raw.cells:
+        column = raw.cells[mapping.outcome.column]
+        patients["y_good"] = good_or_poor(column, mapping.outcome, raw.file, found)
     return patients if "patient_id" in patients else None
 
 
-def _named_predictors(
-    mapping: ExportSettings, header: Sequence[str], file: str, found: Findings
-) -> list[str]:
-    """Return the names of predictors, those that match a pattern in its place."""
+def _named_predictors(mapping: ExportSettings, raw: tablefile.RawTable, found: Findings) -> list[str]:
+    """Return the names of the predictors; a pattern is replaced by the columns that match it."""
     names: list[str] = []
     for name in mapping.predictors:
-        matched = tablefile.matching(header, [name]) if "*" in name else []
+        matched = tablefile.matching(raw.header, [name]) if "*" in name else []
         if mapping.outcome_column in matched:
             what, expected = "the outcome among the predictors", "columns known before the outcome"
-            found.errors.append(Finding(file, "settings", what, expected, column=name))
+            found.errors.append(Finding(raw.file, "settings", what, expected, column=name))
         names += matched or [name]
     return names
 
 
-def _missing_columns(missing: Sequence[str], header: Sequence[str], file: str) -> Iterator[Finding]:
+def _missing_columns(missing: Sequence[str], raw: tablefile.RawTable) -> Iterator[Finding]:
     for name in dict.fromkeys(missing):
-        near = errors.nearest(name, header)
-        yield Finding(file, "column", "no such column", f"a column of this name{near}", row=1, column=name)
+        expected = f"a column of this name{errors.nearest(name, raw.header)}"
+        yield Finding(raw.file, "column", "no such column", expected, 1, name)
 
 
-def _unused_columns(
-    header: Sequence[str], present: Mapping[str, str], outcome: str, file: str
-) -> Iterator[Finding]:
+def _unused_columns(raw: tablefile.RawTable, present: Mapping[str, str], outcome: str) -> Iterator[Finding]:
     """Yield columns that are not used although their name is almost one of the contract's."""
     absent = [name for name in contract.PATIENTS.columns if name not in present]
-    for name in header:
+    for name in raw.header:
         near = errors.nearest(name, absent, cutoff=0.8)
         if near and name not in {*present.values(), outcome}:
-            yield Finding(file, "column", "a column that is not used", f"a contract name{near}", 1, name)
+            yield Finding(raw.file, "column", "a column that is not used", f"a contract name{near}", 1, name)
 
 
 def _included(patients: pd.DataFrame, criteria: Mapping[str, Any], file: str, found: Findings) -> pd.Series:
-    """Return who meets the criteria; those whose columns are missing are reported and left out."""
+    """Return who meets the criteria; a criterion whose columns are missing is reported and not applied."""
     possible = {}
     for name, value in criteria.items():
         missing = [column for column in columns_of(name, value) if column not in patients]
@@ -236,30 +229,29 @@ def _included(patients: pd.DataFrame, criteria: Mapping[str, Any], file: str, fo
     return pd.Series(patients.index.isin(included.index), index=patients.index)
 
 
-def _read_gwr(
-    data: Path, mapping: ExportSettings, patients: pd.DataFrame, included: pd.Series, found: Findings
+def _gwr(
+    raw: tablefile.RawTable,
+    mapping: ExportSettings,
+    patients: pd.DataFrame,
+    included: pd.Series,
+    found: Findings,
 ) -> pd.DataFrame | None:
-    path = _table_of(data, "gwr", found)
     exports = {name: mapping.export_name(name) for name in contract.GWR.columns}
-    raw = _raw(path, {*exports, *exports.values()}, mapping, found) if path else None
-    if raw is None:
-        return None
-    # The tables of one export may name a patient's id differently: the contract's name is accepted too.
     present = {n: e if e in raw.header else n for n, e in exports.items() if {n, e} & set(raw.header)}
     missing = [export for name, export in exports.items() if name not in present]
-    found.errors += _missing_columns(missing, raw.header, path.name)
+    found.errors += _missing_columns(missing, raw)
     cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
-    gwr = typed_columns(cells, contract.GWR, mapping, path.name, found)
+    gwr = typed_columns(cells, contract.GWR, mapping, raw.file, found)
     for name in cells.columns.difference(["patient_id", "area_mm2"]):
         blank = cells.loc[cells[name].isna(), name].fillna("")
         expected = "a value; leave out the row if there is no reading"
-        found.errors += in_rows(blank, path.name, "blank", expected, name)
+        found.errors += in_rows(blank, raw.file, "blank", expected, name)
     if missing:
         return None
     unknown = ~gwr["patient_id"].isin(patients["patient_id"]) & cells["patient_id"].notna()
     what = pd.Series("an id of no patient", index=gwr.index[unknown])
     expected = "an id of the patient table"
-    found.errors += in_rows(what, path.name, "patient", expected, "patient_id", verbatim=False)
+    found.errors += in_rows(what, raw.file, "patient", expected, "patient_id", verbatim=False)
     found.warnings += _incomplete_readings(gwr, patients.loc[included, "patient_id"])
     if gwr["reading"].notna().all():
         gwr = gwr.astype({"reading": int})

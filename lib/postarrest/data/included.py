@@ -5,7 +5,7 @@ import pandas as pd
 
 from postarrest.data.ct.slices import read_slices
 from postarrest.data.export import StudyData
-from postarrest.files import whole
+from postarrest.files import whole, write_bytes
 from postarrest.places import Here
 
 
@@ -43,17 +43,14 @@ def save_included(
     """
     main = labels[f"y_good_{main_label}"].rename("y_good")
     variables = included.drop(columns=["y_good", "exclusion"], errors="ignore")
-    with whole(here.out("cohort.parquet")) as place:
-        pd.concat([main, labels, variables], axis=1).to_parquet(place)
+    write_bytes(here.out("cohort.parquet"), pd.concat([main, labels, variables], axis=1).to_parquet())
     readings = pd.DataFrame({"patient_id": []}) if study.gwr is None else study.gwr
-    with whole(here.out("gwr.parquet")) as place:
-        readings[readings["patient_id"].isin(included.index)].to_parquet(place, index=False)
+    readings = readings[readings["patient_id"].isin(included.index)]
+    write_bytes(here.out("gwr.parquet"), readings.to_parquet(index=False))
     paths = pd.Series(dtype=object) if study.ct is None else study.ct
     paths = paths[paths.index.isin(included.index)].sort_index()
-    slices = np.zeros((0, 256, 256), np.uint8)
-    if len(paths):
-        index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
-        slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
+    index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
+    slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
     with whole(here.out("images.npz")) as place, place.open("wb") as file:
         np.savez(file, patient_id=paths.index.to_numpy(dtype=str), images=slices)
     return len(paths)

@@ -1,29 +1,20 @@
 """Settings that map a hospital's own columns, codes and units onto the data contract.
 
 `ExportSettings` is what a study file says about its data, validated by pydantic; `setting_errors` returns
-what pydantic found as `Finding`, one per error.
+pydantic's errors as `Finding`, one per error.
 """
 
 import codecs
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    WrapValidator,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, WrapValidator
 from pydantic_core import PydanticCustomError
 
 from postarrest.data import contract
 from postarrest.data.errors import Finding, nearest
-from postarrest.settings import Settings
+from postarrest.settings import TYPES_IN_WORDS, Settings
 
 ROW_NUMBERS = "{row}"
 ALL_COLUMNS = "*"
@@ -47,6 +38,14 @@ def as_code(value: Any) -> str:
         return {"true": "yes", "false": "no"}.get(text, text)
 
 
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except LookupError:
+        raise _wrong("an encoding that Python knows, such as utf-8, shift_jis or latin-1") from None
+    return codecs.lookup(name).name
+
+
 class TableFormat(Settings):
     """How the table files are written.
 
@@ -62,19 +61,10 @@ class TableFormat(Settings):
         Of an Excel file; by default its only sheet with content, or the one named like the file.
     """
 
-    encoding: str = "utf-8"
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
     delimiter: str = Field("", max_length=1)
     decimal: Literal[".", ","] = "."
     sheet: str = ""
-
-    @field_validator("encoding")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        try:
-            "".encode(name)
-        except LookupError:
-            raise _wrong("an encoding that Python knows, such as utf-8, shift_jis or latin-1") from None
-        return codecs.lookup(name).name
 
 
 class Outcome(Settings):
@@ -94,13 +84,6 @@ class Outcome(Settings):
     good: list[Any]
     poor: list[Any]
     meaning: str
-
-    @model_validator(mode="after")
-    def _disjoint(self) -> Self:
-        both = {as_code(v) for v in self.good} & {as_code(v) for v in self.poor}
-        if both:
-            raise _wrong("each value as good or as poor", f"{', '.join(sorted(both))} as good and as poor")
-        return self
 
 
 def _exclusions(value: Any) -> Any:
@@ -142,7 +125,45 @@ def _contract_name(name: str, info: ValidationInfo) -> str:
     return name
 
 
+def _ids_for_files(columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    modalities = info.data.get("modalities")
+    if modalities and columns.get("patient_id") == ROW_NUMBERS:
+        raise _wrong(f"a column with ids, to find {' and '.join(modalities)}", "patient_id: '{row}'")
+    return columns
+
+
+def _convertible(units: dict[str, str]) -> dict[str, str]:
+    for name, unit in units.items():
+        if name not in contract.UNITS:
+            raise _wrong(f"a column with a unit{nearest(name, contract.UNITS)}", repr(name))
+        if unit not in contract.UNITS[name]:
+            raise _wrong(f"one of {', '.join(contract.UNITS[name])}", f"{name}: {unit!r}")
+    return units
+
+
+def _outcome(value: Any, validate: Callable[[Any], Outcome | None], info: ValidationInfo) -> Outcome | None:
+    """Return an outcome with disjoint values that is not among the predictors; None for an empty one."""
+    outcome = validate(value or None)
+    if outcome is None:
+        return None
+    both = {as_code(v) for v in outcome.good} & {as_code(v) for v in outcome.poor}
+    if both:
+        raise _wrong("each value as good or as poor", f"{', '.join(sorted(both))} as good and as poor")
+    columns, predictors = info.data.get("columns", {}), info.data.get("predictors", [])
+    if outcome.column in [columns.get(name, name) for name in predictors]:
+        raise _wrong("predictors known before the outcome", f"'{outcome.column}' among the predictors")
+    return outcome
+
+
+def _revised_cpc(labels: list[str], info: ValidationInfo) -> list[str]:
+    if "revised" in labels and info.data.get("outcome"):
+        found = "'revised' with an outcome of the study's own"
+        raise _wrong("CPC, which the revised label changes", found)
+    return labels
+
+
 _ContractName = Annotated[str, AfterValidator(_contract_name)]
+_Label = Literal["standard", "revised"]
 
 
 class ExportSettings(Settings):
@@ -174,50 +195,13 @@ class ExportSettings(Settings):
 
     modalities: list[Literal["gwr", "ct"]] = Field([])
     predictors: list[str] = Field([])
-    columns: dict[_ContractName, str] = Field({})
+    columns: Annotated[dict[_ContractName, str], AfterValidator(_ids_for_files)] = Field({})
     codes: dict[_ContractName, dict[Any, Any]] = Field({})
-    units: dict[str, str] = Field({})
-    outcome: Annotated[Outcome | None, BeforeValidator(lambda value: value or None)] = None
+    units: Annotated[dict[str, str], AfterValidator(_convertible)] = Field({})
+    outcome: Annotated[Outcome | None, WrapValidator(_outcome)] = None
     criteria: Annotated[Criteria, WrapValidator(_in_given_order)] = Field({})
-    outcome_labels: list[Literal["standard", "revised"]] = Field([])
+    outcome_labels: Annotated[list[_Label], AfterValidator(_revised_cpc)] = Field([])
     table_format: TableFormat = TableFormat()
-
-    @field_validator("columns")
-    @classmethod
-    def _ids_for_files(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        modalities = info.data.get("modalities")
-        if modalities and columns.get("patient_id") == ROW_NUMBERS:
-            raise _wrong(f"a column with ids, to find {' and '.join(modalities)}", "patient_id: '{row}'")
-        return columns
-
-    @field_validator("units")
-    @classmethod
-    def _convertible(cls, units: dict[str, str]) -> dict[str, str]:
-        for name, unit in units.items():
-            if name not in contract.UNITS:
-                raise _wrong(f"a column with a unit{nearest(name, contract.UNITS)}", repr(name))
-            if unit not in contract.UNITS[name]:
-                raise _wrong(f"one of {', '.join(contract.UNITS[name])}", f"{name}: {unit!r}")
-        return units
-
-    @field_validator("outcome")
-    @classmethod
-    def _not_a_predictor(cls, outcome: Outcome | None, info: ValidationInfo) -> Outcome | None:
-        columns = info.data.get("columns", {})
-        if outcome and outcome.column in [
-            columns.get(name, name) for name in info.data.get("predictors", [])
-        ]:
-            raise _wrong("predictors known before the outcome", f"'{outcome.column}' among the predictors")
-        return outcome
-
-    @field_validator("outcome_labels")
-    @classmethod
-    def _revised_cpc(cls, labels: list[str], info: ValidationInfo) -> list[str]:
-        if "revised" in labels and info.data.get("outcome"):
-            raise _wrong(
-                "CPC, which the revised label changes", "'revised' with an outcome of the study's own"
-            )
-        return labels
 
     @property
     def outcome_column(self) -> str:
@@ -245,19 +229,11 @@ def _as_cell(value: Any) -> str | float:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-_EXPECTED = {
-    "string_type": "text",
-    "string_too_long": "one character",
-    "float_type": "a number",
-    "list_type": "a list",
-    "dict_type": "keys with values",
-    "model_type": "keys with values",
-}
 _SECTIONS = {"criteria": Criteria, "outcome": Outcome, "table_format": TableFormat}
 
 
 def setting_errors(error: ValidationError, *section: str) -> list[Finding]:
-    """Return what pydantic found in a study's settings, one finding per error.
+    """Return the errors that pydantic found in a study's settings, one finding per error.
 
     Parameters
     ----------
@@ -276,20 +252,17 @@ def setting_errors(error: ValidationError, *section: str) -> list[Finding]:
     """
     findings = []
     for item in error.errors(include_url=False):
-        where = [*section, *(str(part) for part in item["loc"])]
-        found, expected = repr(item["input"]), _EXPECTED.get(item["type"], item["msg"])
+        where, kind, context = [*section, *map(str, item["loc"])], item["type"], item.get("ctx", {})
+        found = context.get("found") or repr(item["input"])
+        words = TYPES_IN_WORDS | {"string_too_long": "one character"}
+        expected = context.get("expected") or words.get(kind.removesuffix("_type"), item["msg"])
         if where[-1] == "[key]":
             where = where[:-2]
-        elif item["type"] in ("extra_forbidden", "missing"):
+        elif kind in ("extra_forbidden", "missing"):
             name = where.pop()
             known = list(_SECTIONS.get(where[0] if where else "", ExportSettings).model_fields)
-            found = f"no '{name}'" if item["type"] == "missing" else repr(name)
-            expected = f"one of {', '.join(known)}{nearest(name, known)}"
-            if item["type"] == "missing":
-                expected = f"all of {', '.join(known)}"
-        elif item["type"] == "literal_error":
-            expected = item["ctx"]["expected"]
-        if item["type"] == "setting":
-            found = item["ctx"]["found"] or found
+            found, expected = repr(name), f"one of {', '.join(known)}{nearest(name, known)}"
+            if kind == "missing":
+                found, expected = f"no '{name}'", f"all of {', '.join(known)}"
         findings.append(Finding("study file", "settings", found, expected, column=".".join(where)))
     return findings

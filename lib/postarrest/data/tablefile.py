@@ -41,6 +41,8 @@ class RawTable:
 
     Parameters
     ----------
+    file : str
+        Name of the file.
     cells : pandas.DataFrame
         Text or missing, only the columns that were asked for. The index is the row as a spreadsheet numbers
         it, the header being row 1.
@@ -50,9 +52,10 @@ class RawTable:
         How the file was read: encoding, sheet.
     """
 
+    file: str
     cells: pd.DataFrame
     header: tuple[str, ...]
-    note: str = ""
+    note: str
 
 
 def find(folder: Path, stem: str) -> list[Path]:
@@ -138,7 +141,7 @@ def _read_csv(path: Path, names: Collection[str], table_format: TableFormat) -> 
             first = next(lines, "")
             _check_delimiter(path, first, names, delimiter)
             rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
-            return replace(_collect(path, rows, names, same_length=True), note=encoding)
+            return _collect(path, rows, names, encoding, same_length=True)
     except UnicodeError:
         expected = f"{encoding} throughout; for another encoding, set table_format: {{encoding: shift_jis}}"
         raise _refusal(path, "encoding", f"bytes that are not {encoding}", expected) from None
@@ -156,7 +159,7 @@ def _text_lines(path: Path, file: Iterable[str]) -> Iterator[str]:
 
 
 def _check_delimiter(path: Path, first: str, names: Collection[str], delimiter: str) -> None:
-    """Refuse a header that holds none of the names, but would with another delimiter."""
+    """Refuse a header that contains none of the names, but would with another delimiter."""
 
     def columns(delimiter: str) -> list[str]:
         return matching([name.strip(' \r\n"') for name in first.split(delimiter)], names)
@@ -168,8 +171,10 @@ def _check_delimiter(path: Path, first: str, names: Collection[str], delimiter: 
             raise _refusal(path, "delimiter", f"{word} between the columns", expected, row=1)
 
 
-def _collect(path: Path, rows: Iterator[Sequence], names: Collection[str], *, same_length: bool) -> RawTable:
-    """Collect the wanted columns of rows; `same_length`: every row has as many cells as the header."""
+def _collect(
+    path: Path, rows: Iterator[Sequence], names: Collection[str], note: str, *, same_length: bool = False
+) -> RawTable:
+    """Collect the wanted columns of rows; `same_length`: every row must have as many cells as the header."""
     header = tuple(_as_text(name) for name in next(rows, []))
     if not any(header):
         raise _refusal(path, "header", "a first row without names", "the names of the columns", row=1)
@@ -198,25 +203,19 @@ def _collect(path: Path, rows: Iterator[Sequence], names: Collection[str], *, sa
     if not numbers:
         raise _refusal(path, "empty", "a header and no rows", "at least one row")
     table = pd.DataFrame(cells, index=numbers, columns=list(wanted), dtype="str")
-    return RawTable(table.mask(table == ""), header)
+    return RawTable(path.name, table.mask(table == ""), header, note)
 
 
 def _as_text(cell: object) -> str:
-    match cell:
-        case None:
-            return ""
-        case bool():
-            return "yes" if cell else "no"
-        case float() if cell != cell:
-            return ""  # how pandas writes a blank cell to Parquet
-        case float() if cell.is_integer() and abs(cell) < 1e15:
-            return str(int(cell))
-        case datetime.datetime() if cell.time() == datetime.time():
-            return cell.date().isoformat()
-        case datetime.datetime() | datetime.date() | datetime.time():
-            return cell.isoformat()
-        case _:
-            return str(cell).strip()
+    if cell is None or cell != cell:  # NaN is how pandas writes a blank cell to Parquet
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
+        cell = cell.date()
+    return cell.isoformat() if isinstance(cell, (datetime.date, datetime.time)) else str(cell).strip()
 
 
 def _read_excel(path: Path, names: Collection[str], sheet: str) -> RawTable:
@@ -241,19 +240,20 @@ def _read_excel(path: Path, names: Collection[str], sheet: str) -> RawTable:
 def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) -> RawTable:
     import openpyxl
 
-    def table(title: str, *, results: bool) -> RawTable:
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=results)
-        return _collect(path, book[title].iter_rows(values_only=True), names, same_length=False)
+    def book(*, results: bool) -> openpyxl.Workbook:
+        return openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=results)
 
-    title = _chosen_sheet(path, openpyxl.load_workbook(io.BytesIO(content), read_only=True), sheet)
-    formulas = table(title, results=False)
+    def table(*, results: bool) -> RawTable:
+        return _collect(path, book(results=results)[title].iter_rows(values_only=True), names, note)
+
+    title = _chosen_sheet(path, book(results=False), sheet)
     note = f"sheet {title}"
+    formulas = table(results=False)
     if not formulas.cells.apply(lambda column: column.str.startswith("=", na=False)).any(axis=None):
-        return replace(formulas, note=note)
+        return formulas
     # What a person sees in a formula's cell is the result that Excel saved.
-    results = table(title, results=True).cells.reindex(formulas.cells.index)
-    cells = results.fillna(formulas.cells)
-    return RawTable(cells, formulas.header, f"{note}, results of formulas as saved by Excel")
+    cells = table(results=True).cells.reindex(formulas.cells.index).fillna(formulas.cells)
+    return RawTable(path.name, cells, formulas.header, f"{note}, results of formulas as saved by Excel")
 
 
 def _chosen_sheet(path: Path, book: Any, sheet: str) -> str:
@@ -286,8 +286,7 @@ def _read_parquet(path: Path, names: Collection[str]) -> RawTable:
         raise _refusal(path, "format", "a damaged Parquet file", "a Parquet file") from None
     nested = [name for name, column in zip(wanted, columns, strict=True) if pa.types.is_nested(column.type)]
     if nested:
-        raise DataErrors(
-            [Finding(path.name, "format", "lists in cells", "one value per cell", column=n) for n in nested]
-        )
-    table = _collect(path, itertools.chain([wanted], rows), names, same_length=False)
-    return RawTable(table.cells, header, "Parquet")
+        about = (path.name, "format", "lists in cells", "one value per cell")
+        raise DataErrors([Finding(*about, column=name) for name in nested])
+    table = _collect(path, itertools.chain([wanted], rows), names, "Parquet")
+    return replace(table, header=header)

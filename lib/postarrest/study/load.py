@@ -7,7 +7,6 @@ parameters cell of a notebook is the schema of its section.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -36,15 +35,15 @@ class About(Settings):
 
     title: str
     question: str
-    protocols: list[Literal["holdout", "nested"]]
-    modalities: list[Literal["gwr", "ct"]] = Field([])
-    outcome_labels: list[Literal["revised", "standard"]] = Field(["standard"])
+    # The file has lists, which only a check that is not strict turns into tuples.
+    protocols: tuple[Literal["holdout", "nested"], ...] = Field(strict=False)
+    modalities: tuple[Literal["gwr", "ct"], ...] = Field((), strict=False)
+    outcome_labels: tuple[Literal["revised", "standard"], ...] = Field(("standard",), strict=False)
     data: str = "simulated"
     scores: str = ""
 
 
-@dataclass(frozen=True)
-class Study:
+class Study(About):
     """A checked study file.
 
     Parameters
@@ -68,14 +67,7 @@ class Study:
     """
 
     name: str
-    title: str
-    question: str
-    protocols: tuple[str, ...]
-    modalities: tuple[str, ...]
-    outcome_labels: tuple[str, ...]
-    data: str
-    scores: str
-    sections: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    sections: dict[str, dict[str, Any]] = Field(repr=False)
 
     @property
     def simulated(self) -> bool:
@@ -96,17 +88,16 @@ class Study:
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
     def parameters(self, notebook: str) -> dict[str, Any]:
-        """Return what papermill passes to a notebook: its section over ``common``, declared keys alone."""
-        declared = declared_parameters(notebook)
-        common = {k: v for k, v in self.sections["common"].items() if k in declared}
+        """Return what papermill passes to a notebook: its section over the keys of ``common`` it declares."""
         given = {
             "data_path": self.data,
             "modalities": list(self.modalities),
             "outcome_labels": list(self.outcome_labels),
             "outcome_label": self.outcome_labels[0],
+            **self.sections["common"],
         }
-        given = {k: v for k, v in given.items() if k in declared}
-        return given | common | dict(self.sections[notebook]) | {"study_name": self.name, "save_to": "report"}
+        given = {k: v for k, v in given.items() if k in declared_parameters(notebook)}
+        return given | self.sections[notebook] | {"study_name": self.name, "save_to": "report"}
 
 
 def complete_parameters(study: Study, notebook: str, *, root: Path = ROOT) -> dict[str, Any]:
@@ -144,9 +135,9 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     schemas = _schemas(root)
     sections = {section: content.get(section, {}) for section in schemas}
     errors = [f"section '{s}' is unknown.{nearest_name(s, schemas)}" for s in content if s not in schemas]
-    for section, (model, known) in schemas.items():
+    for section, model in schemas.items():
         if isinstance(keys := sections[section], dict):
-            errors += errors_of(section, partial(model, **keys), known=known)
+            errors += errors_of(section, partial(model, **keys), known=model.__pydantic_fields__)
         else:
             errors.append(f"section '{section}': found {shown_value(keys)}, expected keys with values.")
     _refuse(name, errors)
@@ -160,23 +151,15 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     if scores == "ask":
         errors.append("needs a scores table: name it, as in 'make evaluate SCORES=file.csv'.")
     _refuse(name, errors)
-    study = Study(
-        name=name,
-        title=about.title,
-        question=about.question,
-        protocols=tuple(about.protocols),
-        modalities=tuple(about.modalities),
-        outcome_labels=tuple(about.outcome_labels),
-        data="" if data == "simulated" else _resolved(data, root),
-        scores=_resolved(scores, root) if scores else "",
-        sections=sections,
-    )
+    data = "" if data == "simulated" else _resolved(data, root)
+    scores = _resolved(scores, root) if scores else ""
+    study = Study(**dict(about) | {"name": name, "data": data, "scores": scores, "sections": sections})
     _refuse(name, _errors_of_models(study))
     return study
 
 
 def _errors_of_models(study: Study) -> list[str]:
-    """Return what is wrong with a study's network, base models and search spaces."""
+    """Return the errors in a study's network, base models and search spaces."""
     from postarrest.models import cnn, tabular
 
     errors = []
@@ -191,23 +174,19 @@ def _errors_of_models(study: Study) -> list[str]:
     return errors
 
 
-def _schemas(root: Path) -> dict[str, tuple[Any, list[str]]]:
-    """Return the model of each section, and the keys that it knows."""
+def _schemas(root: Path) -> dict[str, Any]:
+    """Return the pydantic model of each section."""
     from postarrest import simulate
     from postarrest.models import splits
 
-    found = {"study": (About, list(About.model_fields))}
-    for section, settings in (("simulate", simulate.Settings), ("splits", splits.Settings)):
-        found[section] = (settings, [f.name for f in fields(settings)])
+    found = {"study": About, "simulate": simulate.Settings, "splits": splits.Settings}
     common = {}
     for notebook in NOTEBOOKS:
         declared = declared_parameters(notebook, root=root)
-        mine = {
-            k: p for k, p in declared.items() if k not in _SET_BY_PIPELINE and k not in About.model_fields
-        }
-        found[notebook] = (section_of(mine.values()), list(mine))
-        common |= mine
-    return found | {"common": (section_of(common.values()), list(common))}
+        own = {k: p for k, p in declared.items() if k not in _SET_BY_PIPELINE | About.model_fields.keys()}
+        found[notebook] = section_of(own.values())
+        common |= own
+    return found | {"common": section_of(common.values())}
 
 
 def _refuse(name: str, errors: list[str]) -> None:

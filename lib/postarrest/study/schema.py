@@ -1,4 +1,4 @@
-"""The parameters that notebooks declare, and pydantic's errors in the words of a study file."""
+"""The parameters that notebooks declare, and pydantic's errors in plain words."""
 
 import ast
 import difflib
@@ -11,28 +11,9 @@ import yaml
 from pydantic import ValidationError, create_model
 
 from postarrest.places import ROOT
-from postarrest.settings import Settings
+from postarrest.settings import TYPES_IN_WORDS, Settings
 
 _TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
-_TYPE_WORDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    bool: "true or false",
-    list: "a list",
-    dict: "keys with values",
-    type(None): "nothing",
-}
-_EXPECTED = {
-    "int": int,
-    "float": float,
-    "string": str,
-    "bool": bool,
-    "list": list,
-    "dict": dict,
-    "model": dict,
-}
-_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 class StudyError(ValueError):
@@ -74,10 +55,9 @@ def declared_parameters(notebook: str, *, root: Path = ROOT) -> dict[str, Parame
     tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise StudyError(f"{path.name}: {len(tagged)} cells are tagged 'parameters', expected one.")
-    lines = tagged[0].splitlines()
     found = {}
     for node in ast.parse(tagged[0]).body:
-        line = lines[node.lineno - 1]
+        line = tagged[0].splitlines()[node.lineno - 1]
         kind = _TYPES.get(ast.unparse(node.annotation)) if isinstance(node, ast.AnnAssign) else None
         if kind is None or node.value is None or node.end_lineno != node.lineno or "#" not in line:
             raise StudyError(
@@ -104,7 +84,7 @@ def errors_of(section: str, check: Callable[[], Any], *, known: Iterable[str] = 
     check : callable
         Validates the section.
     known : iterable of str
-        Keys of the section, of which the nearest is named where one is unknown.
+        Keys of the section; for an unknown key, the message names the most similar one.
 
     Examples
     --------
@@ -122,19 +102,18 @@ def errors_of(section: str, check: Callable[[], Any], *, known: Iterable[str] = 
 
 
 def _in_words(item: Any, known: Iterable[str]) -> str:
-    # Without positions in lists, and pydantic's mark of a key that is itself wrong.
+    # Leave out positions in lists, and pydantic's mark of a key that is itself invalid.
     names = [part for part in item["loc"] if isinstance(part, str) and part != "[key]"]
     place, value, kind = ".".join(names), item["input"], item["type"]
-    if kind in _UNKNOWN:
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"'{place}' is unknown.{nearest_name(place, known) if len(names) == 1 else ''}"
     if kind in ("missing", "missing_argument"):
         return f"'{place}' is missing."
-    expected = _TYPE_WORDS.get(_EXPECTED.get(kind.removesuffix("_type")))
-    # What a validator of ours says is a sentence of its own.
-    expected = expected or item["msg"].removeprefix("Value error, ").replace("Input should be ", "")
-    hint = ""
-    if kind == "float_type" and isinstance(value, str) and "e" in value.lower():
-        hint = " In YAML, write 1.0e-3, not 1e-3."
+    message = item["msg"].removeprefix("Value error, ").replace("Input should be ", "")
+    expected = TYPES_IN_WORDS.get(kind.removesuffix("_type"), message)
+    is_exponent = kind == "float_type" and isinstance(value, str) and "e" in value.lower()
+    hint = " In YAML, write 1.0e-3, not 1e-3." if is_exponent else ""
+    # The message of one of our own validators ("value_error") is a complete sentence.
     found = f"'{place}' is {shown_value(value)}, expected " if place and kind != "value_error" else ""
     return f"{found or (f'{place}: ' if place else '')}{expected}.{hint}"
 
@@ -157,23 +136,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """YAML in which a text means what it shows: no anchors, no key twice."""
+    """YAML without anchors, aliases and repeated keys, so that every text means what it shows."""
 
     def compose_node(self, parent, index):
         event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.constructor.ConstructorError(
-                None, None, "anchors and aliases are not used in study files", event.start_mark
-            )
+        if getattr(event, "anchor", None):
+            problem = "anchors and aliases are not used in study files"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key_node, deep=True) for key_node, _ in node.value]
-        for place, (key, (key_node, _)) in enumerate(zip(keys, node.value, strict=True)):
-            if key in keys[:place]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' appears twice", key_node.start_mark
-                )
+        keys = []
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in keys:
+                problem = f"the key '{key}' appears twice"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+            keys.append(key)
         return super().construct_mapping(node, deep)
 
 
@@ -185,7 +164,8 @@ def shown_value(value: Any) -> str:
     >>> shown_value("many")
     "'many' (text)"
     """
-    return f"{value!r} ({_TYPE_WORDS.get(type(value), type(value).__name__)})"
+    kind = type(value).__name__
+    return f"{value!r} ({TYPES_IN_WORDS.get(kind, kind)})"
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

@@ -18,27 +18,18 @@ from postarrest.data.ct.reading import MOST_PIXELS, MOST_SLICES, Unreadable, che
 from postarrest.data.errors import stays_inside
 
 AIR_HU = -1024
-# All that is read of a DICOM header: geometry, how stored values become HU, and what kind of image it is.
 CT_IMAGES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
-_IMAGE_TAGS = [
-    "SOPClassUID",
-    "SeriesInstanceUID",
-    "Modality",
-    "ImageType",
-    "InstanceNumber",
-    "NumberOfFrames",
-]
-_GEOMETRY_TAGS = ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "GantryDetectorTilt"]
-_STORAGE_TAGS = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"]
-_BIT_TAGS = ["BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue"]
-_RESCALE_TAGS = ["RescaleSlope", "RescaleIntercept", "RescaleType"]
-_FRAME_TAGS = ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
-_REMARK_TAGS = ["BurnedInAnnotation", "LossyImageCompression"]
-HEADER_TAGS = [
-    *(_IMAGE_TAGS + _GEOMETRY_TAGS + _STORAGE_TAGS + _BIT_TAGS),
-    *(_RESCALE_TAGS + _FRAME_TAGS + _REMARK_TAGS),
-]
-_PIXEL_TAGS = ["PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"]
+# All that is read of a DICOM header: geometry, how stored values become HU, and what kind of image it is.
+_IMAGE = ["SOPClassUID", "SeriesInstanceUID", "Modality", "ImageType", "InstanceNumber", "NumberOfFrames"]
+_GEOMETRY = ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "GantryDetectorTilt"]
+_STORAGE = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"]
+_BITS = ["BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue"]
+_RESCALE = ["RescaleSlope", "RescaleIntercept", "RescaleType"]
+_FRAMES = ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
+_REMARKS = ["BurnedInAnnotation", "LossyImageCompression"]
+HEADER_TAGS = [*_IMAGE, *_GEOMETRY, *_STORAGE, *_BITS, *_RESCALE, *_FRAMES, *_REMARKS]
+_PIXELS = ["PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"]
+_DAMAGED = ("a damaged DICOM header", "a DICOM file")
 
 
 class _Frame(NamedTuple):
@@ -75,7 +66,7 @@ def read(
     frames, notes = _axial_frames(_files(path) if path.is_dir() else [path])
     frame = frames[chosen(_positions(frames), index, position_mm)]
     header = _parsed(frame.path, pixels=True)
-    with damaged("a damaged DICOM header", "a DICOM file"):
+    with damaged(*_DAMAGED):
         notes += _remarks(header)
         padding = header.get("PixelPaddingValue")
         filler = np.nan if padding is None else np.float32(float(padding) * frame.slope + frame.intercept)
@@ -103,9 +94,9 @@ def _files(folder: Path) -> list[Path]:
 
 def _parsed(path: Path, *, pixels: bool = False) -> pydicom.Dataset:
     """Return the tags of a DICOM file that are needed."""
-    tags = HEADER_TAGS + _PIXEL_TAGS * pixels
+    tags = HEADER_TAGS + _PIXELS * pixels
     # pydicom's warnings quote values that violate the standard; those that matter are checked here.
-    with warnings.catch_warnings(), damaged("a damaged DICOM header", "a DICOM file"):
+    with warnings.catch_warnings(), damaged(*_DAMAGED):
         warnings.simplefilter("ignore")
         try:
             syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID", "")
@@ -125,20 +116,16 @@ class OtherImage(Unreadable):
     """A sound DICOM file that is not an axial CT image, such as a localizer or a dose report."""
 
 
-def _frames_of(file: Path) -> list[_Frame]:
-    with damaged("a damaged DICOM header", "a DICOM file"):
-        header = _parsed(file)
-        _check_kind(header)
-        return [_frame(file, header, number) for number in range(_count_of_frames(header))]
-
-
 def _axial_frames(files: Sequence[Path]) -> tuple[list[_Frame], list[str]]:
     """Return the frames of the one axial CT series among some files, from the caudal end up."""
     frames: list[_Frame] = []
     others: list[OtherImage] = []
     for file in files:
         try:
-            frames += _frames_of(file)
+            with damaged(*_DAMAGED):
+                header = _parsed(file)
+                _check_kind(header)
+                frames += [_frame(file, header, number) for number in range(_count_of_frames(header))]
         except OtherImage as other:
             others.append(other)
     if not frames:
@@ -197,16 +184,14 @@ def _frame(path: Path, header: pydicom.Dataset, number: int) -> _Frame:
                 return item[group][0].get(name)
         return header.get(name)
 
-    slope = value("PixelValueTransformationSequence", "RescaleSlope")
-    intercept = value("PixelValueTransformationSequence", "RescaleIntercept")
-    kind = str(value("PixelValueTransformationSequence", "RescaleType") or "HU")
+    slope, intercept, kind = (value("PixelValueTransformationSequence", name) for name in _RESCALE)
     if slope is None or intercept is None:
         raise Unreadable("rescale", "no rescale slope and intercept", "both, to get Hounsfield units")
     slope, intercept = float(slope), float(intercept)
     if not (np.isfinite(slope) and np.isfinite(intercept) and slope > 0):
         found = f"rescale slope {slope:g}, intercept {intercept:g}"
         raise Unreadable("rescale", found, "finite numbers, the slope above 0")
-    if kind != "HU":
+    if str(kind or "HU") != "HU":
         raise Unreadable("rescale", "a rescale to another unit than HU", "Hounsfield units")
     spacing = value("PixelMeasuresSequence", "PixelSpacing")
     if spacing is None or len(spacing) != 2:
@@ -215,18 +200,12 @@ def _frame(path: Path, header: pydicom.Dataset, number: int) -> _Frame:
     if not all(0.05 < s < 5 for s in spacing_mm):
         found = f"a pixel spacing of {spacing_mm[0]:g} x {spacing_mm[1]:g} mm"
         raise Unreadable("spacing", found, "0.05 to 5 mm")
-    instance = header.get("InstanceNumber")
-    return _Frame(
-        path=path,
-        frame=number,
-        series=str(header.get("SeriesInstanceUID", "")),
-        position=_vector(value("PlanePositionSequence", "ImagePositionPatient"), 3, "position"),
-        orientation=_vector(value("PlaneOrientationSequence", "ImageOrientationPatient"), 6, "orientation"),
-        spacing_mm=spacing_mm,
-        slope=slope,
-        intercept=intercept,
-        instance=number if per_frame else int(instance) if instance is not None else None,
-    )
+    series = str(header.get("SeriesInstanceUID", ""))
+    position = _vector(value("PlanePositionSequence", "ImagePositionPatient"), 3, "position")
+    orientation = _vector(value("PlaneOrientationSequence", "ImageOrientationPatient"), 6, "orientation")
+    instance = number if per_frame else header.get("InstanceNumber")
+    instance = None if instance is None else int(instance)
+    return _Frame(path, number, series, position, orientation, spacing_mm, slope, intercept, instance)
 
 
 def _vector(value: Any, length: int, what: str) -> NDArray[np.float64] | None:

@@ -2,8 +2,6 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -12,9 +10,11 @@ from numpy.typing import NDArray
 
 from postarrest.data.ct.reading import MOST_PIXELS, Unreadable, chosen, damaged
 
+# nibabel would log what it corrects in a header; what matters is checked here.
+nib.imageglobals.logger.disabled = True
 # 1,024 slices of 512 x 512 pixels: 2 GB in the largest number type.
 _MOST_VOXELS = 2**28
-_CUT_OFF = "damaged or cut-off voxels"
+_CUT_OFF = ("damaged or cut-off voxels", "all voxels that the header describes")
 
 
 def read(
@@ -35,7 +35,7 @@ def read(
         If it is not a volume that can be read.
     """
     _check_header(path)
-    with _quiet(), damaged("a damaged NIfTI header", "a NIfTI file"):
+    with damaged("a damaged NIfTI header", "a NIfTI file"):
         image = nib.load(path)
         axes = nib.aff2axcodes(image.affine)
     shape = image.shape
@@ -46,32 +46,21 @@ def read(
     if None in axes or not np.isfinite(image.affine).all():
         raise Unreadable("orientation", "an affine without three directions", "voxel sizes and orientation")
     try:
-        with _quiet(), damaged(_CUT_OFF, "all voxels that the header describes"):
+        with damaged(*_CUT_OFF):
             # Axes then run to the patient's right, front and head.
             volume = nib.as_closest_canonical(nib.squeeze_image(image))
             along = volume.affine[2, 3] + volume.affine[2, 2] * np.arange(volume.shape[2])
             hu = np.asarray(volume.dataobj[..., chosen(along, index, position_mm)], dtype=np.float32)
     except OSError:  # nibabel's own, for a file that was opened above
-        raise Unreadable("damaged", _CUT_OFF, "all voxels that the header describes") from None
+        raise Unreadable("damaged", *_CUT_OFF) from None
     column_mm, row_mm = nib.affines.voxel_sizes(volume.affine)[:2]
     return np.ascontiguousarray(hu.T[::-1, ::-1]), (float(row_mm), float(column_mm))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep nibabel from logging what it corrects in a header; what matters is checked here."""
-    log = nib.imageglobals.logger
-    was_disabled, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = was_disabled
-
-
 def _check_header(path: Path) -> None:
-    """Refuse what is not NIfTI, has voxels that are not plain numbers, or has them far after its header.
+    """Refuse files that are not NIfTI, or whose voxels are not plain numbers or start far after the header.
 
-    nibabel reads what lies between header and voxels into memory, whatever its size.
+    nibabel reads everything between header and voxels into memory, whatever its size.
     """
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:

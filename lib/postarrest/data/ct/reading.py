@@ -23,7 +23,7 @@ class Unreadable(Exception):
 
 @contextmanager
 def damaged(what: str, expected: str) -> Iterator[None]:
-    """Report a damaged file whatever its parser raises: parsers of image files raise almost anything.
+    """Report a damaged file, whatever its parser raises: parsers of image files raise almost anything.
 
     Raises
     ------
@@ -77,7 +77,6 @@ def chosen(along: NDArray[np.float64], index: int | None, position_mm: float | N
             raise Unreadable("slice", found, "a position within the series")
         return nearest
     if count > 1:
-        raise Unreadable(
-            "slice", f"a series of {count} slices", "a choice of slice: ct_slice or ct_position_mm"
-        )
+        expected = "a choice of slice: ct_slice or ct_position_mm"
+        raise Unreadable("slice", f"a series of {count} slices", expected)
     return 0

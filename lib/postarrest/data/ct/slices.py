@@ -91,15 +91,11 @@ def to_grid(hu: NDArray, *, spacing_mm: tuple[float, float], size: int = SIZE) -
     (256, 256)
     """
     hu = np.asarray(hu, dtype=np.float32)
-    row_mm, column_mm = spacing_mm
-    if hu.shape == (size, size) and np.isclose(row_mm, column_mm, rtol=1e-3):
+    if hu.shape == (size, size) and np.isclose(*spacing_mm, rtol=1e-3):
         return hu
-    height, breadth = hu.shape[0] * row_mm, hu.shape[1] * column_mm
-    side = max(height, breadth)
-    missing_rows = round((side - height) / row_mm)
-    missing_columns = round((side - breadth) / column_mm)
-    margins = [(missing // 2, missing - missing // 2) for missing in (missing_rows, missing_columns)]
-    padded = np.pad(hu, margins, constant_values=AIR_HU)
+    sides_mm = np.multiply(hu.shape, spacing_mm)
+    missing = np.round((sides_mm.max() - sides_mm) / spacing_mm).astype(int)
+    padded = np.pad(hu, [(n // 2, n - n // 2) for n in missing], constant_values=AIR_HU)
     return np.asarray(Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR))
 
 
@@ -150,15 +146,10 @@ def read_slices(paths: pd.Series, **choices: pd.Series | None) -> NDArray[np.uin
     postarrest.data.errors.DataErrors
         Listing every image that cannot be read.
     """
-    images, errors = [], []
-    for item in read_each(paths, **choices):
-        if isinstance(item, Finding):
-            errors.append(item)
-        else:
-            images.append(item.image)
-    if errors:
+    found = [item if isinstance(item, Finding) else item.image for item in read_each(paths, **choices)]
+    if errors := [item for item in found if isinstance(item, Finding)]:
         raise DataErrors(errors)
-    return np.array(images, dtype=np.uint8).reshape(-1, SIZE, SIZE)
+    return np.array(found, dtype=np.uint8).reshape(-1, SIZE, SIZE)
 
 
 def read_each(
@@ -177,7 +168,7 @@ def read_each(
     slice_index, slice_position_mm : pandas.Series, optional
         ``patient_id`` -> which slice, as for `read_slice`; NaN if the series has one slice.
     rows : pandas.Series, optional
-        ``patient_id`` -> row of the patient table, which stands for the patient in messages; otherwise the
+        ``patient_id`` -> row of the patient table, which identifies the patient in messages; by default the
         position in `paths`, counted from 1.
     """
     for number, (patient, path) in enumerate(paths.items(), start=1):
@@ -186,8 +177,7 @@ def read_each(
         try:
             yield _read(Path(path), index, position_mm)
         except Unreadable as error:
-            row = None if rows is None else int(rows[patient])
-            alias = f"CT number {number}" if rows is None else "CT"
+            row, alias = (None, f"CT number {number}") if rows is None else (int(rows[patient]), "CT")
             yield Finding(f"ct/{Path(path).name}", error.rule, error.found, error.expected, row, alias=alias)
 
 
@@ -206,16 +196,15 @@ def _read(path: Path, index: int | None, position_mm: float | None) -> CtSlice:
             if name.endswith(".png"):
                 return CtSlice(None, png.read(path), None, "PNG", ())
             if name.endswith((".nii", ".nii.gz")):
-                return _finished(*nifti.read(path, index, position_mm), "NIfTI")
-        hu, spacing_mm, notes = dicom.read(path, index, position_mm)
-        return _finished(hu, spacing_mm, "DICOM", notes)
+                return _finished("NIfTI", *nifti.read(path, index, position_mm))
+        return _finished("DICOM", *dicom.read(path, index, position_mm))
     except OSError as error:
         found = error.strerror or "an error of the file system"
         raise Unreadable("readable", found, "a file that can be read") from None
 
 
 def _finished(
-    hu: NDArray[np.float32], spacing_mm: tuple[float, float], source: str, notes: Sequence[str] = ()
+    source: str, hu: NDArray[np.float32], spacing_mm: tuple[float, float], notes: Sequence[str] = ()
 ) -> CtSlice:
     if not np.isfinite(hu).all():
         found = f"values that are infinite or not a number ({(~np.isfinite(hu)).mean():.2%} of the slice)"
@@ -234,11 +223,10 @@ def _check_head(hu: NDArray[np.float32], spacing_mm: tuple[float, float]) -> Non
         raise Unreadable("hu", f"no air (lowest value {hu.min():g})", "Hounsfield units, air about -1000")
     if hu.max() < _BONE_HU:
         raise Unreadable("hu", f"no bone (highest value {hu.max():g})", "Hounsfield units, a skull above 300")
-    parts, count = ndimage.label(hu > _OUTLINE_HU)
-    sizes = np.bincount(parts.ravel())[1:] if count else np.zeros(1)
-    outline = ndimage.binary_fill_holes(parts == np.argmax(sizes) + 1)
-    rows, columns = np.flatnonzero(outline.any(axis=1)), np.flatnonzero(outline.any(axis=0))
-    extent = ((np.ptp(rows) + 1) * spacing_mm[0], (np.ptp(columns) + 1) * spacing_mm[1])
+    parts, _ = ndimage.label(hu > _OUTLINE_HU)
+    largest = np.argmax(np.bincount(parts.ravel())[1:]) + 1
+    outline = ndimage.binary_fill_holes(parts == largest)
+    extent = [(np.ptp(i) + 1) * mm for i, mm in zip(np.nonzero(outline), spacing_mm, strict=True)]
     least, most = _HEAD_MM
     if not all(least <= side <= most for side in extent):
         found = f"a body of {extent[0]:.0f} x {extent[1]:.0f} mm"
