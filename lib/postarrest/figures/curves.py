@@ -48,10 +48,8 @@ def curves(
     bands = curve_bands(y_good, score, n_resamples=n_resamples, seed=seed)
     points = looks.operating_points(thresholds, group, focus)
     prevalence = float(np.mean(y_good))
-    with style.report_style():
-        # Each model's name and area below the panels: inside them some curve would always be covered.
-        height = 3.9 + 0.15 * len(values)
-        fig, (left, right) = plt.subplots(1, 2, figsize=(style.DOUBLE_COLUMN_IN, height))
+    # Each model's name and area below the panels: inside them some curve would always be covered.
+    with style.drawing(1, 2, height=3.9 + 0.15 * len(values)) as (fig, (left, right)):
         left.plot([0, 1], [0, 1], color="0.6", lw=0.8)
         right.axhline(prevalence, color="0.6", lw=0.8)
         small = {"va": "top", "color": "0.35", "fontsize": 7}
@@ -98,8 +96,7 @@ def roc_panels(
     group = looks.group_of(rows)
     values = looks.outcomes_and_scores(rows)
     look = looks.of_models(list(values))
-    with style.report_style():
-        fig, axes = looks.panels(len(values), height=2.6)
+    with style.panels(len(values), height=2.6) as (fig, axes):
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
             bands = curve_bands(y_good, score, n_resamples=n_resamples, seed=seed)
             roc = looks.at_most(roc_curve(y_good, score))

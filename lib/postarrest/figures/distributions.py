@@ -16,8 +16,7 @@ def distributions(rows: pd.DataFrame) -> Figure:
         Rows of :func:`postarrest.scores.sets` of the final stage, of one outcome label and set.
     """
     values = looks.outcomes_and_scores(rows)
-    with style.report_style():
-        fig, axes = looks.panels(len(values), height=1.9)
+    with style.panels(len(values), height=1.9) as (fig, axes):
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
             edges = np.histogram_bin_edges(score, bins=30)
             looks.mirrored_histogram(ax, y_good, score, edges=edges, share=True)

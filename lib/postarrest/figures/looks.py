@@ -4,11 +4,9 @@ Every model keeps one colour, dash and marker (:func:`of_models`). Good outcomes
 ones vermilion and hatched.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -120,18 +118,6 @@ def at_most(line: pd.DataFrame, points: int = 2000) -> pd.DataFrame:
     return line.iloc[thinned(np.arange(len(line)), points)]
 
 
-def panels(count: int, *, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many panels, each ``height`` inches high; spare ones are hidden."""
-    columns = min(columns, count)
-    rows = math.ceil(count / columns)
-    width = style.DOUBLE_COLUMN_IN if columns > 1 else style.SINGLE_COLUMN_IN * 1.4
-    fig, axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False)
-    flat = list(axes.ravel())
-    for ax in flat[count:]:
-        ax.set_visible(False)
-    return fig, flat
-
-
 def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Give a panel axes from 0 to 1 of equal length."""
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel)
@@ -143,9 +129,18 @@ def band(ax: Axes, x: pd.Series, lower: pd.Series, upper: pd.Series, color: str,
     ax.fill_between(x, lower, upper, color=color, alpha=alpha, lw=0)
 
 
-def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **look: Any) -> None:
-    """Write a text so many points away from a place in the panel."""
-    ax.annotate(text, at, xytext=offset, textcoords="offset points", **look)
+def note(
+    ax: Axes,
+    text: str,
+    at: tuple[float, float],
+    offset: tuple[float, float] = (0, 2),
+    *,
+    fontsize: float = 6,
+    va: str = "bottom",
+    **look: Any,
+) -> None:
+    """Write a text ``offset`` points away from a place in the panel."""
+    ax.annotate(text, at, xytext=offset, textcoords="offset points", fontsize=fontsize, va=va, **look)
 
 
 def mirrored_histogram(
