@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -120,13 +121,10 @@ def _cpuinfo(name: str) -> str:
 
 def _commit(root: Path) -> tuple[str, bool]:
     def git(*arguments: str) -> str:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=20
-            )
-        except FileNotFoundError:
-            return ""
-        return done.stdout.strip() if done.returncode == 0 else ""
+        command = ["git", "-C", str(root), *arguments]
+        with suppress(FileNotFoundError, subprocess.CalledProcessError):
+            return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=20).strip()
+        return ""
 
     # A copy without history may lie within another project's checkout, whose commit is not ours.
     if Path(git("rev-parse", "--show-toplevel") or "/dev/null").resolve() != root.resolve():
