@@ -39,7 +39,7 @@ def curves(
     group = looks.group_of(rows)
     values = looks.outcomes_and_scores(rows)
     focus = focus if focus in values else list(values)[-1]
-    look = looks.highlight(looks.of_models(list(values)), focus)
+    look = looks.highlight(looks.of_models(values), focus)
     drawn = {
         model: {"color": kind.color, "ls": kind.dash, "lw": 2.2 if model == focus else 1.3}
         for model, kind in look.items()
@@ -95,7 +95,7 @@ def roc_panels(
     """
     group = looks.group_of(rows)
     values = looks.outcomes_and_scores(rows)
-    look = looks.of_models(list(values))
+    look = looks.of_models(values)
     with style.panels(len(values), height=2.6) as (fig, axes):
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
             bands = curve_bands(y_good, score, n_resamples=n_resamples, seed=seed)

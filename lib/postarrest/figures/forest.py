@@ -85,7 +85,7 @@ def split_spread(spread: pd.DataFrame) -> dict[str, Figure]:
 
 
 def _spread_of_models(rows: pd.DataFrame) -> Figure:
-    look = looks.of_models(list(rows["model"]))
+    look = looks.of_models(rows["model"])
     with style.drawing(height=0.8 + 0.5 * len(look)) as (fig, ax):
         for y, (model, kind) in enumerate(look.items()):
             auc = rows[rows["model"] == model].sort_values("fold")["roc_auc"].to_numpy()

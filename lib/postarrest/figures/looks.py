@@ -4,7 +4,8 @@ Every model keeps one colour, dash and marker (:func:`of_models`). Good outcomes
 ones vermilion and hatched.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ class Look(NamedTuple):
     marker: str
 
 
-def of_models(models: Sequence[str]) -> dict[str, Look]:
+def of_models(models: Iterable[str]) -> dict[str, Look]:
     """Return each model's colour, dash and marker, in the order of the models.
 
     Examples
@@ -32,11 +33,8 @@ def of_models(models: Sequence[str]) -> dict[str, Look]:
     >>> of_models(["ct", "ensemble"])["ensemble"].marker
     '^'
     """
-    kinds = len(style.PALETTE)
-    return {
-        model: Look(style.PALETTE[i % kinds], style.DASHES[i % kinds], style.MARKERS[i % kinds])
-        for i, model in enumerate(dict.fromkeys(models))
-    }
+    looks = map(Look, cycle(style.PALETTE), cycle(style.DASHES), cycle(style.MARKERS))
+    return dict(zip(dict.fromkeys(models), looks, strict=False))
 
 
 def highlight(look: Mapping[str, Look], focus: str) -> dict[str, Look]:
@@ -120,8 +118,7 @@ def at_most(line: pd.DataFrame, points: int = 2000) -> pd.DataFrame:
 
 def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Give a panel axes from 0 to 1 of equal length."""
-    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel)
-    ax.set_aspect("equal")
+    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel, aspect="equal")
 
 
 def band(ax: Axes, x: pd.Series, lower: pd.Series, upper: pd.Series, color: str, alpha: float = 0.15) -> None:

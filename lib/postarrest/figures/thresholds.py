@@ -1,4 +1,4 @@
-"""Performance over all thresholds, and decision curves."""
+"""Distributions of scores, performance over all thresholds, and decision curves."""
 
 import math
 from collections.abc import Sequence
@@ -21,6 +21,24 @@ MEASURES = {
 }
 
 
+def distributions(rows: pd.DataFrame) -> Figure:
+    """Draw each model's scores by outcome: good above the line, poor below it.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets` of the final stage, of one outcome label and set.
+    """
+    values = looks.outcomes_and_scores(rows)
+    with style.panels(len(values), height=1.9) as (fig, axes):
+        for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
+            edges = np.histogram_bin_edges(score, bins=30)
+            looks.mirrored_histogram(ax, y_good, score, edges=edges, share=True)
+            ax.set(title=looks.model_name(model), xlabel="Score")
+        axes[0].set_ylabel("Share of that outcome")
+    return fig
+
+
 def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most: float = 0.6) -> Figure:
     """Draw every model's net benefit against the threshold probability, with the band of one.
 
@@ -38,7 +56,7 @@ def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most
     table = looks.in_group(table[table["threshold"] <= most + 1e-9], looks.group_of(rows))
     of_models = dict(list(table.groupby("model", sort=False)))
     focus = focus if focus in of_models else list(of_models)[-1]
-    look = looks.highlight(looks.of_models(list(rows["model"])), focus)
+    look = looks.highlight(looks.of_models(rows["model"]), focus)
     reference, shown = next(iter(of_models.values())), of_models[focus]
     with style.drawing(height=3.6) as (fig, ax):
         ax.plot(reference["threshold"], reference["treat_all"], color="0.45", lw=1)

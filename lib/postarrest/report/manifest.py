@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from postarrest.files import write_text
 from postarrest.places import ROOT, Here
@@ -20,8 +20,7 @@ _CODE += ("docs/coverage.csv", "docs/simulation-seeds.csv", "docs/tripod-ai.yaml
 _DATA = ("patients.*", "gwr.*", "truth.json", "ct", "tissue")
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """A file that differs from the manifest.
 
     Parameters

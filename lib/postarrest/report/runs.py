@@ -102,11 +102,9 @@ class Report:
     @property
     def seeds(self) -> dict[str, Any]:
         """The seeds of the splits and of the simulation."""
-        study = self.study
+        study, simulate = self.study, self.study.sections["simulate"]
         seeds = {} if study.scores else {"splits": splits.Settings(**study.sections["splits"]).seed}
-        if study.simulated and "seed" in study.sections["simulate"]:
-            seeds["simulation"] = study.sections["simulate"]["seed"]
-        return seeds
+        return seeds | ({"simulation": simulate["seed"]} if study.simulated and "seed" in simulate else {})
 
     def head(self, run: Run) -> dict[str, Any]:
         """Return what the head of a notebook's page shows; of a path, only the last part."""
