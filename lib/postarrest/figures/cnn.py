@@ -118,7 +118,7 @@ def attention(images: np.ndarray, cams: np.ndarray, titles: Sequence[str], *, co
     with style.drawing(rows, columns, height=height, squeeze=False) as (fig, axes):
         style.draw_slices(axes, images, titles, fontsize=7)
         for ax, cam in zip(axes.flat, cams, strict=False):
-            # This colour map runs from dark to light, also in a gray print, where contours help.
+            # This colour map runs from dark to light, also in gray-scale print, where the contours help.
             drawn = ax.imshow(cam, cmap="inferno", vmin=0, vmax=1, alpha=0.8 * cam)
             levels = [level for level in (0.25, 0.5, 0.75) if cam.min() < level < cam.max()]
             if levels:

@@ -32,7 +32,7 @@ def curves(
         From :func:`postarrest.evaluation.discrimination.table` and
         :func:`postarrest.evaluation.thresholds.table`.
     focus : str
-        Model whose band and operating points are drawn; the last model where it has no scores.
+        Model whose band and operating points are drawn; the last model if it has no scores.
     n_resamples, seed : int
         Bootstrap of the band.
     """
@@ -56,7 +56,7 @@ def curves(
         looks.note(right, f"no skill: {prevalence:.2f}", (0.01, prevalence), (0, -2), **small)
         for ax, rate in ((left, "tpr"), (right, "precision")):
             looks.band(ax, bands["at"], bands[f"{rate}_lower"], bands[f"{rate}_upper"], look[focus].color)
-        # Last, and so on top, the model in focus.
+        # The model in focus is drawn last, on top of the others.
         for model in sorted(values, key=lambda model: model == focus):
             roc, pr = looks.at_most(roc_curve(*values[model])), looks.at_most(pr_curve(*values[model]))
             left.plot(roc["fpr"], roc["tpr"], **drawn[model])
@@ -86,7 +86,7 @@ def roc_panels(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Figure:
-    """Draw each model's ROC curve in a panel of its own, with its band and operating points.
+    """Draw each model's ROC curve in a separate panel, with its band and operating points.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ def forest(rows: pd.DataFrame) -> Figure:
     ----------
     rows : pandas.DataFrame
         ``label, estimate, lower, upper, published``: one row per line of the figure, from the top;
-        ``published`` is NaN where there is none.
+        ``published`` is NaN if no value was published.
     """
     with style.drawing(height=0.9 + 0.27 * len(rows)) as (fig, ax):
         places = np.arange(len(rows))
@@ -75,7 +75,7 @@ def split_spread(spread: pd.DataFrame) -> dict[str, Figure]:
     Returns
     -------
     dict of Figure
-        By outcome label; none without repeated splits. A figure's label gives the number of splits.
+        By outcome label; empty without repeated splits. A figure's label gives the number of splits.
     """
     figures = {}
     for label, rows in spread.groupby("outcome_label", sort=False):
@@ -90,7 +90,7 @@ def _spread_of_models(rows: pd.DataFrame) -> Figure:
         for y, (model, kind) in enumerate(look.items()):
             auc = rows[rows["model"] == model].sort_values("fold")["roc_auc"].to_numpy()
             median = np.median(auc)
-            # Points side by side, the same at every drawing.
+            # A fixed jitter, so that each drawing is the same.
             offset = 0.26 * (np.arange(len(auc)) % 5 - 2) / 2
             ax.plot(auc, y + offset, kind.marker, color=kind.color, ms=4, alpha=0.6, mew=0)
             ax.plot(auc[0], y + offset[0], kind.marker, mfc="none", mec="black", ms=7)

@@ -1,6 +1,7 @@
 """Figures of the gray-to-white-matter ratios: agreement of two readings, and values by outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,7 @@ def agreement(values: pd.DataFrame) -> Figure:
         One point per patient with both readings, the line of identity, Spearman's correlation and ICC(A,1).
     """
     with style.panels(len(gwr.RATIOS), height=_HEIGHT_IN) as (fig, axes):
-        for ax, measure in zip(axes, gwr.RATIOS, strict=True):
-            first, second = _pairs(values, measure)
-            result = compare_readings(first, second)
+        for ax, (measure, first, second, result) in zip(axes, _compared(values), strict=True):
             low, high = np.min([first, second]), np.max([first, second])
             margin = 0.05 * (high - low)
             limits = (low - margin, high + margin)
@@ -60,9 +59,7 @@ def bland_altman(values: pd.DataFrame) -> Figure:
         One point per patient with both readings; lines and bands are bias and limits with 95 % intervals.
     """
     with style.drawing(1, len(gwr.RATIOS), height=_HEIGHT_IN, sharey=True) as (fig, axes):
-        for ax, measure in zip(axes, gwr.RATIOS, strict=True):
-            first, second = _pairs(values, measure)
-            result = compare_readings(first, second)
+        for ax, (measure, first, second, result) in zip(axes, _compared(values), strict=True):
             means, differences = (first + second) / 2, first - second
             ax.scatter(means, differences, s=7, color=style.NEUTRAL, alpha=0.5, linewidth=0, zorder=2)
             for name, line, dash, colour in (
@@ -173,9 +170,11 @@ def _clouds(
     ax.set_xticks([0, 1], ["poor", "good"])
 
 
-def _pairs(values: pd.DataFrame, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    first, second = values[measure][["reading_1", "reading_2"]].dropna().to_numpy().T
-    return first, second
+def _compared(values: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray, Any]]:
+    """Yield each ratio with the patients' first and second readings and their agreement."""
+    for measure in gwr.RATIOS:
+        first, second = values[measure][["reading_1", "reading_2"]].dropna().to_numpy().T
+        yield measure, first, second, compare_readings(first, second)
 
 
 def _interval(estimate: Estimate) -> str:

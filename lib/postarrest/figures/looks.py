@@ -1,4 +1,4 @@
-"""What the evaluation's figures share: each model's look, panels, histograms and selections.
+"""Shared by the evaluation's figures: each model's look, histograms, notes and selections.
 
 Every model keeps one colour, dash and marker (:func:`of_models`). Good outcomes are blue and filled, poor
 ones vermilion and hatched.
@@ -64,7 +64,7 @@ def by_set(
     rows : pandas.DataFrame
         Rows of :func:`postarrest.scores.sets`.
     table, *further, **settings
-        What ``draw`` needs in addition. Labels and sets without a row in ``table`` are left out.
+        Further arguments of ``draw``. Labels and sets without a row in ``table`` are left out.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def outcomes_and_scores(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.nd
 
 
 def at_most(line: pd.DataFrame, points: int = 2000) -> pd.DataFrame:
-    """Return a line with no more points than can be seen."""
+    """Thin a line to no more points than can be distinguished."""
     return line.iloc[thinned(np.arange(len(line)), points)]
 
 

@@ -48,7 +48,7 @@ def attenuation(groups: Mapping[str, np.ndarray]) -> Figure:
     with style.drawing(width=style.SINGLE_COLUMN_IN * 1.3, height=2.6) as (fig, ax):
         for number, (group, images) in enumerate(groups.items()):
             colour, dash = _LINES.get(group, ("#000000", ":"))
-            # Whole HU, as CT stores them: other bins would hold one value here and two there.
+            # Whole HU, as CT stores them; in other bins, the number of values per bin would vary.
             values = np.round(images[(images > 0) & (images < 255)] * _HU_PER_GRAY).astype(int)
             ax.plot(100 * np.bincount(values, minlength=81) / len(values), dash, color=colour)
             look = {"color": colour, "ha": "right", "va": "top"}

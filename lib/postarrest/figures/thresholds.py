@@ -49,7 +49,7 @@ def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most
     table : pandas.DataFrame
         From :func:`postarrest.evaluation.decision.table`.
     focus : str
-        Model whose band is drawn; the last model where it predicts no probabilities.
+        Model whose band is drawn; the last model if it predicts no probabilities.
     most : float
         Highest threshold drawn.
     """
@@ -111,7 +111,7 @@ def thresholds(rows: pd.DataFrame, table: pd.DataFrame) -> Figure:
 
 
 def _mark(ax: Axes, marks: pd.DataFrame) -> int:
-    """Draw chosen thresholds as lines with their rules above the panel; return how many lines of text."""
+    """Draw chosen thresholds as lines, with their rules above the panel; return the number of text lines."""
     low, high = ax.get_xlim()
     width_of_letter = 0.06 / (ax.get_figure().get_figwidth() / 2)
     # Where the text of each line ends; a rule is written on the first line with room for it.

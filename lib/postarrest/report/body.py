@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from postarrest.report.page import KINDS, reference
 from postarrest.report.rendering import TEMPLATES
 
-# The second is what nbconvert writes where a picture has no alternative text.
+# nbconvert writes the second if a picture has no alternative text.
 _NO_ALTERNATIVE = ("", "No description has been provided for this image")
 _ABSENT = "a part that this study does not have"
 
@@ -82,7 +82,7 @@ def problems(notebook: Mapping[str, Any], name: str) -> list[str]:
     nbconvert converts a notebook that was killed, or stopped at an error, without a warning.
     """
     ended = notebook["metadata"].get("papermill", {}).get("end_time")
-    found = [] if ended else [f"{name}.ipynb did not run to its end (papermill noted no end time)."]
+    found = [] if ended else [f"{name}.ipynb did not run to its end (papermill recorded no end time)."]
     return found + [
         f"{name}.ipynb stopped in cell {number}: {output['ename']}: {output['evalue']}"
         for number, cell in enumerate(notebook["cells"], start=1)
@@ -92,7 +92,7 @@ def problems(notebook: Mapping[str, Any], name: str) -> list[str]:
 
 
 def from_notebook(notebook: nbformat.NotebookNode, *, name: str) -> Body:
-    """Convert a notebook. Of a path among its parameters, only the last part is shown.
+    """Convert a notebook; paths among its parameters are shortened to their last part.
 
     Parameters
     ----------
@@ -194,8 +194,8 @@ def resolve(page: Body, items: Sequence[Item], pages: Sequence[str] = ()) -> Non
     page : Body
         The page; its HTML is changed.
     items : sequence of Item
-        Figures and tables of the whole report. Where several pages have an item (one per fold), the page's
-        own is taken first, then the first in reading order.
+        Figures and tables of the whole report. If several pages have an item (one per fold), the page's
+        own is preferred, then the first in reading order.
     pages : sequence of str
         Names of the report's pages.
     """

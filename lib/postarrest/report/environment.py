@@ -18,7 +18,7 @@ NAMED = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "optuna", "tens
 NAMED += ("statsmodels", "matplotlib", "pydicom", "nibabel", "papermill", "snakemake")
 # Instruction sets by which numerical libraries choose their code.
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
-# What decides whether results have the same bytes.
+# Results can have the same bytes only if all of these agree.
 _KIND = ("python", "system", "processor", "instructions", "versions")
 
 
@@ -86,7 +86,7 @@ def differences(installed: Mapping[str, str], locked: Mapping[str, Sequence[str]
 
 
 def differing(descriptions: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return in what several steps differ: versions, kind of machine, commit.
+    """Return the keys in which several steps differ: versions, kind of machine, commit.
 
     Examples
     --------

@@ -34,7 +34,7 @@ def write(report: Report, *, items: Sequence[Item], text: Sequence[tuple[str, st
         The methods, from :func:`postarrest.report.methods.methods`.
     """
     study, here = report.study, report.here
-    # A table that several pages have parts of is included once, with its first caption.
+    # A table with parts on several pages is included once, with its first caption.
     first = {item.name: item for item in reversed(items)}
     saved = [i for i in items if first[i.name] is i and here.table(i.name).is_file()]
     tables = [Table(item.label, item.caption, _read(here, item.name), item.name) for item in saved]

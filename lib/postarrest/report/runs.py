@@ -1,4 +1,4 @@
-"""The runs of notebooks that make up a report, and what each run left."""
+"""The runs of notebooks that make up a report, and what each run saved."""
 
 import io
 import json
@@ -32,7 +32,7 @@ class Run:
     notebook : str
         Name of the notebook.
     part : str
-        Which run: ``"outer-3"``, ``"holdout-1-revised"``; blank where there is one.
+        Which run: ``"outer-3"``, ``"holdout-1-revised"``; blank if there is only one.
     """
 
     notebook: str
@@ -94,7 +94,7 @@ class Report:
 
     @property
     def weights(self) -> str:
-        """Where the network's weights are from; blank without a network."""
+        """Source of the network's weights; blank without a network."""
         if "03_cnn" not in self.study.notebooks:
             return ""
         return _read_json(self.here.build("features.json")).get("weights", "not noted")
@@ -107,7 +107,7 @@ class Report:
         return seeds | ({"simulation": simulate["seed"]} if study.simulated and "seed" in simulate else {})
 
     def head(self, run: Run) -> dict[str, Any]:
-        """Return what the head of a notebook's page shows; of a path, only the last part."""
+        """Return what the head of a notebook's page shows; paths are shortened to their last part."""
         papermill = self.notebooks[run]["metadata"]["papermill"]
         given = papermill.get("parameters", {})
         declared = declared_parameters(run.notebook, root=self.here.root).items()

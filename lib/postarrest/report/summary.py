@@ -13,11 +13,11 @@ from postarrest.report.page import number_entry
 from postarrest.report.rendering import listed, model_in_words, uncapitalised, words
 from postarrest.study.load import Study
 
-# The first of these that a study has is its main model: it is named beforehand, not chosen by its results.
+# The first of these that a study has is its main model: prespecified, not chosen by its results.
 _MAIN = ("ensemble", "cnn")
-# What the main model is compared with; otherwise the best of the other models.
+# Comparator of the main model; if not listed, the best of the other models.
 _COMPARED_WITH = {"cnn": "gwr_av"}
-# A variant of the main model is no comparison.
+# A variant of the main model is not a comparator.
 _VARIANTS = ("ensemble_logistic",)
 # Sets of patients not used for fitting.
 _SETS = ("pooled", "holdout")
