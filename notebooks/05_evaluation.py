@@ -87,7 +87,7 @@ page.figure(
     alt="One panel per model with its ROC curve, the band around it, and marked operating points.",
 )
 page.figure(
-    figures.distributions.distributions(main),
+    figures.thresholds.distributions(main),
     name="score_distributions",
     caption="Scores by outcome: good upwards and filled, poor downwards and hatched.",
     alt="Mirrored histograms of scores by outcome; the less they overlap, the better the model discriminates.",

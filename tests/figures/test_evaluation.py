@@ -134,7 +134,7 @@ def test_threshold_panels_mark_the_chosen_thresholds(holdout):
 
 
 def test_histograms_count_every_patient(holdout):
-    fig = figures.distributions.distributions(holdout.rows)
+    fig = figures.thresholds.distributions(holdout.rows)
     heights = np.array([bar.get_height() for bar in fig.axes[0].patches])
     assert heights[heights > 0].sum() == pytest.approx(1)
     assert heights[heights < 0].sum() == pytest.approx(-1)
@@ -189,7 +189,7 @@ def test_markers_alone(markers):
         markers.rows, markers.performance, markers.thresholds, focus="gwr_av", n_resamples=20
     )
     figures.thresholds.thresholds(markers.rows, markers.thresholds)
-    figures.distributions.distributions(markers.rows)
+    figures.thresholds.distributions(markers.rows)
 
 
 @pytest.mark.parametrize("kind", ["perfect", "constant", "two values"])
@@ -214,7 +214,7 @@ def test_extreme_scores_can_be_drawn(kind):
         figures.calibration.calibration(study.every, study.calibration, study.curves),
         figures.thresholds.decision_curves(study.rows, study.net_benefit, focus="m"),
         figures.thresholds.thresholds(study.rows, study.thresholds),
-        figures.distributions.distributions(study.rows),
+        figures.thresholds.distributions(study.rows),
         figures.forest.forest(evaluation.published.forest_rows(study.performance, [])),
     ]
     for fig in drawn:

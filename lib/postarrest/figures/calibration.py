@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -35,31 +34,30 @@ def calibration(
     table = looks.in_group(table, group).set_index(["model", "stage"])
     columns = min(3, len(values))
     lines = math.ceil(len(values) / columns)
-    size = (max(style.SINGLE_COLUMN_IN, style.DOUBLE_COLUMN_IN * columns / 3), 3.4 * lines)
-    with style.report_style():
-        fig, axes = plt.subplots(
-            2 * lines, columns, figsize=size, height_ratios=[3, 1] * lines, squeeze=False
-        )
-        tops, bottoms = axes[::2].ravel(), axes[1::2].ravel()
-        for spare in (*tops[len(values) :], *bottoms[len(values) :]):
+    width = max(style.SINGLE_COLUMN_IN, style.DOUBLE_COLUMN_IN * columns / 3)
+    shape = {"height_ratios": [3, 1] * lines, "squeeze": False}
+    with style.drawing(2 * lines, columns, width=width, height=3.4 * lines, **shape) as (fig, axes):
+        pairs = np.column_stack([axes[::2].ravel(), axes[1::2].ravel()])
+        for spare in pairs[len(values) :].flat:
             spare.set_visible(False)
-        for top, bottom, (model, (y_good, score)) in zip(tops, bottoms, values.items(), strict=False):
+        for (top, bottom), (model, (y_good, score)) in zip(pairs, values.items(), strict=False):
             top.plot([0, 1], [0, 1], color="0.6", lw=0.8)
-            present = [stage for stage in STAGES if (model, stage) in table.index]
-            for k, stage in enumerate(present):
-                words, color, dash = STAGES[stage]
+            y = 0.97
+            for stage, (words, color, dash) in STAGES.items():
+                if (model, stage) not in table.index:
+                    continue
                 line = calibration_curves[group["outcome_label"], group["set"], model, stage]
                 top.plot(line["predicted"], line["observed"], color=color, ls=dash)
                 if stage == "final":
                     looks.band(top, line["predicted"], line["lower"], line["upper"], color)
                 found = table.loc[(model, stage)]
                 text = f"{words}: slope {found['slope']:.2f}, ICI {found['ici']:.3f}"
-                look = {"va": "top", "color": color, "fontsize": 6.5}
-                top.text(0.03, 0.97 - 0.09 * k, text, transform=top.transAxes, **look)
+                top.text(0.03, y, text, transform=top.transAxes, va="top", color=color, fontsize=6.5)
+                y -= 0.09
             top.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title=looks.model_name(model))
             looks.mirrored_histogram(bottom, y_good, score, edges=np.linspace(0, 1, 41))
             bottom.set(xlim=(-0.01, 1.01), xlabel="Predicted probability (good)")
-            if top.get_subplotspec().is_first_col():
-                top.set_ylabel("Observed share of good outcomes")
-                bottom.set_ylabel("Patients")
+        for top, bottom in pairs[: len(values) : columns]:
+            top.set_ylabel("Observed share of good outcomes")
+            bottom.set_ylabel("Patients")
     return fig

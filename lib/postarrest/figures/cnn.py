@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from postarrest.figures.style import DOUBLE_COLUMN_IN, GOOD, NEUTRAL, POOR, SINGLE_COLUMN_IN, report_style
+from postarrest.figures import style
 from postarrest.models.cnn.gradcam import TISSUES
 
 
@@ -20,13 +19,10 @@ def slices(variants: Iterable[np.ndarray]) -> Figure:
         From :func:`postarrest.models.cnn.network.variants`; window 40 / 80 HU.
     """
     images = [variant[0] for variant in variants]
-    with report_style():
-        size = (DOUBLE_COLUMN_IN, DOUBLE_COLUMN_IN / len(images) + 0.3)
-        fig, axes = plt.subplots(1, len(images), figsize=size, squeeze=False)
-        for copy, (ax, image) in enumerate(zip(axes[0], images, strict=True)):
-            ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-            ax.set_title(f"copy {copy}" if copy else "slice")
-            ax.set_axis_off()
+    titles = ["slice", *(f"copy {number}" for number in range(1, len(images)))]
+    height = style.DOUBLE_COLUMN_IN / len(images) + 0.3
+    with style.drawing(1, len(images), height=height, squeeze=False) as (fig, axes):
+        style.draw_slices(axes, images, titles)
     return fig
 
 
@@ -41,18 +37,17 @@ def training(curve: pd.DataFrame, best_epoch: int) -> Figure:
     best_epoch : int
         The epoch whose weights are used.
     """
-    with report_style():
-        fig, ax = plt.subplots(figsize=(SINGLE_COLUMN_IN, 2.4))
-        for label, colour, dash in (("train", NEUTRAL, "-"), ("tune", POOR, "--")):
+    with style.drawing(width=style.SINGLE_COLUMN_IN, height=2.4) as (fig, ax):
+        for label, colour, dash in (("train", style.NEUTRAL, "-"), ("tune", style.POOR, "--")):
             if f"{label}_loss" in curve:
                 loss = curve[f"{label}_loss"]
                 ax.plot(curve["epoch"], loss, dash, color=colour)
                 end = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
                 ax.annotate(label, (curve["epoch"].iloc[-1], loss.iloc[-1]), color=colour, **end)
-        ax.axvline(best_epoch, color=GOOD, lw=1, ls=":")
+        ax.axvline(best_epoch, color=style.GOOD, lw=1, ls=":")
         of_head = int((curve["part"] == "head").sum())
         if of_head < len(curve):
-            ax.axvspan(of_head + 0.5, len(curve) + 0.5, color=NEUTRAL, alpha=0.12, lw=0)
+            ax.axvspan(of_head + 0.5, len(curve) + 0.5, color=style.NEUTRAL, alpha=0.12, lw=0)
             ax.text(of_head + 0.7, ax.get_ylim()[1], "fine-tuning", va="top", fontsize=6)
         ax.set(xlabel=f"epoch (weights of epoch {best_epoch} are used)", ylabel="mean cross-entropy, nats")
     return fig
@@ -66,13 +61,12 @@ def history(searches: Mapping[str, pd.DataFrame]) -> Figure:
     searches : Mapping
         Name of a model to its ``history`` (``trial, auc, best``).
     """
-    with report_style():
-        n = len(searches)
-        size = (min(DOUBLE_COLUMN_IN, 2.4 * n + 0.8), 2.3)
-        fig, axes = plt.subplots(1, n, figsize=size, sharey=True, squeeze=False)
+    n = len(searches)
+    width = min(style.DOUBLE_COLUMN_IN, 2.4 * n + 0.8)
+    with style.drawing(1, n, width=width, height=2.3, sharey=True, squeeze=False) as (fig, axes):
         for ax, (name, trials) in zip(axes[0], searches.items(), strict=True):
-            ax.plot(trials["trial"], trials["auc"], "o", ms=3, color=NEUTRAL, mfc="none")
-            ax.step(trials["trial"], trials["best"], where="post", color=GOOD)
+            ax.plot(trials["trial"], trials["auc"], "o", ms=3, color=style.NEUTRAL, mfc="none")
+            ax.step(trials["trial"], trials["best"], where="post", color=style.GOOD)
             stopped = int(trials["auc"].isna().sum())
             ax.set(title=name, xlabel=f"trial (n = {len(trials)}, {stopped} stopped early)")
         axes[0, 0].set_ylabel("mean ROC-AUC where chosen")
@@ -120,19 +114,15 @@ def attention(images: np.ndarray, cams: np.ndarray, titles: Sequence[str], *, co
     """
     cams = cams / max(float(cams.max()), 1e-9)
     rows = -(-len(cams) // columns)
-    with report_style():
-        size = (DOUBLE_COLUMN_IN, rows * (DOUBLE_COLUMN_IN * 0.9 / columns + 0.35))
-        fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
-        for ax in axes.flat:
-            ax.set_axis_off()
-        for ax, image, cam, title in zip(axes.flat, images, cams, titles, strict=False):
-            ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-            # This colour map runs from dark to light, also in a gray print, where contours help.
+    height = rows * (style.DOUBLE_COLUMN_IN * 0.9 / columns + 0.35)
+    with style.drawing(rows, columns, height=height, squeeze=False) as (fig, axes):
+        style.draw_slices(axes, images, titles, fontsize=7)
+        for ax, cam in zip(axes.flat, cams, strict=False):
+            # This colour map runs from dark to light, also in gray-scale print, where the contours help.
             drawn = ax.imshow(cam, cmap="inferno", vmin=0, vmax=1, alpha=0.8 * cam)
             levels = [level for level in (0.25, 0.5, 0.75) if cam.min() < level < cam.max()]
             if levels:
                 ax.contour(cam, levels=levels, colors="white", linewidths=0.6)
-            ax.set_title(title, fontsize=7)
         bar = fig.colorbar(drawn, ax=axes.ravel().tolist(), shrink=0.6, pad=0.01)
         bar.set_label("share of the strongest (contours at 0.25, 0.5, 0.75)", fontsize=6)
         bar.solids.set_alpha(1)
@@ -147,11 +137,10 @@ def tissue_shares(shares: pd.DataFrame) -> Figure:
     shares : pandas.DataFrame
         ``tissue, outcome, n, share, lower, upper, area``.
     """
-    with report_style():
-        fig, ax = plt.subplots(figsize=(SINGLE_COLUMN_IN + 1.2, 2.6))
-        looks = {"good": (-0.14, GOOD, "o"), "poor": (0.14, POOR, "^")}
+    with style.drawing(width=style.SINGLE_COLUMN_IN + 1.2, height=2.6) as (fig, ax):
+        groups = {"good": (-0.14, style.GOOD, "o"), "poor": (0.14, style.POOR, "^")}
         for outcome, rows in shares.groupby("outcome"):
-            offset, colour, marker = looks[outcome]
+            offset, colour, marker = groups[outcome]
             at = rows["tissue"].map(TISSUES.index) + offset
             error = [rows["share"] - rows["lower"], rows["upper"] - rows["share"]]
             point = {"fmt": marker, "color": colour, "ms": 4, "lw": 1, "capsize": 2}

@@ -32,14 +32,14 @@ def curves(
         From :func:`postarrest.evaluation.discrimination.table` and
         :func:`postarrest.evaluation.thresholds.table`.
     focus : str
-        Model whose band and operating points are drawn; the last model where it has no scores.
+        Model whose band and operating points are drawn; the last model if it has no scores.
     n_resamples, seed : int
         Bootstrap of the band.
     """
     group = looks.group_of(rows)
     values = looks.outcomes_and_scores(rows)
     focus = focus if focus in values else list(values)[-1]
-    look = looks.highlight(looks.of_models(list(values)), focus)
+    look = looks.highlight(looks.of_models(values), focus)
     drawn = {
         model: {"color": kind.color, "ls": kind.dash, "lw": 2.2 if model == focus else 1.3}
         for model, kind in look.items()
@@ -48,17 +48,15 @@ def curves(
     bands = curve_bands(y_good, score, n_resamples=n_resamples, seed=seed)
     points = looks.operating_points(thresholds, group, focus)
     prevalence = float(np.mean(y_good))
-    with style.report_style():
-        # Each model's name and area below the panels: inside them some curve would always be covered.
-        height = 3.9 + 0.15 * len(values)
-        fig, (left, right) = plt.subplots(1, 2, figsize=(style.DOUBLE_COLUMN_IN, height))
+    # Each model's name and area below the panels: inside them some curve would always be covered.
+    with style.drawing(1, 2, height=3.9 + 0.15 * len(values)) as (fig, (left, right)):
         left.plot([0, 1], [0, 1], color="0.6", lw=0.8)
         right.axhline(prevalence, color="0.6", lw=0.8)
         small = {"va": "top", "color": "0.35", "fontsize": 7}
         looks.note(right, f"no skill: {prevalence:.2f}", (0.01, prevalence), (0, -2), **small)
         for ax, rate in ((left, "tpr"), (right, "precision")):
             looks.band(ax, bands["at"], bands[f"{rate}_lower"], bands[f"{rate}_upper"], look[focus].color)
-        # Last, and so on top, the model in focus.
+        # The model in focus is drawn last, on top of the others.
         for model in sorted(values, key=lambda model: model == focus):
             roc, pr = looks.at_most(roc_curve(*values[model])), looks.at_most(pr_curve(*values[model]))
             left.plot(roc["fpr"], roc["tpr"], **drawn[model])
@@ -88,7 +86,7 @@ def roc_panels(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Figure:
-    """Draw each model's ROC curve in a panel of its own, with its band and operating points.
+    """Draw each model's ROC curve in a separate panel, with its band and operating points.
 
     Parameters
     ----------
@@ -97,9 +95,8 @@ def roc_panels(
     """
     group = looks.group_of(rows)
     values = looks.outcomes_and_scores(rows)
-    look = looks.of_models(list(values))
-    with style.report_style():
-        fig, axes = looks.panels(len(values), height=2.6)
+    look = looks.of_models(values)
+    with style.panels(len(values), height=2.6) as (fig, axes):
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
             bands = curve_bands(y_good, score, n_resamples=n_resamples, seed=seed)
             roc = looks.at_most(roc_curve(y_good, score))

@@ -2,7 +2,6 @@
 
 import math
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,20 +18,19 @@ def forest(rows: pd.DataFrame) -> Figure:
     ----------
     rows : pandas.DataFrame
         ``label, estimate, lower, upper, published``: one row per line of the figure, from the top;
-        ``published`` is NaN where there is none.
+        ``published`` is NaN if no value was published.
     """
-    with style.report_style():
-        fig, ax = plt.subplots(figsize=(style.DOUBLE_COLUMN_IN, 0.9 + 0.27 * len(rows)))
+    with style.drawing(height=0.9 + 0.27 * len(rows)) as (fig, ax):
+        places = np.arange(len(rows))
+        ax.plot(rows[["lower", "upper"]].T, [places, places], color=style.GOOD, lw=1.4)
+        ax.plot(rows["estimate"], places, "s", color=style.GOOD, ms=5)
+        ax.plot(rows["published"], places, "D", mfc="white", mec="black", ms=5, zorder=4)
         for y, row in enumerate(rows.itertuples()):
-            ax.plot([row.lower, row.upper], [y, y], color=style.GOOD, lw=1.4)
-            ax.plot(row.estimate, y, "s", color=style.GOOD, ms=5)
             text = short_interval(row.estimate, row.lower, row.upper)
-            if not math.isnan(row.published):
-                ax.plot(row.published, y, "D", mfc="white", mec="black", ms=5, zorder=4)
-                text += f"   published {row.published:.2f}"
+            text += "" if math.isnan(row.published) else f"   published {row.published:.2f}"
             _at_the_right(ax, text, y)
-        _chance(ax, list(rows["label"]), least=float(rows["lower"].min()))
-        ax.set_ylim(len(rows) - 0.4, -0.6)
+        _chance(ax, list(rows["label"]))
+        ax.set(xlim=(min(0.45, rows["lower"].min() - 0.02), 1.0), ylim=(len(rows) - 0.4, -0.6))
         ax.set_xlabel("Area under the ROC curve (square: here, 95 % CI; diamond: published; 0.5: chance)")
     return fig
 
@@ -49,19 +47,18 @@ def labels(rows: pd.DataFrame) -> Figure:
     first, second = [str(c).removesuffix("_n_good") for c in rows.columns if str(c).endswith("_n_good")]
     # Not the colours of the outcomes, since each label has both.
     drawn = {first: (-0.16, style.PALETTE[2], "s"), second: (0.16, style.NEUTRAL, "^")}
-    with style.report_style():
-        fig, ax = plt.subplots(figsize=(style.DOUBLE_COLUMN_IN, 1.0 + 0.42 * len(rows)))
+    with style.drawing(height=1.0 + 0.42 * len(rows)) as (fig, ax):
         for label, (offset, color, marker) in drawn.items():
             places = np.arange(len(rows)) + offset
-            for y, limits in zip(places, rows[[f"{label}_lower", f"{label}_upper"]].to_numpy(), strict=True):
-                ax.plot(limits, [y, y], color=color, lw=1.4)
+            ax.plot(rows[[f"{label}_lower", f"{label}_upper"]].T, [places, places], color=color, lw=1.4)
             ax.plot(rows[label], places, marker, color=color, ms=5, label=f"{label} label")
         _at_the_right(ax, f"{first} - {second}", -0.7)
         for y, row in enumerate(rows.itertuples()):
             _at_the_right(ax, short_interval(row.difference, row.lower, row.upper), y)
         names = [f"{looks.model_name(row.model)} ({row.set}, n = {row.n})" for row in rows.itertuples()]
-        _chance(ax, names, least=float(rows[[f"{first}_lower", f"{second}_lower"]].min().min()))
-        ax.set_ylim(len(rows) - 0.4, -1.0)
+        _chance(ax, names)
+        least = rows[[f"{first}_lower", f"{second}_lower"]].min().min()
+        ax.set(xlim=(min(0.45, least - 0.02), 1.0), ylim=(len(rows) - 0.4, -1.0))
         ax.set_xlabel("Area under the ROC curve, 95 % CI (line at 0.5: chance)")
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7, frameon=False)
     return fig
@@ -78,7 +75,7 @@ def split_spread(spread: pd.DataFrame) -> dict[str, Figure]:
     Returns
     -------
     dict of Figure
-        By outcome label; none without repeated splits. A figure's label gives the number of splits.
+        By outcome label; empty without repeated splits. A figure's label gives the number of splits.
     """
     figures = {}
     for label, rows in spread.groupby("outcome_label", sort=False):
@@ -88,20 +85,18 @@ def split_spread(spread: pd.DataFrame) -> dict[str, Figure]:
 
 
 def _spread_of_models(rows: pd.DataFrame) -> Figure:
-    look = looks.of_models(list(rows["model"]))
-    with style.report_style():
-        fig, ax = plt.subplots(figsize=(style.DOUBLE_COLUMN_IN, 0.8 + 0.5 * len(look)))
+    look = looks.of_models(rows["model"])
+    with style.drawing(height=0.8 + 0.5 * len(look)) as (fig, ax):
         for y, (model, kind) in enumerate(look.items()):
             auc = rows[rows["model"] == model].sort_values("fold")["roc_auc"].to_numpy()
             median = np.median(auc)
-            # Points side by side, the same at every drawing.
+            # A fixed jitter, so that each drawing is the same.
             offset = 0.26 * (np.arange(len(auc)) % 5 - 2) / 2
             ax.plot(auc, y + offset, kind.marker, color=kind.color, ms=4, alpha=0.6, mew=0)
             ax.plot(auc[0], y + offset[0], kind.marker, mfc="none", mec="black", ms=7)
             ax.plot([median] * 2, [y - 0.35, y + 0.35], color="black", lw=1.5)
             _at_the_right(ax, f"median {median:.2f}, from {auc.min():.2f} to {auc.max():.2f}", y)
-        ax.axvline(0.5, color="0.5", lw=0.8)
-        ax.set_yticks(range(len(look)), [looks.model_name(m) for m in look])
+        _chance(ax, [looks.model_name(model) for model in look])
         ax.set_ylim(len(look) - 0.5, -0.5)
         ax.set_xlabel("Area under the ROC curve in each split (ringed: the first; line: median)")
     return fig
@@ -112,8 +107,7 @@ def _at_the_right(ax: Axes, text: str, y: float) -> None:
     ax.annotate(text, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=7)
 
 
-def _chance(ax: Axes, names: list[str], *, least: float) -> None:
-    """Name the rows, draw the line at 0.5, and let the axis begin below the least value."""
+def _chance(ax: Axes, names: list[str]) -> None:
+    """Name the rows and draw the line at 0.5."""
     ax.axvline(0.5, color="0.5", lw=0.8)
     ax.set_yticks(range(len(names)), names)
-    ax.set_xlim(min(0.45, least - 0.02), 1.0)

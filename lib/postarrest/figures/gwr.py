@@ -1,8 +1,8 @@
 """Figures of the gray-to-white-matter ratios: agreement of two readings, and values by outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from postarrest.describe import compare_readings, hide_small_counts
 from postarrest.estimate import Estimate
-from postarrest.figures import style
+from postarrest.figures import looks, style
 from postarrest.models import gwr
 
 _HEIGHT_IN = 2.7
@@ -30,21 +30,18 @@ def agreement(values: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         One point per patient with both readings, the line of identity, Spearman's correlation and ICC(A,1).
     """
-    with style.report_style():
-        fig, axes = _panels(sharey=False)
-        for ax, measure in zip(axes[0], gwr.RATIOS, strict=True):
-            first, second = _pairs(values, measure)
-            result = compare_readings(first, second)
+    with style.panels(len(gwr.RATIOS), height=_HEIGHT_IN) as (fig, axes):
+        for ax, (measure, first, second, result) in zip(axes, _compared(values), strict=True):
             low, high = np.min([first, second]), np.max([first, second])
             margin = 0.05 * (high - low)
             limits = (low - margin, high + margin)
             ax.plot(limits, limits, color=style.NEUTRAL, linewidth=0.8, zorder=1)
-            _note(ax, "identity", (limits[1], limits[1]), offset=(2, -5), ha="right", va="top", rotation=45)
+            looks.note(ax, "identity", (limits[1], limits[1]), (2, -5), ha="right", va="top", rotation=45)
             ax.scatter(first, second, s=7, color=style.GOOD, alpha=0.55, linewidth=0, zorder=2)
             ax.set(xlim=limits, ylim=limits, aspect="equal", title=f"{measure} (n = {result.n})")
-            ax.set(xlabel="Reading 1", ylabel="Reading 2" if ax is axes[0, 0] else "")
+            ax.set(xlabel="Reading 1", ylabel="Reading 2" if ax is axes[0] else "")
             text = f"Spearman {_interval(result.spearman)}\nICC(A,1) {_interval(result.icc_a1)}"
-            _note(ax, text, (0.97, 0.03), xycoords="axes fraction", ha="right", bbox=_BACKGROUND)
+            looks.note(ax, text, (0.97, 0.03), xycoords="axes fraction", ha="right", bbox=_BACKGROUND)
     return fig
 
 
@@ -61,11 +58,8 @@ def bland_altman(values: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         One point per patient with both readings; lines and bands are bias and limits with 95 % intervals.
     """
-    with style.report_style():
-        fig, axes = _panels(sharey=True)
-        for ax, measure in zip(axes[0], gwr.RATIOS, strict=True):
-            first, second = _pairs(values, measure)
-            result = compare_readings(first, second)
+    with style.drawing(1, len(gwr.RATIOS), height=_HEIGHT_IN, sharey=True) as (fig, axes):
+        for ax, (measure, first, second, result) in zip(axes, _compared(values), strict=True):
             means, differences = (first + second) / 2, first - second
             ax.scatter(means, differences, s=7, color=style.NEUTRAL, alpha=0.5, linewidth=0, zorder=2)
             for name, line, dash, colour in (
@@ -75,11 +69,11 @@ def bland_altman(values: pd.DataFrame) -> Figure:
             ):
                 ax.axhspan(line.lower, line.upper, color=colour, alpha=0.15, linewidth=0, zorder=1)
                 ax.axhline(line.value, color=colour, linestyle=dash, linewidth=1.1, zorder=3)
-                place, coordinates = (1, line.value), ("axes fraction", "data")
+                right = {"xycoords": ax.get_yaxis_transform(), "ha": "right"}
                 text = f"{name} {line.value:+.3f}"
-                _note(ax, text, place, xycoords=coordinates, ha="right", color=colour, bbox=_BACKGROUND)
+                looks.note(ax, text, (1, line.value), color=colour, bbox=_BACKGROUND, **right)
             ax.set(title=f"{measure} (n = {result.n})", xlabel="Mean of both readings")
-        axes[0, 0].set_ylabel("Reading 1 minus reading 2")
+        axes[0].set_ylabel("Reading 1 minus reading 2")
     return fig
 
 
@@ -113,8 +107,8 @@ def by_outcome(
     """
     # Jitter has no meaning, so it is the same in every run.
     rng = np.random.default_rng(0)
-    with style.report_style():
-        fig, axes = _panels(rows=len(outcome_labels), sharey=True)
+    shape = len(outcome_labels), len(gwr.RATIOS)
+    with style.drawing(*shape, height=_HEIGHT_IN * shape[0], sharey=True, squeeze=False) as (fig, axes):
         for row, label in zip(axes, outcome_labels, strict=True):
             for ax, measure in zip(row, gwr.RATIOS, strict=True):
                 known = values[measure, "mean"].dropna()
@@ -122,9 +116,8 @@ def by_outcome(
                 _clouds(ax, [known[~good], known[good]], rng, cut_off, mask_below)
                 ax.set(title=measure, xlim=(-0.55, 1.55))
             row[0].set_ylabel(f"Gray-to-white-matter ratio\n({label} label)")
-            place, coordinates = (1, cut_off), ("axes fraction", "data")
-            text = f"cut-off\n{cut_off:g}"
-            _note(row[-1], text, place, xycoords=coordinates, offset=(3, 0), va="center", fontsize=6.5)
+            right = {"xycoords": row[-1].get_yaxis_transform(), "va": "center", "fontsize": 6.5}
+            looks.note(row[-1], f"cut-off\n{cut_off:g}", (1, cut_off), (3, 0), **right)
         for ax in axes[-1]:
             ax.set_xlabel("Outcome")
         # Room for the counts below the lowest points.
@@ -143,18 +136,15 @@ def reliability(table: pd.DataFrame) -> Figure:
     """
     shown = table.iloc[::-1].reset_index(drop=True)
     icc, names = shown["icc_a1"], gwr.REGIONS | gwr.RATIOS
-    with style.report_style():
-        fig, ax = plt.subplots(figsize=(style.DOUBLE_COLUMN_IN * 0.8, 0.9 + 0.22 * len(shown)))
+    with style.drawing(width=style.DOUBLE_COLUMN_IN * 0.8, height=0.9 + 0.22 * len(shown)) as (fig, ax):
         error = [icc - shown["icc_lower"], shown["icc_upper"] - icc]
         look = {"fmt": "o", "color": style.GOOD, "markersize": 4.5, "capsize": 2}
         ax.errorbar(icc, shown.index, xerr=error, label="ICC(A,1), 95 % interval", **look)
         look = {"marker": "D", "s": 16, "facecolor": "white", "edgecolor": style.POOR, "zorder": 3}
         ax.scatter(shown["spearman"], shown.index + 0.22, label="Spearman", **look)
         ax.set_yticks(shown.index, [f"{measure}: {names[measure]}" for measure in shown["measure"]])
-        ax.set_xlabel("Agreement of both readings (1 = perfect)")
-        ax.set_xlim(right=1.005)
+        ax.set(xlabel="Agreement of both readings (1 = perfect)", xlim=(None, 1.005), axisbelow=True)
         ax.grid(axis="x", color="#E5E5E5", linewidth=0.6)
-        ax.set_axisbelow(True)
         fig.legend(loc="outside upper right", ncols=2)
     return fig
 
@@ -166,33 +156,25 @@ def _clouds(
     n_below = [int((x < cut_off).sum()) for x in by_outcome]
     # Hidden together with their sum, which the table of these values shows.
     _, *shown = hide_small_counts([sum(n_below), *n_below], below=mask_below)
-    looks = [
+    markers = [
         {"marker": "^", "facecolor": "none", "edgecolor": style.POOR, "linewidth": 0.5},
         {"marker": "o", "facecolor": style.GOOD, "edgecolor": style.GOOD, "linewidth": 0},
     ]
     median = {"color": "black", "linewidth": 1.5}
-    for place, (x, look) in enumerate(zip(by_outcome, looks, strict=True)):
+    for place, (x, look) in enumerate(zip(by_outcome, markers, strict=True)):
         ax.scatter(place + rng.uniform(-0.28, 0.28, len(x)), x, s=8, alpha=0.6, **look)
         ax.boxplot(x, positions=[place], widths=0.66, showfliers=False, medianprops=median)
         text = f"{shown[place]} of {len(x)} below"
-        _note(ax, text, (place, 0), xycoords=("data", "axes fraction"), ha="center", fontsize=6.5)
+        looks.note(ax, text, (place, 0), xycoords=ax.get_xaxis_transform(), ha="center", fontsize=6.5)
     ax.axhline(cut_off, color="black", linestyle=":", linewidth=1)
     ax.set_xticks([0, 1], ["poor", "good"])
 
 
-def _note(ax: Axes, text: str, place: tuple[float, float], *, offset=(0, 2), fontsize=6, **look) -> None:
-    look = {"va": "bottom"} | look
-    ax.annotate(text, place, xytext=offset, textcoords="offset points", fontsize=fontsize, **look)
-
-
-def _panels(*, sharey: bool, rows: int = 1) -> tuple[Figure, np.ndarray]:
-    size = (style.DOUBLE_COLUMN_IN, _HEIGHT_IN * rows)
-    return plt.subplots(rows, len(gwr.RATIOS), figsize=size, sharey=sharey, squeeze=False)
-
-
-def _pairs(values: pd.DataFrame, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    pairs = values[measure][["reading_1", "reading_2"]].dropna().to_numpy()
-    return pairs[:, 0], pairs[:, 1]
+def _compared(values: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray, Any]]:
+    """Yield each ratio with the patients' first and second readings and their agreement."""
+    for measure in gwr.RATIOS:
+        first, second = values[measure][["reading_1", "reading_2"]].dropna().to_numpy().T
+        yield measure, first, second, compare_readings(first, second)
 
 
 def _interval(estimate: Estimate) -> str:

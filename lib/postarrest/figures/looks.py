@@ -1,14 +1,13 @@
-"""What the evaluation's figures share: each model's look, panels, histograms and selections.
+"""Shared by the evaluation's figures: each model's look, histograms, notes and selections.
 
 Every model keeps one colour, dash and marker (:func:`of_models`). Good outcomes are blue and filled, poor
 ones vermilion and hatched.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from itertools import cycle
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -26,7 +25,7 @@ class Look(NamedTuple):
     marker: str
 
 
-def of_models(models: Sequence[str]) -> dict[str, Look]:
+def of_models(models: Iterable[str]) -> dict[str, Look]:
     """Return each model's colour, dash and marker, in the order of the models.
 
     Examples
@@ -34,11 +33,8 @@ def of_models(models: Sequence[str]) -> dict[str, Look]:
     >>> of_models(["ct", "ensemble"])["ensemble"].marker
     '^'
     """
-    kinds = len(style.PALETTE)
-    return {
-        model: Look(style.PALETTE[i % kinds], style.DASHES[i % kinds], style.MARKERS[i % kinds])
-        for i, model in enumerate(dict.fromkeys(models))
-    }
+    looks = map(Look, cycle(style.PALETTE), cycle(style.DASHES), cycle(style.MARKERS))
+    return dict(zip(dict.fromkeys(models), looks, strict=False))
 
 
 def highlight(look: Mapping[str, Look], focus: str) -> dict[str, Look]:
@@ -68,7 +64,7 @@ def by_set(
     rows : pandas.DataFrame
         Rows of :func:`postarrest.scores.sets`.
     table, *further, **settings
-        What ``draw`` needs in addition. Labels and sets without a row in ``table`` are left out.
+        Further arguments of ``draw``. Labels and sets without a row in ``table`` are left out.
 
     Returns
     -------
@@ -116,26 +112,13 @@ def outcomes_and_scores(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.nd
 
 
 def at_most(line: pd.DataFrame, points: int = 2000) -> pd.DataFrame:
-    """Return a line with no more points than can be seen."""
+    """Thin a line to no more points than can be distinguished."""
     return line.iloc[thinned(np.arange(len(line)), points)]
-
-
-def panels(count: int, *, height: float, columns: int = 3) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many panels, each ``height`` inches high; spare ones are hidden."""
-    columns = min(columns, count)
-    rows = math.ceil(count / columns)
-    width = style.DOUBLE_COLUMN_IN if columns > 1 else style.SINGLE_COLUMN_IN * 1.4
-    fig, axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False)
-    flat = list(axes.ravel())
-    for ax in flat[count:]:
-        ax.set_visible(False)
-    return fig, flat
 
 
 def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Give a panel axes from 0 to 1 of equal length."""
-    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel)
-    ax.set_aspect("equal")
+    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel, aspect="equal")
 
 
 def band(ax: Axes, x: pd.Series, lower: pd.Series, upper: pd.Series, color: str, alpha: float = 0.15) -> None:
@@ -143,9 +126,18 @@ def band(ax: Axes, x: pd.Series, lower: pd.Series, upper: pd.Series, color: str,
     ax.fill_between(x, lower, upper, color=color, alpha=alpha, lw=0)
 
 
-def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **look: Any) -> None:
-    """Write a text so many points away from a place in the panel."""
-    ax.annotate(text, at, xytext=offset, textcoords="offset points", **look)
+def note(
+    ax: Axes,
+    text: str,
+    at: tuple[float, float],
+    offset: tuple[float, float] = (0, 2),
+    *,
+    fontsize: float = 6,
+    va: str = "bottom",
+    **look: Any,
+) -> None:
+    """Write a text ``offset`` points away from a place in the panel."""
+    ax.annotate(text, at, xytext=offset, textcoords="offset points", fontsize=fontsize, va=va, **look)
 
 
 def mirrored_histogram(

@@ -1,17 +1,17 @@
 """Slices of simulated patients by outcome, next to a real head CT if there is one, and their attenuation."""
 
 from collections.abc import Mapping
+from itertools import chain
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from postarrest.figures.style import DOUBLE_COLUMN_IN, GOOD, POOR, SINGLE_COLUMN_IN, report_style
+from postarrest.figures import style
 
 _COLUMNS = 6
 # A window of 80 HU in 255 steps.
 _HU_PER_GRAY = 80 / 255
-_LINES = {"good outcome": (GOOD, "-"), "poor outcome": (POOR, "--")}
+_LINES = {"good outcome": (style.GOOD, "-"), "poor outcome": (style.POOR, "--")}
 
 
 def slice_grid(groups: Mapping[str, np.ndarray]) -> Figure:
@@ -29,16 +29,11 @@ def slice_grid(groups: Mapping[str, np.ndarray]) -> Figure:
     >>> len([axes for axes in figure.axes if axes.images])
     7
     """
-    titled = [(group, image) for group, images in groups.items() for image in images]
-    rows = -(-len(titled) // _COLUMNS)
-    with report_style():
-        height = rows * (DOUBLE_COLUMN_IN / _COLUMNS + 0.2)
-        fig, axes = plt.subplots(rows, _COLUMNS, figsize=(DOUBLE_COLUMN_IN, height))
-        for ax in axes.flat:
-            ax.set_axis_off()
-        for ax, (group, image) in zip(axes.flat, titled, strict=False):
-            ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-            ax.set_title(group, fontsize=7, pad=2)
+    titles = [group for group, images in groups.items() for _ in images]
+    rows = -(-len(titles) // _COLUMNS)
+    height = rows * (style.DOUBLE_COLUMN_IN / _COLUMNS + 0.2)
+    with style.drawing(rows, _COLUMNS, height=height) as (fig, axes):
+        style.draw_slices(axes, chain(*groups.values()), titles, fontsize=7, pad=2)
     return fig
 
 
@@ -50,14 +45,13 @@ def attenuation(groups: Mapping[str, np.ndarray]) -> Figure:
     groups : Mapping
         As for :func:`slice_grid`. Black and white pixels (air and fat; bone) are left out.
     """
-    with report_style():
-        fig, ax = plt.subplots(figsize=(SINGLE_COLUMN_IN * 1.3, 2.6))
+    with style.drawing(width=style.SINGLE_COLUMN_IN * 1.3, height=2.6) as (fig, ax):
         for number, (group, images) in enumerate(groups.items()):
             colour, dash = _LINES.get(group, ("#000000", ":"))
-            # Whole HU, as CT stores them: other bins would hold one value here and two there.
+            # Whole HU, as CT stores them; in other bins, the number of values per bin would vary.
             values = np.round(images[(images > 0) & (images < 255)] * _HU_PER_GRAY).astype(int)
             ax.plot(100 * np.bincount(values, minlength=81) / len(values), dash, color=colour)
-            place = {"x": 0.98, "y": 0.95 - 0.1 * number, "transform": ax.transAxes}
-            ax.text(s=group, color=colour, ha="right", va="top", **place)
+            look = {"color": colour, "ha": "right", "va": "top"}
+            ax.text(0.98, 0.95 - 0.1 * number, group, transform=ax.transAxes, **look)
         ax.set(xlabel="attenuation, HU", ylabel="pixels, %", xlim=(0, 80), ylim=(0, None))
     return fig

@@ -1,12 +1,11 @@
 """Figures of the ensemble: the nested design, the meta-features and their importance."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from postarrest.figures.style import DOUBLE_COLUMN_IN, GOOD, NEUTRAL, POOR, SINGLE_COLUMN_IN, report_style
+from postarrest.figures.style import GOOD, NEUTRAL, POOR, SINGLE_COLUMN_IN, drawing
 
 
 def nested_design(counts: pd.DataFrame, *, highlight: str = "") -> Figure:
@@ -22,17 +21,16 @@ def nested_design(counts: pd.DataFrame, *, highlight: str = "") -> Figure:
     outer = counts[counts["split"].str.startswith("outer-")]
     names = sorted(outer["split"].unique(), key=lambda name: int(name.rsplit("-", 1)[1]))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
-    with report_style():
-        fig, ax = plt.subplots(figsize=(DOUBLE_COLUMN_IN, 0.42 * len(names) + 0.9))
+    text = {"ha": "center", "va": "center", "fontsize": 6, "bbox": box}
+    with drawing(height=0.42 * len(names) + 0.9) as (fig, ax):
         for row, name in enumerate(names):
             left = 0
             for part in outer[outer["split"] == name].sort_values("part").itertuples():
-                test = part.part == "test"
-                fill = {"color": POOR, "hatch": "//"} if test else {"color": "#BBD7EA"}
-                bar = ax.barh(row, part.n, left=left, edgecolor="white", **fill)
-                label = "outer test" if test else part.part.replace("-", " ")
-                words = f"{label}\n{part.n} ({part.n_good} good)"
-                ax.bar_label(bar, [words], label_type="center", bbox=box, fontsize=6)
+                label, fill = part.part.replace("-", " "), {"color": "#BBD7EA"}
+                if part.part == "test":
+                    label, fill = "outer test", {"color": POOR, "hatch": "//"}
+                ax.barh(row, part.n, left=left, edgecolor="white", height=0.8, **fill)
+                ax.text(left + part.n / 2, row, f"{label}\n{part.n} ({part.n_good} good)", **text)
                 left += part.n
             if name == highlight:
                 ax.add_patch(Rectangle((0, row - 0.45), left, 0.9, fill=False, lw=1.6, ec="black"))
@@ -55,15 +53,12 @@ def meta_features(meta: pd.DataFrame, y_good: pd.Series) -> Figure:
     """
     good = y_good.loc[meta.index] == 1
     groups = (("good", good, {"color": GOOD}), ("poor", ~good, {"color": POOR, "ls": "--"}))
-    with report_style():
-        size = (DOUBLE_COLUMN_IN, 2.2)
-        fig, axes = plt.subplots(1, meta.shape[1], figsize=size, sharey=True, squeeze=False)
+    with drawing(1, meta.shape[1], height=2.2, sharey=True, squeeze=False) as (fig, axes):
         for ax, model in zip(axes[0], meta.columns, strict=True):
             bins = np.linspace(meta[model].min(), meta[model].max(), 21)
             for outcome, group, line in groups:
-                n = int(group.sum())
-                share = np.histogram(meta.loc[group, model], bins)[0] / max(n, 1)
-                ax.stairs(share, bins, lw=1.4, label=f"{outcome} (n = {n})", **line)
+                share = np.histogram(meta.loc[group, model], bins)[0] / max(group.sum(), 1)
+                ax.stairs(share, bins, lw=1.4, label=f"{outcome} (n = {group.sum()})", **line)
             ax.set(title=model, xlabel="probability of a good outcome")
         axes[0, 0].set_ylabel("share of the group")
         axes[0, -1].legend()
@@ -80,10 +75,8 @@ def importance(table: pd.DataFrame) -> Figure:
     """
     ordered = table.sort_values("importance")
     at = range(len(ordered))
-    with report_style():
-        fig, ax = plt.subplots(figsize=(SINGLE_COLUMN_IN, 0.35 * len(ordered) + 0.8))
-        point = {"fmt": "o", "color": NEUTRAL, "capsize": 2, "ms": 4}
-        ax.errorbar(ordered["importance"], at, xerr=ordered["sd"], **point)
+    with drawing(width=SINGLE_COLUMN_IN, height=0.35 * len(ordered) + 0.8) as (fig, ax):
+        ax.errorbar(ordered["importance"], at, xerr=ordered["sd"], fmt="o", color=NEUTRAL, capsize=2, ms=4)
         ax.axvline(0, color="black", lw=0.8)
         ax.set_yticks(at, ordered["model"])
         ax.set_xlabel("loss of ROC-AUC when shuffled\n(mean and SD of 50 shuffles)")

@@ -4,10 +4,15 @@ Colours are those of Okabe and Ito (2008): colour-blind readers can distinguish 
 lightness, so that they work in gray-scale print. Lines also differ by dash and points by marker.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
 
 GOOD = "#0072B2"  # good outcome (CPC 1-2): blue, filled circle, solid line
 POOR = "#D55E00"  # poor outcome (CPC 3-5): vermilion, open triangle, dashed line
@@ -36,15 +41,46 @@ _RC = {
 
 
 @contextmanager
-def report_style() -> Iterator[None]:
-    """Draw in the report's style, and leave matplotlib's own settings unchanged.
+def drawing(
+    rows: int = 1, columns: int = 1, *, height: float, width: float = DOUBLE_COLUMN_IN, **settings: Any
+) -> Iterator[tuple[Figure, Any]]:
+    """Provide a figure and its axes in the report's style; matplotlib's own settings stay unchanged.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Panels.
+    height, width : float
+        Size of the figure in inches.
+    **settings
+        Of :func:`matplotlib.pyplot.subplots`.
 
     Examples
     --------
-    >>> import matplotlib as mpl
-    >>> with report_style():
-    ...     mpl.rcParams["font.size"]
-    8.0
+    >>> with drawing(height=2) as (fig, ax):
+    ...     mpl.rcParams["font.size"], float(fig.get_figwidth())
+    (8.0, 7.2)
     """
     with mpl.rc_context(_RC):
-        yield
+        yield plt.subplots(rows, columns, figsize=(width, height), **settings)
+
+
+@contextmanager
+def panels(count: int, *, height: float, columns: int = 3) -> Iterator[tuple[Figure, np.ndarray]]:
+    """Provide a figure with ``count`` panels, each ``height`` inches high; spare ones are hidden."""
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    width = DOUBLE_COLUMN_IN if columns > 1 else SINGLE_COLUMN_IN * 1.4
+    with drawing(rows, columns, width=width, height=height * rows, squeeze=False) as (fig, axes):
+        for ax in axes.ravel()[count:]:
+            ax.set_visible(False)
+        yield fig, axes.ravel()
+
+
+def draw_slices(axes: np.ndarray, slices: Iterable[np.ndarray], titles: Iterable[str], **title: Any) -> None:
+    """Draw a CT slice with its title on each panel, without axes; spare panels stay empty."""
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image, text in zip(axes.flat, slices, titles, strict=False):
+        ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+        ax.set_title(text, **title)

@@ -1,4 +1,4 @@
-"""Performance over all thresholds, and decision curves."""
+"""Distributions of scores, performance over all thresholds, and decision curves."""
 
 import math
 from collections.abc import Sequence
@@ -21,6 +21,24 @@ MEASURES = {
 }
 
 
+def distributions(rows: pd.DataFrame) -> Figure:
+    """Draw each model's scores by outcome: good above the line, poor below it.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets` of the final stage, of one outcome label and set.
+    """
+    values = looks.outcomes_and_scores(rows)
+    with style.panels(len(values), height=1.9) as (fig, axes):
+        for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
+            edges = np.histogram_bin_edges(score, bins=30)
+            looks.mirrored_histogram(ax, y_good, score, edges=edges, share=True)
+            ax.set(title=looks.model_name(model), xlabel="Score")
+        axes[0].set_ylabel("Share of that outcome")
+    return fig
+
+
 def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most: float = 0.6) -> Figure:
     """Draw every model's net benefit against the threshold probability, with the band of one.
 
@@ -31,17 +49,16 @@ def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most
     table : pandas.DataFrame
         From :func:`postarrest.evaluation.decision.table`.
     focus : str
-        Model whose band is drawn; the last model where it predicts no probabilities.
+        Model whose band is drawn; the last model if it predicts no probabilities.
     most : float
         Highest threshold drawn.
     """
     table = looks.in_group(table[table["threshold"] <= most + 1e-9], looks.group_of(rows))
     of_models = dict(list(table.groupby("model", sort=False)))
     focus = focus if focus in of_models else list(of_models)[-1]
-    look = looks.highlight(looks.of_models(list(rows["model"])), focus)
+    look = looks.highlight(looks.of_models(rows["model"]), focus)
     reference, shown = next(iter(of_models.values())), of_models[focus]
-    with style.report_style():
-        fig, ax = plt.subplots(figsize=(style.DOUBLE_COLUMN_IN, 3.6))
+    with style.drawing(height=3.6) as (fig, ax):
         ax.plot(reference["threshold"], reference["treat_all"], color="0.45", lw=1)
         ax.axhline(0, color="0.45", lw=1)
         ends = [("predict nobody good", 0.0, "0.35")]
@@ -52,7 +69,7 @@ def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most
         top = float(max(table["net_benefit"].max(), reference["treat_all"].max(), table["upper"].max()))
         bottom = -0.35 * top
         inside = reference.loc[reference["treat_all"] > bottom, ["threshold", "treat_all"]].to_numpy()
-        looks.note(ax, "predict all good", tuple(inside[-1]), (4, 2), color="0.35", fontsize=7)
+        looks.note(ax, "predict all good", tuple(inside[-1]), (4, 2), color="0.35", fontsize=7, va="baseline")
         ax.set(xlim=(0, most), ylim=(bottom, 1.05 * top))
         ax.set_xlabel("Threshold probability of a good outcome")
         ax.set_ylabel("Net benefit (good outcomes recognised per patient)")
@@ -72,15 +89,14 @@ def thresholds(rows: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """
     group = looks.group_of(rows)
     values = looks.outcomes_and_scores(rows)
-    with style.report_style():
-        fig, axes = looks.panels(len(values), height=2.9, columns=2)
+    with style.panels(len(values), height=2.9, columns=2) as (fig, axes):
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
             found = describe(y_good, score, thinned(np.unique(score), 500))
             for column, (_, color, dash) in MEASURES.items():
                 ax.plot(found["threshold"], found[column], color=color, ls=dash, lw=1.2)
             ax.axhline(MOST_FNR, color="0.5", lw=0.8)
-            right = {"xycoords": ("axes fraction", "data"), "va": "center"}
-            looks.note(ax, "5 %", (1, MOST_FNR), (2, 0), fontsize=6.5, **right)
+            at_the_right = {"xycoords": ax.get_yaxis_transform(), "va": "center"}
+            looks.note(ax, "5 %", (1, MOST_FNR), (2, 0), fontsize=6.5, **at_the_right)
             low, high = float(score.min()), float(score.max())
             if low == high:
                 low, high = low - 0.05, high + 0.05
@@ -95,7 +111,7 @@ def thresholds(rows: pd.DataFrame, table: pd.DataFrame) -> Figure:
 
 
 def _mark(ax: Axes, marks: pd.DataFrame) -> int:
-    """Draw chosen thresholds as lines with their rules above the panel; return how many lines of text."""
+    """Draw chosen thresholds as lines, with their rules above the panel; return the number of text lines."""
     low, high = ax.get_xlim()
     width_of_letter = 0.06 / (ax.get_figure().get_figwidth() / 2)
     # Where the text of each line ends; a rule is written on the first line with room for it.

@@ -6,7 +6,7 @@ page or on other pages, are set afterwards.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bs4 import BeautifulSoup
 from postarrest.report.page import KINDS, reference
 from postarrest.report.rendering import TEMPLATES
 
-# The second is what nbconvert writes where a picture has no alternative text.
+# nbconvert writes the second if a picture has no alternative text.
 _NO_ALTERNATIVE = ("", "No description has been provided for this image")
 _ABSENT = "a part that this study does not have"
 
@@ -64,7 +64,7 @@ class Body:
     soup : bs4.BeautifulSoup
         The HTML below the title.
     items : list of Item
-        Figures and tables, in order.
+        Tables, then figures, each in reading order.
     headings : list of (int, str, str)
         Level, anchor and text of each heading below the title.
     """
@@ -72,8 +72,8 @@ class Body:
     name: str
     title: str
     soup: BeautifulSoup
-    items: list[Item] = field(default_factory=list)
-    headings: list[tuple[int, str, str]] = field(default_factory=list)
+    items: list[Item]
+    headings: list[tuple[int, str, str]]
 
 
 def problems(notebook: Mapping[str, Any], name: str) -> list[str]:
@@ -81,18 +81,18 @@ def problems(notebook: Mapping[str, Any], name: str) -> list[str]:
 
     nbconvert converts a notebook that was killed, or stopped at an error, without a warning.
     """
-    found = []
-    if not notebook["metadata"].get("papermill", {}).get("end_time"):
-        found.append(f"{name}.ipynb did not run to its end (papermill noted no end time).")
-    for number, cell in enumerate(notebook["cells"], start=1):
-        for output in cell.get("outputs", []):
-            if output["output_type"] == "error":
-                found.append(f"{name}.ipynb stopped in cell {number}: {output['ename']}: {output['evalue']}")
-    return found
+    ended = notebook["metadata"].get("papermill", {}).get("end_time")
+    found = [] if ended else [f"{name}.ipynb did not run to its end (papermill recorded no end time)."]
+    return found + [
+        f"{name}.ipynb stopped in cell {number}: {output['ename']}: {output['evalue']}"
+        for number, cell in enumerate(notebook["cells"], start=1)
+        for output in cell.get("outputs", [])
+        if output["output_type"] == "error"
+    ]
 
 
 def from_notebook(notebook: nbformat.NotebookNode, *, name: str) -> Body:
-    """Convert a notebook. Of a path among its parameters, only the last part is shown.
+    """Convert a notebook; paths among its parameters are shortened to their last part.
 
     Parameters
     ----------
@@ -157,16 +157,13 @@ def from_html(text: str, *, name: str) -> Body:
 def _numbered_items(soup: BeautifulSoup, page: str) -> list[Item]:
     chapter = re.match(r"0*([A-Z]?\d+)_", page)
     prefix = f"{chapter[1]}." if chapter else ""
-    items: list[Item] = []
-    for figure in soup.find_all("figure", id=re.compile("^(tab|fig)-")):
-        kind = figure["id"][:4]
-        number = 1 + sum(item.id.startswith(kind) for item in items)
-        label = f"{KINDS[kind[:3]]} {prefix}{number}"
-        caption = figure.find("figcaption")
-        items.append(
-            Item(figure["id"], label, caption.get_text(" ", strip=True), figure.get("data-name", ""), page)
-        )
-        caption.insert(0, soup.new_tag("strong", attrs={"class": "label"}, string=f"{label}."), " ")
+    items = []
+    for kind, word in KINDS.items():
+        for number, figure in enumerate(soup.find_all("figure", id=re.compile(f"^{kind}-")), start=1):
+            label, caption = f"{word} {prefix}{number}", figure.find("figcaption")
+            text = caption.get_text(" ", strip=True)
+            items.append(Item(figure["id"], label, text, figure.get("data-name", ""), page))
+            caption.insert(0, soup.new_tag("strong", attrs={"class": "label"}, string=f"{label}."), " ")
     return items
 
 
@@ -197,8 +194,8 @@ def resolve(page: Body, items: Sequence[Item], pages: Sequence[str] = ()) -> Non
     page : Body
         The page; its HTML is changed.
     items : sequence of Item
-        Figures and tables of the whole report. Where several pages have an item (one per fold), the page's
-        own is taken first, then the first in reading order.
+        Figures and tables of the whole report. If several pages have an item (one per fold), the page's
+        own is preferred, then the first in reading order.
     pages : sequence of str
         Names of the report's pages.
     """
@@ -210,19 +207,12 @@ def resolve(page: Body, items: Sequence[Item], pages: Sequence[str] = ()) -> Non
             link.replace_with(link.get_text())
     for link in page.soup.find_all("a", href=re.compile("^#(tab|fig)-")):
         anchor = link["href"].removeprefix("#")
-        item = _find(anchor, page.name, items)
-        if item is None:
-            own_words = link.get_text(strip=True).replace(reference(anchor), "")
-            link.replace_with(own_words or _ABSENT)
-            continue
-        link["href"] = f"#{item.id}" if item.page == page.name else f"{item.page}.html#{item.id}"
-        link.string = item.label
-
-
-def _find(anchor: str, page: str, items: Sequence[Item]) -> Item | None:
-    # A fold's copy has the fold in its anchor: `tab-grid` finds `tab-grid-outer-1`.
-    pattern = re.escape(anchor) + r"(-(holdout|outer)-\d+(-[a-z]+)?)?"
-    fitting = sorted(
-        (i for i in items if re.fullmatch(pattern, i.id)), key=lambda i: (i.id != anchor, i.page != page)
-    )
-    return next(iter(fitting), None)
+        # A fold's copy has the fold in its anchor: `tab-grid` finds `tab-grid-outer-1`.
+        pattern = re.escape(anchor) + r"(-(holdout|outer)-\d+(-[a-z]+)?)?"
+        fitting = [item for item in items if re.fullmatch(pattern, item.id)]
+        if fitting:
+            item = min(fitting, key=lambda item: (item.id != anchor, item.page != page.name))
+            link["href"] = f"#{item.id}" if item.page == page.name else f"{item.page}.html#{item.id}"
+            link.string = item.label
+        else:
+            link.replace_with(link.get_text(strip=True).replace(reference(anchor), "") or _ABSENT)

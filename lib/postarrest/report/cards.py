@@ -34,7 +34,7 @@ def pages(report: Report, *, methods: Sequence[tuple[str, str]], figures: Sequen
         The figures, in reading order.
     """
     filled = {"manuscript": _manuscript(report.here, methods, figures)}
-    # Of models that were fitted elsewhere, nothing more is known here.
+    # Nothing more is known about models that were fitted elsewhere.
     if not report.study.scores:
         filled = {
             "leakage": leakage(report.here),
@@ -51,21 +51,18 @@ def pages(report: Report, *, methods: Sequence[tuple[str, str]], figures: Sequen
 def leakage(here: Here) -> dict[str, Any] | None:
     """Return the counts of patients scored by a stage that was fitted on them.
 
-    None where no model was fitted here: of scores from elsewhere, there is nothing to count.
+    None if no model was fitted here: scores from elsewhere leave nothing to count.
     """
-    if not here.table("leakage").is_file():
+    counted = pd.read_csv(here.table("leakage")) if here.table("leakage").is_file() else pd.DataFrame()
+    if counted.empty or (counted["run"] == "thresholds").all():
         return None
-    counted = pd.read_csv(here.table("leakage"))
-    fitted = counted[counted["run"] != "thresholds"]
-    if fitted.empty:
-        return None
-    test = counted[counted["scored"] == "test"]
-    training = counted[counted["scored"] != "test"]
+    is_test = counted["scored"] == "test"
+    test, training = counted[is_test], counted[~is_test]
     caption = "Every stage of every run (tables/leakage.csv)."
     return {
         "n_in_both": counted["n_in_both"].sum() + test["n_indirect"].sum(),
         "stages": counted["stage"].nunique(),
-        "runs": fitted["run"].nunique(),
+        "runs": counted.loc[counted["run"] != "thresholds", "run"].nunique(),
         "n_scored": counted["n_scored"].sum(),
         "n_test": test["n_scored"].sum(),
         "n_training": training["n_scored"].sum(),
@@ -77,28 +74,22 @@ def leakage(here: Here) -> dict[str, Any] | None:
 def _model_card(report: Report) -> dict[str, Any]:
     outcome = report.study.parameters("01_cohort").get("outcome") or {}
     performance = report.result.rows(pd.read_csv(report.here.table("performance")))
-    measures = {
-        f"{row.metric} {row.positive_class}": (
-            Estimate(row.estimate, row.lower, row.upper),
-            row.n,
-            row.n_good,
-        )
-        for row in performance[performance["recommended"]].itertuples()
-    }
+    shown = performance[performance["recommended"]].itertuples()
     return {
         "report": report,
         "model": model_in_words(report.result.main),
         "good": outcome.get("meaning", "CPC 1 or 2"),
-        "measures": measures,
+        "measures": {
+            f"{m.metric} {m.positive_class}": (Estimate(m.estimate, m.lower, m.upper), m.n, m.n_good)
+            for m in shown
+        },
         "depth": report.study.parameters("03_cnn").get("depth", "head"),
     }
 
 
 def _manuscript(here: Here, methods: Sequence[tuple[str, str]], figures: Sequence[Item]) -> dict[str, Any]:
-    sizes = pd.DataFrame(
-        [(item.name, *_size_mm(here.figure(f"{item.name}.pdf"))) for item in figures],
-        columns=["figure", "width, mm", "height, mm"],
-    )
+    measured = [(item.name, *_size_mm(here.figure(f"{item.name}.pdf"))) for item in figures]
+    sizes = pd.DataFrame(measured, columns=["figure", "width, mm", "height, mm"])
     return {
         "files": [path.name for path in (here.report_dir / "manuscript").iterdir()],
         "methods": methods,
@@ -106,7 +97,7 @@ def _manuscript(here: Here, methods: Sequence[tuple[str, str]], figures: Sequenc
     }
 
 
-def _size_mm(pdf: Path) -> tuple[int, int]:
+def _size_mm(pdf: Path) -> list[int]:
     # matplotlib writes the page's size in points: "/MediaBox [ 0 0 252 144 ]".
-    width, height = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", pdf.read_bytes()).groups()
-    return round(float(width) * _MM_PER_POINT), round(float(height) * _MM_PER_POINT)
+    points = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", pdf.read_bytes()).groups()
+    return [round(float(length) * _MM_PER_POINT) for length in points]

@@ -6,7 +6,7 @@ import io
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-# A drawing with more bytes than this is shown as a picture of points where that is smaller.
+# A larger drawing, in bytes, is shown as a raster image if that is smaller.
 _LARGEST_INLINE_SVG = 60_000
 _PREVIEW_WIDTH_PX = 1300
 _PREVIEW_COLORS = 128
@@ -25,7 +25,7 @@ def render(fig: Figure) -> dict[str, bytes]:
 
 
 def data_uri(drawn: dict[str, bytes]) -> str:
-    """Return the source of an image element: the SVG or, where that is smaller, a PNG of fewer points."""
+    """Return the source of an image element: the SVG or, if that is large, a smaller PNG."""
     shown, kind = drawn["svg"], "svg+xml"
     if len(shown) > _LARGEST_INLINE_SVG and len(preview := _preview(drawn["png"])) < len(shown):
         shown, kind = preview, "png"

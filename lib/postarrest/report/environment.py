@@ -5,6 +5,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,7 @@ NAMED = ("numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "optuna", "tens
 NAMED += ("statsmodels", "matplotlib", "pydicom", "nibabel", "papermill", "snakemake")
 # Instruction sets by which numerical libraries choose their code.
 _INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16")
-# What decides whether results have the same bytes.
+# Results can have the same bytes only if all of these agree.
 _KIND = ("python", "system", "processor", "instructions", "versions")
 
 
@@ -85,7 +86,7 @@ def differences(installed: Mapping[str, str], locked: Mapping[str, Sequence[str]
 
 
 def differing(descriptions: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return in what several steps differ: versions, kind of machine, commit.
+    """Return the keys in which several steps differ: versions, kind of machine, commit.
 
     Examples
     --------
@@ -120,13 +121,10 @@ def _cpuinfo(name: str) -> str:
 
 def _commit(root: Path) -> tuple[str, bool]:
     def git(*arguments: str) -> str:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=20
-            )
-        except FileNotFoundError:
-            return ""
-        return done.stdout.strip() if done.returncode == 0 else ""
+        command = ["git", "-C", str(root), *arguments]
+        with suppress(FileNotFoundError, subprocess.CalledProcessError):
+            return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, timeout=20).strip()
+        return ""
 
     # A copy without history may lie within another project's checkout, whose commit is not ours.
     if Path(git("rev-parse", "--show-toplevel") or "/dev/null").resolve() != root.resolve():

@@ -27,7 +27,7 @@ def page(report: Report, *, further: Sequence[Body], items: Sequence[Item]) -> s
         The figures and tables of all notebooks, in reading order.
     """
     here, study = report.here, report.study
-    # A table that several pages have parts of is listed once, with its first caption.
+    # A table with parts on several pages is listed once, with its first caption.
     tables = {i.name: i for i in reversed(items) if i.id.startswith("tab-")}
     network = load.complete_parameters(study, "03_cnn", root=here.root) if report.weights else {}
     compared = here.table("published").is_file()
@@ -61,7 +61,7 @@ def _key_figure(report: Report) -> str:
 def _steps(report: Report) -> list[tuple[str, float]]:
     """Return the wall time of each step in seconds, the longest first.
 
-    The pipeline's measurement is used where there is one, otherwise papermill's.
+    The pipeline's measurement is used if it exists, otherwise papermill's.
     """
     seconds = {run.name: n["metadata"]["papermill"]["duration"] for run, n in report.notebooks.items()}
     for path in report.here.build("time").glob("*.tsv"):

@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from postarrest.files import write_text
 from postarrest.places import ROOT, Here
@@ -20,8 +20,7 @@ _CODE += ("docs/coverage.csv", "docs/simulation-seeds.csv", "docs/tripod-ai.yaml
 _DATA = ("patients.*", "gwr.*", "truth.json", "ct", "tissue")
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """A file that differs from the manifest.
 
     Parameters
@@ -43,15 +42,14 @@ def of(study: Study, *, root: Path = ROOT) -> dict[str, dict[str, str]]:
     """Return the SHA-256 of what a report was made from and of what is in it, by kind and file."""
     here = Here(study.name, save_to="report", root=root)
     data = Path(study.data) if study.data else here.data
-    outputs = [p for p in here.report_dir.rglob("*") if p.name != NAME]
-    # Hidden files and Jupyter's checkpoints are not part of the report.
-    outputs = [p for p in outputs if not any(n.startswith(".") for n in p.relative_to(here.report_dir).parts)]
+    outputs = _hashes(here.report_dir.rglob("*"), here.report_dir)
     return {
         "lock": _hashes([root / "requirements.lock"], root),
         "code": _hashes(_matching(root, (*_CODE, f"params/{study.name}.yaml")), root),
         "data": {p.name: _sha256(p) for p in ([data] if data.is_file() else _matching(data, _DATA))},
         "scores": _hashes([here.build("scores.csv")], root),
-        "outputs": _hashes(outputs, here.report_dir),
+        # The manifest itself, hidden files and Jupyter's checkpoints are not part of the report.
+        "outputs": {n: h for n, h in outputs.items() if n != NAME and "/." not in f"/{n}"},
     }
 
 
@@ -100,7 +98,5 @@ def _sha256(path: Path) -> str:
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    lines = [
-        f"{p.relative_to(path).as_posix()} {_sha256(p)}\n" for p in sorted(path.rglob("*")) if p.is_file()
-    ]
+    lines = [f"{name} {found}\n" for name, found in _hashes(path.rglob("*"), path).items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -34,21 +34,14 @@ def write(report: Report, *, items: Sequence[Item], text: Sequence[tuple[str, st
         The methods, from :func:`postarrest.report.methods.methods`.
     """
     study, here = report.study, report.here
-    # A table that several pages have parts of is included once, with its first caption.
-    first: dict[str, Item] = {}
-    for item in items:
-        first.setdefault(item.name, item)
-    saved = [item for item in first.values() if here.table(item.name).is_file()]
+    # A table with parts on several pages is included once, with its first caption.
+    first = {item.name: item for item in reversed(items)}
+    saved = [i for i in items if first[i.name] is i and here.table(i.name).is_file()]
     tables = [Table(item.label, item.caption, _read(here, item.name), item.name) for item in saved]
-    files = {
-        "tables.docx": word(study, tables),
-        "tables.xlsx": excel(study, tables),
-        "methods.docx": word(study, [], paragraphs=text),
-        "methods.md": markdown(study, text).encode(),
-    }
-    if "nested" in study.protocols:
-        supplement = supplementary(report)
-        files |= {"supplement.docx": word(study, supplement), "supplement.xlsx": excel(study, supplement)}
+    files = {"methods.docx": word(study, [], paragraphs=text), "methods.md": markdown(study, text).encode()}
+    supplement = {"supplement": supplementary(report)} if "nested" in study.protocols else {}
+    for name, content in ({"tables": tables} | supplement).items():
+        files |= {f"{name}.docx": word(study, content), f"{name}.xlsx": excel(study, content)}
     for name, content in files.items():
         write_bytes(here.report_dir / "manuscript" / name, content)
 
@@ -103,11 +96,9 @@ def _missing(missing: pd.DataFrame | None, predictor: str) -> str:
     if missing is None:
         return ""
     # Variables that are missing in the same patients share a row of that table.
-    shown = NAMES.get(predictor, predictor)
-    rows = missing[missing["variable"].str.contains(shown, regex=False)]
-    if len(rows):
-        return str(rows["overall"].iloc[0])
-    return "see the table of missing values" if predictor.endswith("*") else "0"
+    is_row = missing["variable"].str.contains(NAMES.get(predictor, predictor), regex=False)
+    otherwise = "see the table of missing values" if predictor.endswith("*") else "0"
+    return str(next(iter(missing.loc[is_row, "overall"]), otherwise))
 
 
 def _read(here: Here, name: str) -> pd.DataFrame:

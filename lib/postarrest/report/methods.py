@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from postarrest.data.contract import NAMES
-from postarrest.models import cnn, splits, tabular
+from postarrest.models import splits, tabular
+from postarrest.models.cnn.head import Training
 from postarrest.models.tuning import Space
 from postarrest.report.rendering import in_words, listed, model_in_words, render, uncapitalised, words
 from postarrest.study.load import Study, complete_parameters
@@ -22,7 +23,7 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
     computed : Mapping
         From :func:`postarrest.report.environment.describe`.
     weights : str
-        Where the network's weights are from, in words; blank without a network.
+        Source of the network's weights, in words; blank without a network.
 
     Returns
     -------
@@ -40,7 +41,7 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
         cohort=given.get("01_cohort"),
         ratio=given.get("02_gwr"),
         network=network,
-        head_spaces=_head_spaces(study, network) if network else {},
+        head_spaces={p: _space(Training.of(network).searched(p)) for p in study.protocols if network},
         weights=weights,
         stack=stack,
         base_models=_base_models(stack) if stack else [],
@@ -56,11 +57,6 @@ def markdown(study: Study, text: Sequence[tuple[str, str]]) -> str:
     """Return the methods as Markdown."""
     parts = [f"# Methods: {study.title}"] + [f"## {heading}\n\n{paragraph}" for heading, paragraph in text]
     return "\n\n".join(parts) + "\n"
-
-
-def _head_spaces(study: Study, network: Mapping[str, Any]) -> dict[str, str]:
-    training = cnn.head.Training.of(network)
-    return {protocol: _space(training.searched(protocol)) for protocol in study.protocols}
 
 
 def _base_models(stack: Mapping[str, Any]) -> list[str]:

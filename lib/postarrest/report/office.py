@@ -15,8 +15,6 @@ from postarrest.study.load import Study
 # Longer tables are left to the spreadsheet.
 _LONGEST_IN_WORD = 120
 _SIMULATED = "SIMULATED PATIENTS - no result in this file is from a real patient"
-# Office files note when they were written; the same report must give the same bytes.
-_FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,9 @@ def word(study: Study, tables: Sequence[Table], *, paragraphs: Sequence[tuple[st
     document.styles["Normal"].font.name = "Arial"
     document.styles["Normal"].font.size = Pt(9)
     section = document.sections[0]
-    section.page_width, section.page_height = Mm(210), Mm(297)
-    if tables:
-        section.orientation = WD_ORIENT.LANDSCAPE
-        section.page_width, section.page_height = Mm(297), Mm(210)
+    width, height = (297, 210) if tables else (210, 297)
+    section.orientation = WD_ORIENT.LANDSCAPE if tables else WD_ORIENT.PORTRAIT
+    section.page_width, section.page_height = Mm(width), Mm(height)
     section.left_margin = section.right_margin = Mm(18)
     if study.simulated:
         section.header.paragraphs[0].text = _SIMULATED
@@ -133,14 +130,13 @@ def _excel_cell(value: Any) -> Any:
 
 
 def _timeless(archive: bytes) -> bytes:
-    """Return an Office file without the times at which it was written."""
+    """Return an Office file without the times at which it was written: equal content, equal bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             content = old.read(entry)
             if entry.filename == "docProps/core.xml":
                 content = re.sub(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?", b"1980-01-01T00:00:00Z", content)
-            new.writestr(
-                zipfile.ZipInfo(entry.filename, _FIXED_TIME), content, compress_type=zipfile.ZIP_DEFLATED
-            )
+            # Without a time of its own, an entry is from 1980.
+            new.writestr(zipfile.ZipInfo(entry.filename), content, zipfile.ZIP_DEFLATED)
     return out.getvalue()

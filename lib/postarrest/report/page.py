@@ -1,4 +1,4 @@
-"""What a notebook shows and keeps: tables, figures and the numbers of its sentences."""
+"""What a notebook displays and saves: tables, figures and the numbers of its sentences."""
 
 import math
 import re
@@ -40,7 +40,7 @@ class Page:
     notebook : str
         Name of the notebook, such as ``"05_evaluation"``.
     part : str
-        Which of several runs of this notebook it is (an outer fold, say); blank where there is one.
+        Which of several runs of this notebook it is (an outer fold, say); blank if there is only one.
     """
 
     here: Here
@@ -70,7 +70,7 @@ class Page:
     ) -> None:
         """Show a table and save it as ``tables/<name>.csv``.
 
-        Of a table without rows, one sentence is shown.
+        A table without rows is shown as one sentence.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class Page:
         name, alt : str
             As in :meth:`figure`.
         caption : str
-            As in :meth:`figure`; ``{label}`` stands for the figure's label, which says what differs.
+            As in :meth:`figure`; ``{label}`` is replaced by the figure's label, which says what differs.
         main_first : bool
             Whether the first figure is of the main result, and is saved as ``<name>``.
         """
@@ -178,11 +178,11 @@ class Page:
         template : str
             Markdown with ``{name}`` for each number.
         table : str
-            Name of the table that the numbers are from; blank where none has them.
+            Name of the table that the numbers are from; blank if none has them.
         units : Mapping
             Units by number; a count or proportion has none.
         of : str
-            What the sentence is about where several sentences give the same numbers, such as a model: a
+            Subject of the sentence, such as a model, if several sentences give the same numbers: a
             number ``n`` is saved as ``n_<of>``.
         **numbers : Estimate, float, int or str
             The numbers by name. Text is shown but not saved.
@@ -231,7 +231,7 @@ class Page:
 
 
 def reference(anchor: str) -> str:
-    """Return the words of a link to a table or figure, for where it has no number yet.
+    """Return the words of a link to a table or figure that has no number yet.
 
     Examples
     --------

@@ -31,12 +31,15 @@ def check_pages(written: Mapping[str, str], here: Here, study: Study) -> None:
         Listing every reason, without any identifier.
     """
     private = {str(here.root), str(Path.home()), study.data, study.scores} - {"", "/", "/root"}
-    identifiers = _identifiers(here)
+    cohort = here.build("cohort.parquet")
+    ids = pd.read_parquet(cohort, columns=[]).index.astype(str) if cohort.is_file() else []
+    # Shorter ones could be a number of the report.
+    identifiers = {i for i in ids if len(i) >= 4 and (not i.isdigit() or len(i) >= 6)}
     reasons = []
     for file_name, text in written.items():
         if len(text.encode()) > LARGEST_PAGE_BYTES:
             reasons.append(f"{file_name} has {len(text.encode()) / 1e6:.1f} MB, expected at most 3 MB")
-        # The encoded data of pictures are no text.
+        # The encoded data of pictures are not text.
         words = re.sub(r"data:image/[^\"']+", "", text)
         reasons += [f"{file_name} shows the path {p}" for p in sorted(private) if p in words]
         # An identifier may contain dots, and one may end a sentence.
@@ -49,12 +52,3 @@ def check_pages(written: Mapping[str, str], here: Here, study: Study) -> None:
                 reasons.append(f"tables/{path.name} has one row per patient")
     if reasons:
         raise PageError("\n".join(reasons))
-
-
-def _identifiers(here: Here) -> set[str]:
-    """Return the patients' identifiers that can't be mistaken for a number of the report."""
-    cohort = here.build("cohort.parquet")
-    if not cohort.is_file():
-        return set()
-    ids = pd.read_parquet(cohort, columns=[]).index.astype(str)
-    return {i for i in ids if len(i) >= 4 and (not i.isdigit() or len(i) >= 6)}

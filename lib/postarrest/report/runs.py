@@ -1,4 +1,4 @@
-"""The runs of notebooks that make up a report, and what each run left."""
+"""The runs of notebooks that make up a report, and what each run saved."""
 
 import io
 import json
@@ -32,7 +32,7 @@ class Run:
     notebook : str
         Name of the notebook.
     part : str
-        Which run: ``"outer-3"``, ``"holdout-1-revised"``; blank where there is one.
+        Which run: ``"outer-3"``, ``"holdout-1-revised"``; blank if there is only one.
     """
 
     notebook: str
@@ -54,12 +54,10 @@ class Run:
         >>> Run("04_stacking", "outer-3").title
         'outer fold 3'
         """
-        if not self.part:
-            return ""
-        kind, number, *label = self.part.split("-")
+        kind, number, label = (*self.part.split("-"), "", "")[:3]
         if kind == "outer":
             return f"outer fold {number}"
-        return f"hold-out split {number}" + (f", {label[0]} outcome" if label else "")
+        return f"hold-out split {number}" + (f", {label} outcome" if label else "") if kind else ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Report:
     bodies : Mapping of Run to Body
         Their pages.
     environments : Mapping of Run to dict
-        What each was computed with, where that was noted.
+        What each was computed with, where it was recorded.
     result : Summary
         The main result.
     """
@@ -91,12 +89,12 @@ class Report:
 
     @property
     def computed(self) -> dict[str, Any]:
-        """What the first notebook was computed with; this process where none noted it."""
+        """What the first notebook was computed with; this process if none recorded it."""
         return next(iter(self.environments.values()), None) or environment.describe(root=self.here.root)
 
     @property
     def weights(self) -> str:
-        """Where the network's weights are from; blank without a network."""
+        """Source of the network's weights; blank without a network."""
         if "03_cnn" not in self.study.notebooks:
             return ""
         return _read_json(self.here.build("features.json")).get("weights", "not noted")
@@ -104,18 +102,16 @@ class Report:
     @property
     def seeds(self) -> dict[str, Any]:
         """The seeds of the splits and of the simulation."""
-        study = self.study
+        study, simulate = self.study, self.study.sections["simulate"]
         seeds = {} if study.scores else {"splits": splits.Settings(**study.sections["splits"]).seed}
-        if study.simulated and "seed" in study.sections["simulate"]:
-            seeds["simulation"] = study.sections["simulate"]["seed"]
-        return seeds
+        return seeds | ({"simulation": simulate["seed"]} if study.simulated and "seed" in simulate else {})
 
     def head(self, run: Run) -> dict[str, Any]:
-        """Return what the head of a notebook's page shows; of a path, only the last part."""
+        """Return what the head of a notebook's page shows; paths are shortened to their last part."""
         papermill = self.notebooks[run]["metadata"]["papermill"]
         given = papermill.get("parameters", {})
-        declared = declared_parameters(run.notebook, root=self.here.root)
-        parameters = [(name, _value(given.get(name, p.default)), p.help) for name, p in declared.items()]
+        declared = declared_parameters(run.notebook, root=self.here.root).items()
+        parameters = [(name, _value(given.get(name, p.default)), p.help) for name, p in declared]
         return {
             "part": run.title,
             "seeds": self.seeds | {name: value for name, value, _ in parameters if name.endswith("seed")},
@@ -139,10 +135,8 @@ def runs(study: Study) -> list[Run]:
     outer = [name for name in names if name.startswith("outer")]
     # Only hold-out splits are run under every outcome label.
     labels = {name: study.outcome_labels[:1] if name in outer else study.outcome_labels for name in names}
-    parts = {
-        "03_cnn": [f"{name}-{label}" for name in names for label in labels[name]],
-        "04_stacking": outer,
-    }
+    networks = [f"{name}-{label}" for name in names for label in labels[name]]
+    parts = {"03_cnn": networks, "04_stacking": outer}
     return [Run(notebook, part) for notebook in study.notebooks for part in parts.get(notebook, [""])]
 
 
@@ -185,11 +179,10 @@ def join_tables(here: Here, saved: Mapping[Run, Mapping[str, Any]]) -> None:
     parts: dict[str, dict[str, pd.DataFrame]] = {}
     for record in saved.values():
         for name, texts in record["tables"].items():
-            # Read as text, so that every number is written again to its last digit.
-            read = {
-                p: pd.read_csv(io.StringIO(t), dtype=str, keep_default_na=False) for p, t in texts.items()
-            }
-            parts.setdefault(name, {}).update(read)
+            for part, text in texts.items():
+                # Read as text, so that every number is written again to its last digit.
+                table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+                parts.setdefault(name, {})[part] = table
     for name, tables in parts.items():
         joined = pd.concat(tables, names=["run", None]).reset_index("run").fillna("")
         write_text(here.table(name), joined.to_csv(index=False, lineterminator="\n"))

@@ -10,6 +10,7 @@ from postarrest.files import write_text
 from postarrest.places import ROOT, Here
 from postarrest.report import cards, index, manifest, manuscript, methods, privacy, runs, summary
 from postarrest.report.body import Body, PageError, resolve
+from postarrest.report.page import KINDS
 from postarrest.report.rendering import as_json, render, words
 from postarrest.report.runs import Report, Run
 from postarrest.study import load
@@ -37,9 +38,8 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     """
     study = load.load(name, root=root)
     here = Here(name, save_to="report", root=root)
-    expected = runs.runs(study)
-    notebooks, bodies = runs.read_notebooks(here, expected)
-    saved = runs.records(here, expected)
+    notebooks, bodies = runs.read_notebooks(here, runs.runs(study))
+    saved = runs.records(here, bodies)
     runs.join_tables(here, saved)
     result = summary.of(study, here.report_dir / "tables")
     environments = {run: record["environment"] for run, record in saved.items()}
@@ -48,14 +48,14 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     write_text(here.report_dir / "numbers.json", as_json(numbers | result.numbers))
 
     items = [item for body in bodies.values() for item in body.items]
-    tables, figures = ([i for i in items if i.id.startswith(kind)] for kind in ("tab-", "fig-"))
+    tables, figures = ([item for item in items if item.id.startswith(kind)] for kind in KINDS)
     text = methods.methods(study, report.computed, weights=report.weights, root=root)
     manuscript.write(report, items=tables, text=text)
     further = cards.pages(report, methods=text, figures=figures)
-    names = ["index", *(run.name for run in expected), *(body.name for body in further)]
-    for body in [*bodies.values(), *further]:
-        resolve(body, items, names)
-    written = {f"{run.name}.html": _notebook_page(report, run) for run in expected}
+    every = [*bodies.values(), *further]
+    for body in every:
+        resolve(body, items, ["index", *(body.name for body in every)])
+    written = {f"{run.name}.html": _notebook_page(report, run) for run in bodies}
     written |= {f"{body.name}.html": _page(report, body) for body in further}
     written["index.html"] = index.page(report, further=further, items=items)
     privacy.check_pages(written, here, study)
@@ -107,15 +107,10 @@ def _notebook_page(report: Report, run: Run) -> str:
     body, order = report.bodies[run], list(report.bodies)
     place = order.index(run)
     links = [(_short_title(r), f"{r.name}.html") for r in order]
-    return _page(
-        report,
-        body,
-        title=f"{body.title} ({run.title})" if run.title else body.title,
-        short_title=_short_title(run),
-        **report.head(run),
-        **({"before": links[place - 1]} if place else {}),
-        after=links[place + 1] if run != order[-1] else None,
-    )
+    shown = report.head(run) | ({"before": links[place - 1]} if place else {})
+    shown["title"] = f"{body.title} ({run.title})" if run.title else body.title
+    after = links[place + 1] if run != order[-1] else None
+    return _page(report, body, short_title=_short_title(run), after=after, **shown)
 
 
 def _short_title(run: Run) -> str:

@@ -13,11 +13,11 @@ from postarrest.report.page import number_entry
 from postarrest.report.rendering import listed, model_in_words, uncapitalised, words
 from postarrest.study.load import Study
 
-# The first of these that a study has is its main model: it is named beforehand, not chosen by its results.
+# The first of these that a study has is its main model: prespecified, not chosen by its results.
 _MAIN = ("ensemble", "cnn")
-# What the main model is compared with; otherwise the best of the other models.
+# Comparator of the main model; if not listed, the best of the other models.
 _COMPARED_WITH = {"cnn": "gwr_av"}
-# A variant of the main model is no comparison.
+# A variant of the main model is not a comparator.
 _VARIANTS = ("ensemble_logistic",)
 # Sets of patients not used for fitting.
 _SETS = ("pooled", "holdout")
@@ -94,18 +94,27 @@ def of(study: Study, tables: Path) -> Summary:
     }
     result = Summary(main, where)
     aucs = _rows(aucs, where).set_index("model")
-    result.sentences.append(_discrimination(result, aucs.loc[main]))
+    n, n_good = (int(aucs.loc[main, column]) for column in ("n", "n_good"))
+    numbers = {"auc": _estimate(aucs.loc[main]), "n_tested": n, "n_tested_good": n_good}
+    model = model_in_words(main)
+    result.sentences.append(result.state("discrimination", "performance", model=model, **numbers))
     others = aucs.drop(index=[main, *_VARIANTS], errors="ignore")
-    # Scores that are defined in some of the patients only are compared only where no other score exists.
-    in_same = others[others["n"] == aucs.loc[main, "n"]]
+    # Scores defined in only some of the patients are compared only if no other score exists.
+    in_same = others[others["n"] == n]
     others = others if in_same.empty else in_same
     if not others.empty:
         other = _COMPARED_WITH.get(main)
         other = other if other in others.index else str(others["estimate"].idxmax())
-        pairs = _rows(read["comparisons"], where) if "comparisons" in read else None
-        result.sentences.append(_comparison(result, others.loc[other], pairs))
+        sentence = _comparison(result, others.loc[other], in_some=in_same.empty)
+        if "comparisons" in read:
+            pairs = _rows(read["comparisons"], where | {"metric": "roc_auc", "method": "DeLong"})
+            pairs = pairs[pairs[["model_a", "model_b"]].isin([main, other]).all(axis=1)]
+            sentence += "".join(_difference(result, pair) for _, pair in pairs.head(1).iterrows())
+        result.sentences.append(f"{sentence}.")
     if "thresholds" in read:
-        result.sentences += _guideline(result, result.rows(read["thresholds"]))
+        chosen = {"model": main, "rule": "Spec-Max-CI", "chosen_on": "train_oof"}
+        for _, row in _rows(read["thresholds"], where | chosen).head(1).iterrows():
+            result.sentences += _guideline(result, row)
     result.data = _data(result, study, read.get("flow"))
     return result
 
@@ -120,50 +129,34 @@ def _rows(table: pd.DataFrame, which: Mapping[str, str]) -> pd.DataFrame:
     return table[table["stage"] == "final"] if "stage" in table.columns else table
 
 
-def _discrimination(result: Summary, row: pd.Series) -> str:
+def _estimate(row: pd.Series) -> Estimate:
+    return Estimate(row["estimate"], row["lower"], row["upper"])
+
+
+def _comparison(result: Summary, row: pd.Series, *, in_some: bool) -> str:
     return result.state(
-        "discrimination",
+        "comparison_in_some" if in_some else "comparison",
         "performance",
-        model=model_in_words(result.main),
-        auc=Estimate(row["estimate"], row["lower"], row["upper"]),
-        n_tested=int(row["n"]),
-        n_tested_good=int(row["n_good"]),
+        model=uncapitalised(model_in_words(str(row.name))),
+        auc_compared=_estimate(row),
+        n_compared=int(row["n"]),
     )
 
 
-def _comparison(result: Summary, row: pd.Series, pairs: pd.DataFrame | None) -> str:
-    other, n = str(row.name), int(row["n"])
-    text = result.state(
-        "comparison" if n == result.numbers["index.n_tested"]["value"] else "comparison_in_some",
-        "performance",
-        model=uncapitalised(model_in_words(other)),
-        auc_compared=Estimate(row["estimate"], row["lower"], row["upper"]),
-        n_compared=n,
-    )
-    if pairs is None:
-        return f"{text}."
-    pairs = pairs[(pairs["metric"] == "roc_auc") & (pairs["method"] == "DeLong")]
-    pairs = pairs[pairs["model_a"].isin([result.main, other]) & pairs["model_b"].isin([result.main, other])]
-    if pairs.empty:
-        return f"{text}."
-    pair = pairs.iloc[0]
+def _difference(result: Summary, pair: pd.Series) -> str:
     sign = 1 if pair["model_a"] == result.main else -1
     lower, upper = sorted((sign * pair["lower"], sign * pair["upper"]))
-    text += result.state(
+    text = result.state(
         "difference",
         "comparisons",
         auc_difference=Estimate(sign * pair["difference"], lower, upper),
         auc_difference_p=float(pair["p"]),
         p="P < 0.001" if pair["p"] < 0.001 else f"P = {pair['p']:.3f}",
     )
-    return text + (words()["sentences"]["undecided"] if lower <= 0 <= upper else "") + "."
+    return text + (words()["sentences"]["undecided"] if lower <= 0 <= upper else "")
 
 
-def _guideline(result: Summary, thresholds: pd.DataFrame) -> list[str]:
-    rows = thresholds[(thresholds["rule"] == "Spec-Max-CI") & (thresholds["chosen_on"] == "train_oof")]
-    if rows.empty:
-        return []
-    row = rows.iloc[0]
+def _guideline(result: Summary, row: pd.Series) -> list[str]:
     if math.isnan(row["tp"]):
         return [result.state("no_threshold", "thresholds", reason=_reason(row["note"]))]
     counts = {
@@ -194,12 +187,11 @@ def _data(result: Summary, study: Study, flow: pd.DataFrame | None) -> str:
     text = "Simulated patients" if study.simulated else "Patients"
     if study.modalities:
         text += f", with {listed([_MODALITIES[m] for m in study.modalities])}"
-    counts = {}
+    counts, sentence = {}, "patients"
     if flow is not None:
         n = flow.drop_duplicates("step", keep=False).set_index("step")["n"].astype(str)
         # A count too small to be shown is "<5".
         counts = {name: int(n[step]) for name, step in _STEPS.items() if n.get(step, "").isdigit()}
-    sentence = "patients"
     if {"n_screened", "n_included"} <= counts.keys():
         sentence = "patients_good" if "n_included_good" in counts else "patients_included"
     return result.state(sentence, "flow", patients=text, **counts)

@@ -23,11 +23,11 @@ def table_html(
     data : pandas.DataFrame
         The table; its index is not shown.
     anchor : str
-        What links to it are made of: ``tab-<anchor>``.
+        Links to the table use ``tab-<anchor>``.
     caption, note : str
         What the table holds, and how to read it.
     name : str
-        Name of its file in ``tables/``, without ending; blank where it has none.
+        Name of its file in ``tables/``, without ending; blank if it has none.
     digits : int
         Decimals of real numbers.
 
