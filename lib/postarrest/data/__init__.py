@@ -5,17 +5,12 @@ Out: included patients, GWR readings and CT slices; or every error at once, with
 """
 
 from postarrest.data.cohort import outcome_labels, select
-from postarrest.data.contract import GWR, LEVELS, NAMES, PATIENTS
 from postarrest.data.ct.slices import read_slice, read_slices, window
 from postarrest.data.errors import DataErrors, Finding
 from postarrest.data.export import StudyData, fingerprint, read_export
 from postarrest.data.included import save_included
 
 __all__ = [
-    "GWR",
-    "LEVELS",
-    "NAMES",
-    "PATIENTS",
     "DataErrors",
     "Finding",
     "StudyData",

@@ -38,24 +38,21 @@ def typed_columns(
         decimal = settings.table_format.decimal
         match about["kind"]:
             case "id":
-                typed[name] = _ids(column, report)
+                column = _ids(column, report)
             case "number" | "whole number":
                 factor = contract.UNITS.get(name, {}).get(settings.units.get(name, ""), 1)
-                typed[name] = _numbers(column, decimal, report) * factor
+                column = _numbers(column, decimal, report) * factor
             case "yes or no":
-                typed[name] = _yes_no(column, report)
+                column = _yes_no(column, report)
             case "code":
                 plain = {code.casefold(): code for code in about["codes"]}
-                typed[name] = column.str.casefold().map(plain).fillna(column).astype("str")
-            case "text":
-                typed[name] = column
-            case _:
-                typed[name] = _predictor(column, decimal, report)
-                found.errors += _predictor_errors(typed[name], file, shown[name])
+                column = column.str.casefold().map(plain).fillna(column).astype("str")
+            case "predictor":
+                column = _predictor(column, decimal, report)
+                found.errors += _predictor_errors(column, file, shown[name])
+        typed[name] = column
     table = pd.DataFrame(typed, index=cells.index)
-    places = {"cells": cells, "file": file, "names": shown}
-    found.errors += checks.check(table, schema, **places)
-    found.warnings += checks.implausible(table, schema, **places)
+    checks.check(table, schema, found, cells=cells, file=file, names=shown)
     found.warnings += _odd_columns(table, cells, file, shown)
     return table
 

@@ -6,13 +6,21 @@ from functools import partial
 import pandas as pd
 import pandera.pandas as pa
 
-from postarrest.data.errors import Finding, in_rows, is_number
+from postarrest.data.errors import Finding, Findings, in_rows, is_number
 
 
 def check(
-    table: pd.DataFrame, schema: pa.DataFrameSchema, *, cells: pd.DataFrame, file: str, names: dict[str, str]
-) -> list[Finding]:
-    """Return every violation of a schema's rules in a table.
+    table: pd.DataFrame,
+    schema: pa.DataFrameSchema,
+    found: Findings,
+    *,
+    cells: pd.DataFrame,
+    file: str,
+    names: dict[str, str],
+) -> None:
+    """Add every violation of a schema's rules to the errors in `found`, and rare values to the warnings.
+
+    Rare values are possible, but outside the usual range: a person should check them.
 
     Parameters
     ----------
@@ -20,6 +28,8 @@ def check(
         Typed columns; the index is the row of the file.
     schema : pandera.DataFrameSchema
         `PATIENTS` or `GWR`; columns may be missing from the table.
+    found : Findings
+        Extended in place.
     cells : pandas.DataFrame
         The same rows as they are in the file, for the message.
     file : str
@@ -27,18 +37,16 @@ def check(
     names : dict
         Name of each column in messages.
     """
-    found: list[Finding] = []
     key = list(schema.unique)
     if set(key) <= set(table.columns):
-        found += _duplicates(table, key, file, names)
+        found.errors += _duplicates(table, key, file, names)
     present = schema.select_columns([c for c in schema.columns if c in table.columns])
     present.unique = None
     try:
         present.validate(table, lazy=True)
+        failures = []
     except pa.errors.SchemaErrors as error:
         failures = error.failure_cases.groupby(["column", "check"], sort=False)["index"]
-    else:
-        return found
     for (column, expected), index in failures:
         rows, about = index.astype(int), schema.columns[column].metadata
         values, what = table.loc[rows, column], cells.loc[rows, column]
@@ -49,8 +57,14 @@ def check(
             rule = "whole"
         elif rule == "range":
             expected = values.combine(what, partial(_range_expected, about=about, allowed=expected))
-        found += in_rows(what, file, rule, expected, names[column], verbatim=rule != "id")
-    return found
+        found.errors += in_rows(what, file, rule, expected, names[column], verbatim=rule != "id")
+    for name in present.columns:
+        about = schema.columns[name].metadata
+        if "plausible" in about:
+            low, high = about["plausible"]
+            odd = table[name].between(*about["bounds"]) & ~table[name].between(low, high)
+            usual = " ".join(f"{low:g} to {high:g} {about['unit']} as a rule".split())
+            found.warnings += in_rows(cells.loc[odd, name], file, "plausible", usual, names[name])
 
 
 def _duplicates(table: pd.DataFrame, key: list[str], file: str, names: dict[str, str]) -> list[Finding]:
@@ -81,21 +95,3 @@ def _range_expected(value: float, cell: str, *, about: dict, allowed: str) -> st
     if is_number(cell) and float(cell) != value:
         hint = f"converted it is {value:.4g}; is this cell in another unit than the column?"
     return f"{allowed} ({hint})" if hint else allowed
-
-
-def implausible(
-    table: pd.DataFrame, schema: pa.DataFrameSchema, *, cells: pd.DataFrame, file: str, names: dict[str, str]
-) -> list[Finding]:
-    """Return values that are possible but so rare that a person should check them: warnings, not errors.
-
-    The parameters are those of `check`.
-    """
-    found = []
-    for name in table.columns.intersection(list(schema.columns)):
-        about = schema.columns[name].metadata
-        if "plausible" in about:
-            low, high = about["plausible"]
-            odd = table[name].between(*about["bounds"]) & ~table[name].between(low, high)
-            usual = " ".join(f"{low:g} to {high:g} {about['unit']} as a rule".split())
-            found += in_rows(cells.loc[odd, name], file, "plausible", usual, names[name])
-    return found

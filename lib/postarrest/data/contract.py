@@ -41,7 +41,6 @@ def _column(
         checks,
         nullable=kind != "id",
         required=kind == "id",
-        report_duplicates="exclude_first",
         title=label,
         description=meaning,
         metadata=about,

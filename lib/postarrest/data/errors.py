@@ -180,16 +180,13 @@ _COMMON_WORD = (
     r"alive|died|survived|good|poor|left|right|both|vf|vt|vf/vt|pvt|pea|asystole|rosc|ecmo|ecpr|hi|lo|high|low|max|min|.|"
     r"#(?:n/a|ref!|div/0!|value!|name\?|num!|null!)"
 )
-_DATE = (
-    r"[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?.*|"
-    r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})\b.*"
-)
 # What may be shown of a cell, by the first pattern that it matches; a cell in full only in the first two.
 _DESCRIPTIONS = {
     r"": "a blank cell",
     _SHORT_NUMBER: "{cell}",
     _COMMON_WORD: "{cell!r}",
-    _DATE: "a date",
+    r"[0-9]{4}[-/.年][0-9]{1,2}[-/.月][0-9]{1,2}日?.*": "a date",
+    r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})\b.*": "a date",
     r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:\s?[ap]m)?": "a clock time",
     r"=.*": "a formula",
     r"[0-9]+": "a number of {length} digits",

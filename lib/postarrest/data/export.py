@@ -98,7 +98,7 @@ def examine(data: Path, **settings: Any) -> StudyData:
             raw = _raw(data, contract.GWR, contract.GWR.columns, mapping, found)
             gwr = _gwr(raw, mapping, patients, included, found) if raw else None
     rows = pd.Series(patients.index, index=pd.Index(patients["patient_id"]), name="row")
-    passed = (tuple(found.errors), tuple(found.warnings), tuple(found.notes))
+    passed = map(tuple, (found.errors, found.warnings, found.notes))
     return StudyData(patients.set_index("patient_id"), gwr, ct, rows, *passed)
 
 
@@ -140,13 +140,14 @@ def _table_of(data: Path, stem: str) -> Path:
     if data.is_file():
         return data
     try:
-        files = tablefile.find(data, stem)
+        suffixes = tablefile.SUFFIXES
+        files = sorted(p for p in data.iterdir() if p.stem == stem and p.suffix.lower() in suffixes)
     except OSError as error:
         what, expected = error.strerror or "an error", "the study's folder"
         raise DataErrors([Finding("data", "readable", what, expected)]) from None
     if len(files) != 1:
         what = ", ".join(f.name for f in files) or "no such file"
-        expected = f"one file named {stem}, ending in one of {', '.join(tablefile.SUFFIXES)}"
+        expected = f"one file named {stem}, ending in one of {', '.join(suffixes)}"
         raise DataErrors([Finding(stem, "readable", what, expected)])
     if not errors.stays_inside(files[0], data):
         what = "a link out of the study's folder"

@@ -58,11 +58,6 @@ class RawTable:
     note: str
 
 
-def find(folder: Path, stem: str) -> list[Path]:
-    """Return the files of a folder that could be the table ``stem``, in any format."""
-    return sorted(p for p in folder.iterdir() if p.stem == stem and p.suffix.lower() in SUFFIXES)
-
-
 def matching(header: Sequence[str], names: Collection[str]) -> list[str]:
     """Return the columns of a header that some names, or patterns with ``*``, mean.
 

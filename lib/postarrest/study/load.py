@@ -15,15 +15,7 @@ from pydantic import Field
 
 from postarrest.places import ROOT
 from postarrest.settings import Settings
-from postarrest.study.schema import (
-    StudyError,
-    declared_parameters,
-    errors_of,
-    nearest_name,
-    read_yaml,
-    section_of,
-    shown_value,
-)
+from postarrest.study import schema
 
 NOTEBOOKS = ("01_cohort", "02_gwr", "03_cnn", "04_stacking", "05_evaluation", "A1_simulation")
 # The pipeline sets these for each run of a notebook; a study file cannot.
@@ -96,13 +88,14 @@ class Study(About):
             "outcome_label": self.outcome_labels[0],
             **self.sections["common"],
         }
-        given = {k: v for k, v in given.items() if k in declared_parameters(notebook)}
+        declared = schema.declared_parameters(notebook)
+        given = {k: v for k, v in given.items() if k in declared}
         return given | self.sections[notebook] | {"study_name": self.name, "save_to": "report"}
 
 
 def complete_parameters(study: Study, notebook: str, *, root: Path = ROOT) -> dict[str, Any]:
     """Return every parameter of a notebook as a study runs it: the study's, else the notebook's default."""
-    declared = declared_parameters(notebook, root=root)
+    declared = schema.declared_parameters(notebook, root=root)
     return {name: p.default for name, p in declared.items()} | study.parameters(notebook)
 
 
@@ -130,16 +123,18 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
         known name), values of the wrong type, real data without a path, models that cannot be fitted.
     """
     if name not in names(root=root):
-        raise StudyError(f"No study '{name}'.{nearest_name(name, names(root=root))}")
-    content = read_yaml(root / "params" / f"{name}.yaml")
+        raise schema.StudyError(f"No study '{name}'.{schema.nearest_name(name, names(root=root))}")
+    content = schema.read_yaml(root / "params" / f"{name}.yaml")
     schemas = _schemas(root)
     sections = {section: content.get(section, {}) for section in schemas}
-    errors = [f"section '{s}' is unknown.{nearest_name(s, schemas)}" for s in content if s not in schemas]
+    unknown = [section for section in content if section not in schemas]
+    errors = [f"section '{s}' is unknown.{schema.nearest_name(s, schemas)}" for s in unknown]
     for section, model in schemas.items():
         if isinstance(keys := sections[section], dict):
-            errors += errors_of(section, partial(model, **keys), known=model.__pydantic_fields__)
+            errors += schema.errors_of(section, partial(model, **keys), known=model.__pydantic_fields__)
         else:
-            errors.append(f"section '{section}': found {shown_value(keys)}, expected keys with values.")
+            found = schema.shown_value(keys)
+            errors.append(f"section '{section}': found {found}, expected keys with values.")
     _refuse(name, errors)
     if weights := environment.get("POSTARREST_WEIGHTS"):
         sections["03_cnn"]["weights"] = str(Path(weights).expanduser().resolve())
@@ -165,12 +160,12 @@ def _errors_of_models(study: Study) -> list[str]:
     errors = []
     if "03_cnn" in study.notebooks:
         given = complete_parameters(study, "03_cnn")
-        errors += errors_of("03_cnn", lambda: cnn.network.Network.of(given))
-        errors += errors_of("03_cnn", lambda: cnn.head.Training.of(given))
+        errors += schema.errors_of("03_cnn", lambda: cnn.network.Network.of(given))
+        errors += schema.errors_of("03_cnn", lambda: cnn.head.Training.of(given))
     if "04_stacking" in study.notebooks:
         stack = complete_parameters(study, "04_stacking")
-        errors += errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
-        errors += errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
+        errors += schema.errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
+        errors += schema.errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
     return errors
 
 
@@ -182,21 +177,21 @@ def _schemas(root: Path) -> dict[str, Any]:
     found = {"study": About, "simulate": simulate.Settings, "splits": splits.Settings}
     common = {}
     for notebook in NOTEBOOKS:
-        declared = declared_parameters(notebook, root=root)
+        declared = schema.declared_parameters(notebook, root=root)
         own = {k: p for k, p in declared.items() if k not in _SET_BY_PIPELINE | About.model_fields.keys()}
-        found[notebook] = section_of(own.values())
+        found[notebook] = schema.section_of(own.values())
         common |= own
-    return found | {"common": section_of(common.values())}
+    return found | {"common": schema.section_of(common.values())}
 
 
 def _refuse(name: str, errors: list[str]) -> None:
     if errors:
-        raise StudyError("\n".join(f"params/{name}.yaml: {error}" for error in errors))
+        raise schema.StudyError("\n".join(f"params/{name}.yaml: {error}" for error in errors))
 
 
 def _resolved(data: str, root: Path) -> str:
     # An absolute path stays as it is.
     path = root / Path(data).expanduser()
     if not path.exists():
-        raise StudyError(f"The data are not there: '{data}'.")
+        raise schema.StudyError(f"The data are not there: '{data}'.")
     return str(path.resolve())
