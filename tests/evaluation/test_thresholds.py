@@ -11,7 +11,7 @@ from sklearn import metrics
 from evaluation_data import golden_case, holdout_scores, nested_scores
 from golden_values import PROC_YOUDEN, R_PROPORTIONS
 from postarrest import scores
-from postarrest.evaluation import intervals, thresholds
+from postarrest.evaluation import decision, intervals, thresholds
 
 
 @pytest.mark.parametrize(("count", "n"), R_PROPORTIONS)
@@ -183,3 +183,39 @@ def test_sweep_and_low_fnr():
     assert (low["model"] == "ct").sum() == (fnr < 0.05).sum()
     markers = scores.sets(scores.check(holdout_scores()))
     assert thresholds.sweep(markers[markers["kind"] == "marker"]).empty
+
+
+def test_sweep_counts_scores_of_two_decimals_as_they_are_written():
+    rng = np.random.default_rng(5)
+    cents = rng.integers(0, 101, 400)
+    rows = holdout_rows(y_good=rng.integers(0, 2, 400), score=cents / 100)
+    swept = thresholds.sweep(rows)
+    by_hand = [((cents >= t) & (rows["y_good"] == 1)).sum() for t in range(101)]
+    assert swept["tp"].tolist() == by_hand
+    # The decision curve counts the same patients.
+    curve = decision.curve(rows["y_good"], rows["score"], n_resamples=2)
+    inner = swept.iloc[1:-1]
+    odds = inner["threshold"] / (1 - inner["threshold"])
+    expected = (inner["tp"] - inner["fp"] * odds) / 400
+    assert curve["net_benefit"].to_numpy() == pytest.approx(expected.to_numpy(float), abs=1e-12)
+
+
+def test_intervals_of_the_sweep_are_those_of_the_decisions():
+    table = scores.check(nested_scores())
+    rows = scores.sets(table)
+    final = rows[(rows["stage"] == "final") & (rows["model"] == "ct")]
+    swept = thresholds.sweep(final, step=0.1, n_resamples=4000).set_index("threshold")
+    decided = thresholds.table(final, table, fixed={"0.3": ("ct", 0.3)})
+    at = decision.at_thresholds(decided[decided["rule"] == "0.3"], n_resamples=4000)
+    for metric, row in at[at["positive_class"] == "good"].set_index("metric").iterrows():
+        if metric in ("lr_positive", "lr_negative", "balanced_accuracy"):
+            continue
+        within = 0.01 if metric in ("f1", "f2") else 1e-12
+        found = swept.loc[0.3, [metric, f"{metric}_lower", f"{metric}_upper"]].tolist()
+        assert found == pytest.approx(row[["estimate", "lower", "upper"]].tolist(), abs=within)
+
+
+def holdout_rows(*, y_good, score):
+    return pd.DataFrame({"y_good": y_good, "score": score}).assign(
+        outcome_label="standard", stage="final", set="holdout", model="m", kind="probability"
+    )

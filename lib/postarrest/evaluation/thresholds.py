@@ -289,13 +289,37 @@ def optimism(decisions: pd.DataFrame) -> pd.DataFrame:
     return both[keys + [f"{m}_{which}" for m in measures for which in ("train", "test", "optimism")]]
 
 
-def sweep(rows: pd.DataFrame, *, step: float = 0.01) -> pd.DataFrame:
-    """Tabulate every threshold in steps from 0 to 1 (paper B's table S6); probabilities only."""
-    grid = np.linspace(0, 1, round(1 / step) + 1)
-    return _each(rows[rows["kind"] == "probability"], lambda mine: grid)
+def sweep(rows: pd.DataFrame, *, step: float = 0.01, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Tabulate every threshold in steps from 0 to 1 (paper B's table S6); probabilities only.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets`.
+    step : float
+        Distance of the thresholds.
+    n_resamples, seed : int
+        As in :func:`with_intervals`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"outcome_label": "standard", "stage": "final", "set": "pooled", "model": "m",
+    ...                      "kind": "probability", "y_good": [0, 1], "score": [0.2, 0.35]})
+    >>> int(sweep(rows).set_index("threshold").loc[0.35, "tp"])
+    1
+    """
+    probabilities = rows[rows["kind"] == "probability"]
+    return _each(probabilities, lambda mine: grid(step), n_resamples=n_resamples, seed=seed)
 
 
-def with_low_fnr(rows: pd.DataFrame, *, below: float = MOST_FNR, most: int = 1000) -> pd.DataFrame:
+def with_low_fnr(
+    rows: pd.DataFrame,
+    *,
+    below: float = MOST_FNR,
+    most: int = 1000,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """Tabulate every observed score whose FNR, as a threshold, is below a limit (paper B's table S7).
 
     Parameters
@@ -307,6 +331,8 @@ def with_low_fnr(rows: pd.DataFrame, *, below: float = MOST_FNR, most: int = 100
     most : int
         The largest number of thresholds per model; of more, this many are taken, evenly spaced, with the
         first and the last.
+    n_resamples, seed : int
+        As in :func:`with_intervals`.
     """
 
     def candidates(mine: pd.DataFrame) -> np.ndarray:
@@ -314,7 +340,21 @@ def with_low_fnr(rows: pd.DataFrame, *, below: float = MOST_FNR, most: int = 100
         _, _, fn, _ = confusion(mine["y_good"], mine["score"], values)
         return thinned(values[fn / mine["y_good"].sum() < below], most)
 
-    return _each(rows, candidates)
+    return _each(rows, candidates, n_resamples=n_resamples, seed=seed)
+
+
+def grid(step: float) -> np.ndarray:
+    """Return the thresholds from 0 to 1 in steps, each the number that its decimals are read as.
+
+    Multiples of a step are not: 35 * 0.01 is 0.35000000000000003, which a score of 0.35 does not reach.
+
+    Examples
+    --------
+    >>> 0.35 in grid(0.01), 0.35 in np.linspace(0, 1, 101)
+    (True, False)
+    """
+    n = round(1 / step)
+    return np.arange(n + 1) / n
 
 
 def thinned(values: np.ndarray, most: int) -> np.ndarray:
@@ -330,14 +370,53 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
     return values[np.linspace(0, len(values) - 1, most).round().astype(int)]
 
 
-def _each(rows: pd.DataFrame, grid: Callable[[pd.DataFrame], np.ndarray]) -> pd.DataFrame:
+def with_intervals(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Add F1 and F2, and 95 % intervals of every measure, to a table of :func:`describe`.
+
+    Proportions have Clopper-Pearson intervals. F1 and F2 have bootstrap percentile intervals: at a given
+    threshold only a patient's cell of the confusion matrix matters, so a bootstrap of patients is a
+    multinomial draw of the four cells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``threshold, tp, fp, fn, tn``, then ``sensitivity, specificity, ppv, npv, fnr, f1, f2``, each followed
+        by its ``_lower`` and ``_upper``.
+
+    Examples
+    --------
+    >>> table = with_intervals(describe([0, 0, 1, 1], [0.1, 0.5, 0.5, 0.9], [0.5]))
+    >>> table[["specificity", "specificity_lower", "specificity_upper", "f1"]].round(2).iloc[0].tolist()
+    [0.5, 0.01, 0.99, 0.8]
+    """
+    tp, fp, fn, tn = counts = [table[name].to_numpy(int) for name in ("tp", "fp", "fn", "tn")]
+    shares = np.stack(counts, axis=1) / np.maximum(sum(counts), 1)[:, None]
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(sum(counts), shares, size=(n_resamples, len(table)))
+    resampled, values = rates(*np.moveaxis(drawn, -1, 0)), rates(*counts)
+    of = {"sensitivity": (tp, tp + fn), "specificity": (tn, tn + fp), "ppv": (tp, tp + fp)}
+    of |= {"npv": (tn, tn + fn), "fnr": (fn, tp + fn)}
+    limits = {measure: proportion_interval(*count) for measure, count in of.items()}
+    limits |= {f: np.nanquantile(resampled[f], [0.025, 0.975], axis=0) for f in ("f1", "f2")}
+    measured = {
+        f"{measure}{end}": column
+        for measure, (lower, upper) in limits.items()
+        for end, column in (("", values[measure]), ("_lower", lower), ("_upper", upper))
+    }
+    return table[["threshold", "tp", "fp", "fn", "tn"]].assign(**measured)
+
+
+def _each(
+    rows: pd.DataFrame, thresholds_of: Callable[[pd.DataFrame], np.ndarray], **resampling: int
+) -> pd.DataFrame:
     keys = ["outcome_label", "stage", "set", "model"]
     parts = {
-        key: describe(mine["y_good"], mine["score"], grid(mine))
+        key: with_intervals(describe(mine["y_good"], mine["score"], thresholds_of(mine)), **resampling)
         for key, mine in rows.groupby(keys, sort=False)
     }
     if not parts:
-        parts = {("", "", "", ""): describe([1], [1.0], [])}
+        one = with_intervals(describe([0, 1], [0.0, 1.0], [0.5]), **resampling).iloc[:0]
+        parts = {("", "", "", ""): one}
     table = pd.concat(parts, names=keys).reset_index(keys).reset_index(drop=True)
     table.insert(len(keys), "rule", "sweep")
     table.insert(len(keys) + 1, "chosen_on", "none")
