@@ -25,7 +25,7 @@ def test_intercept_and_slope_equal_r(case):
 @pytest.mark.parametrize("case", R_CALIBRATION)
 def test_curve_equals_lowess_of_r_and_statsmodels(case):
     y, a, _ = golden_case(*case)
-    curve, ici = calibration.curve(y, a, n_resamples=0)
+    curve, distances = calibration.curve(y, a, n_resamples=0)
     smooth = sm.nonparametric.lowess(y, a, frac=0.75, it=0, xvals=curve["predicted"].to_numpy())
     np.testing.assert_allclose(curve["observed"], np.clip(smooth, 0, 1), atol=1e-9)
     # R gives values at the patients; between our 101 points the curve is interpolated.
@@ -33,7 +33,7 @@ def test_curve_equals_lowess_of_r_and_statsmodels(case):
     at_patients = np.interp(R_CALIBRATION[case]["x"], curve["predicted"], curve["observed"])
     np.testing.assert_allclose(at_patients, known, atol=2e-3)
     at_all = np.clip(sm.nonparametric.lowess(y, a, frac=0.75, it=0, delta=0, return_sorted=False), 0, 1)
-    assert ici.value == pytest.approx(np.abs(at_all - a).mean(), abs=1e-3)
+    assert distances["ici"] == pytest.approx(np.abs(at_all - a).mean(), abs=1e-3)
 
 
 def test_curve_of_a_resample_is_the_curve_of_the_drawn_patients_in_fixed_neighbourhoods():
@@ -41,8 +41,19 @@ def test_curve_of_a_resample_is_the_curve_of_the_drawn_patients_in_fixed_neighbo
     y, a, _ = golden_case(64, 20, 6)
     smoother = calibration._Smoother(y, a, np.linspace(a.min(), a.max(), 101))
     once, twice = smoother(np.ones((1, 64))), smoother(np.full((1, 64), 2.0))
-    np.testing.assert_allclose(once[0], twice[0])
-    np.testing.assert_allclose(once[1], twice[1])
+    np.testing.assert_allclose(once, twice)
+
+
+def test_observed_to_expected_covers_the_true_ratio():
+    rng = np.random.default_rng(3)
+    truth = np.full(200, 0.2)
+    covered = []
+    for _ in range(2000):
+        y = (rng.random(200) < truth).astype(int)
+        found = calibration.observed_to_expected(y, truth * 0.8)
+        covered.append(found.lower <= 1 / 0.8 <= found.upper)
+    # Standard error of the simulation: .005.
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
 
 
 @given(st.floats(-1.5, 1.5), st.floats(0.4, 2.5))
@@ -71,9 +82,9 @@ def test_perfect_and_constant_predictions_have_no_slope():
     constant = calibration.recalibrate(y, [0.3] * 6)
     assert np.isnan(constant.slope.value)
     assert constant.intercept.value == pytest.approx(logit(0.5) - logit(0.3))
-    curve, ici = calibration.curve(y, [0.3] * 6)
+    curve, distances = calibration.curve(y, [0.3] * 6)
     assert curve.empty
-    assert np.isnan(ici.value)
+    assert np.isnan(distances["ici"])
 
 
 def test_curve_of_mostly_equal_predictions():
@@ -81,10 +92,10 @@ def test_curve_of_mostly_equal_predictions():
     rng = np.random.default_rng(0)
     p = np.where(rng.random(300) < 0.9, 0.15, rng.choice([0.05, 0.3, 0.6], 300))
     y = (rng.random(300) < p).astype(int)
-    curve, ici = calibration.curve(y, p, n_resamples=50, seed=1)
+    curve, distances = calibration.curve(y, p, n_resamples=50, seed=1)
     assert np.isfinite(curve["observed"]).all()
     assert curve["observed"].between(0, 1).all()
-    assert 0 <= ici.value < 0.3
+    assert 0 <= distances["ici"] < 0.3
 
 
 def test_table_has_each_stage_and_no_markers():
@@ -98,7 +109,9 @@ def test_table_has_each_stage_and_no_markers():
     assert set(curves) == {
         ("standard", "pooled", *key) for key in table[["model", "stage"]].itertuples(index=False)
     }
-    assert {"model", "stage", "intercept", "slope", "ici", "brier", "brier_skill"} <= set(table)
+    assert {"model", "stage", "intercept", "slope", "oe", "ici", "e50", "e90", "brier", "brier_skill"} <= set(
+        table
+    )
     mine = rows[(rows["model"] == "ct")]
     assert table.set_index("model").loc["ct", "brier"] == pytest.approx(
         ((mine["score"] - mine["y_good"]) ** 2).mean()

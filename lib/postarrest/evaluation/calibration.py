@@ -1,4 +1,4 @@
-"""Calibration of predicted probabilities: intercept, slope, smoothed curve, ICI."""
+"""Calibration of predicted probabilities: O:E, intercept, slope, smoothed curve, ICI, E50 and E90."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import logit
+from scipy.stats import norm
 
 from postarrest import scores
 from postarrest.estimate import Estimate
-from postarrest.evaluation import bootstrap, intervals
+from postarrest.evaluation import bootstrap
 
 # Share of the patients in the neighbourhood of each point of the smoothed curve.
 SPAN = 0.75
@@ -89,6 +90,24 @@ def _last_coefficient(
     return Estimate(float(fitted.params[-1]), float(lower), float(upper), level=level)
 
 
+def observed_to_expected(y_good: ArrayLike, probability: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """Return O:E, the ratio of observed good outcomes to the sum of the predicted probabilities.
+
+    1 is ideal; below 1 the probabilities of a good outcome are too high. The interval is symmetric for the
+    logarithm, whose variance is (1 - O / n) / O (Debray 2017).
+
+    Examples
+    --------
+    >>> print(observed_to_expected([0, 0, 1, 0, 1, 1], [0.1, 0.6, 0.4, 0.2, 0.7, 0.8]))
+    1.07 (95 % CI 0.48 to 2.39)
+    """
+    y_good, probability = _checked(y_good, probability)
+    ratio = y_good.sum() / probability.sum()
+    z = norm.ppf((1 + level) / 2)
+    factor = np.exp(z * np.sqrt((1 - y_good.mean()) / y_good.sum()))
+    return Estimate(float(ratio), float(ratio / factor), float(ratio * factor), level=level)
+
+
 def curve(
     y_good: ArrayLike,
     probability: ArrayLike,
@@ -96,41 +115,41 @@ def curve(
     n_resamples: int = 1000,
     seed: int = 0,
     level: float = 0.95,
-) -> tuple[pd.DataFrame, Estimate]:
-    """Smooth the observed frequency of a good outcome over its predicted probability, and return the ICI.
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Smooth the observed frequency of a good outcome over its predicted probability.
 
-    A local line (tricube weights over the nearest 75 % of the patients, no robustness steps; Cleveland 1979)
-    is fitted at 101 points over the range of the predictions. The integrated calibration index (Austin and
-    Steyerberg 2019) is the patients' mean distance between that curve and their prediction. Bands and
-    interval are bootstrap percentiles over patients with the neighbourhoods fixed, which makes a resample one
-    matrix product; not stratified by outcome, since calibration concerns the number of good outcomes. The ICI
-    is never below 0, so its interval is shifted upwards and cannot show that a model is calibrated.
+    A local line (degree 1, tricube weights over the nearest 75 % of the patients, no robustness steps;
+    Cleveland 1979) is fitted at 101 points over the range of the predictions. R's ``lowess`` does the same;
+    its ``loess`` fits parabolas unless ``degree = 1``. Bands are bootstrap percentiles over patients with the
+    neighbourhoods fixed, which makes a resample one matrix product; not stratified by outcome, since
+    calibration concerns the number of good outcomes.
 
     Returns
     -------
     curve : pandas.DataFrame
         ``predicted, observed, lower, upper``.
-    ici : Estimate
-        NaN where all predictions are equal.
+    distances : dict of str to float
+        Of the patients' distances between that curve and their prediction (Austin and Steyerberg 2019) the
+        mean ``ici``, the median ``e50`` and the 90th percentile ``e90``; NaN where all predictions are equal.
+        They have no interval: a distance is never below 0, so a bootstrap of it is shifted upwards and can
+        exclude the estimate itself.
     """
     y_good, probability = _checked(y_good, probability)
     grid = np.linspace(probability.min(), probability.max(), _GRID)
     if grid[0] == grid[-1]:
         empty = pd.DataFrame(columns=["predicted", "observed", "lower", "upper"], dtype=float)
-        return empty, Estimate(np.nan, level=level)
+        return empty, dict.fromkeys(("ici", "e50", "e90"), np.nan)
     smoother = _Smoother(y_good, probability, grid)
-    ones = np.ones((1, len(y_good)))
-    observed, ici = smoother(ones)
-    draws = {"n_resamples": n_resamples, "seed": seed, "stratified": False, "cells": _CELLS}
-    chunks = [smoother(_whole(y_good, *drawn)) for drawn in bootstrap.counts(y_good, **draws)]
+    observed = smoother(np.ones((1, len(y_good))))[0]
     lower = upper = np.full(_GRID, np.nan)
-    estimate = Estimate(float(ici[0]), level=level)
-    if chunks:
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        lower, upper = np.nanquantile(np.concatenate([c[0] for c in chunks]), tails, axis=0)
-        estimate = intervals.interval(float(ici[0]), np.concatenate([c[1] for c in chunks]), level=level)
-    frame = {"predicted": grid, "observed": observed[0], "lower": lower, "upper": upper}
-    return pd.DataFrame(frame), estimate
+    if n_resamples:
+        draws = {"n_resamples": n_resamples, "seed": seed, "stratified": False, "cells": _CELLS}
+        drawn = [smoother(_whole(y_good, *counts)) for counts in bootstrap.counts(y_good, **draws)]
+        lower, upper = np.nanquantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    distance = np.abs(np.interp(probability, grid, observed) - probability)
+    distances = {"ici": distance.mean(), "e50": np.median(distance), "e90": np.quantile(distance, 0.9)}
+    frame = {"predicted": grid, "observed": observed, "lower": lower, "upper": upper}
+    return pd.DataFrame(frame), {name: float(value) for name, value in distances.items()}
 
 
 class _Smoother:
@@ -145,13 +164,9 @@ class _Smoother:
         nearer = (distance < reach[:, None]).any(axis=1)
         reach = np.where(nearer, reach, 1.001 * reach + 1e-9 * np.ptp(x))[:, None]
         self.kernel = np.clip(1 - (distance / reach) ** 3, 0, None) ** 3
-        # Where each patient lies between two points of the grid.
-        position = (x - grid[0]) / (grid[1] - grid[0])
-        self.left = np.minimum(position.astype(int), len(grid) - 2)
-        self.part = position - self.left
 
-    def __call__(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (rows, grid) of the curve and (rows,) of the ICI for each row of weights."""
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return the curve for each row of weights, (rows, grid)."""
         x, y = self.x, self.y
         s0, s1, s2, t0, t1 = (
             (weights * term) @ self.kernel.T for term in (np.ones_like(x), x, x * x, y, x * y)
@@ -162,10 +177,7 @@ class _Smoother:
             slope = (t1 / s0 - mean_x * mean_y) / variance
         # Where a neighbourhood has one prediction only, the line is its mean.
         slope = np.where(variance > 1e-10 * np.ptp(x) ** 2, slope, 0.0)
-        at_grid = np.clip(mean_y + slope * (self.grid - mean_x), 0, 1)
-        at_patient = at_grid[:, self.left] * (1 - self.part) + at_grid[:, self.left + 1] * self.part
-        distance = np.where(weights > 0, weights * np.abs(at_patient - x), 0)
-        return at_grid, distance.sum(axis=1) / weights.sum(axis=1)
+        return np.clip(mean_y + slope * (self.grid - mean_x), 0, 1)
 
 
 def _whole(y_good: np.ndarray, good: np.ndarray, poor: np.ndarray) -> np.ndarray:
@@ -190,8 +202,8 @@ def table(
     Returns
     -------
     table : pandas.DataFrame
-        ``outcome_label, set, model, stage, n, n_good, intercept, intercept_lower, intercept_upper, slope,
-        ..., ici, ..., brier, brier_skill, n_bounded, note``; no rows if no model predicts probabilities.
+        ``outcome_label, set, model, stage, n, n_good, oe, oe_lower, oe_upper, intercept, ..., slope, ...,
+        ici, e50, e90, brier, brier_skill, n_bounded, note``; no rows if no model predicts probabilities.
     curves : dict
         The smoothed curve of each (outcome, set, model, stage).
     """
@@ -201,14 +213,15 @@ def table(
         y_good, wide = scores.wide(mine)
         values = wide.iloc[:, 0].to_numpy()
         fitted = recalibrate(y_good, values)
-        curves[key], ici = curve(y_good, values, n_resamples=n_resamples, seed=seed)
+        curves[key], distances = curve(y_good, values, n_resamples=n_resamples, seed=seed)
         brier = float(np.mean((values - y_good) ** 2))
         found.append(
             dict(zip(["outcome_label", "set", "model", "stage"], key, strict=True))
             | {"n": len(y_good), "n_good": int(y_good.sum())}
+            | _columns("oe", observed_to_expected(y_good, values))
             | _columns("intercept", fitted.intercept)
             | _columns("slope", fitted.slope)
-            | _columns("ici", ici)
+            | distances
             | {"brier": brier, "brier_skill": 1 - brier / float(y_good.mean() * (1 - y_good.mean()))}
             | {"n_bounded": fitted.n_bounded, "note": fitted.note}
         )
