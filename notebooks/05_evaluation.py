@@ -138,8 +138,11 @@ page.standard_table(models.leakage.of_thresholds(table), name="leakage", part="t
 decisions = evaluation.decision.at_thresholds(thresholds, **resampling)
 page.standard_table(decisions, name="performance_at_thresholds")
 page.standard_table(evaluation.thresholds.optimism(thresholds), name="threshold_optimism")
-page.standard_table(evaluation.thresholds.sweep(final).drop(columns="stage"), name="threshold_sweep")
-page.standard_table(evaluation.thresholds.with_low_fnr(final).drop(columns="stage"), name="thresholds_fnr5")
+page.standard_table(
+    evaluation.thresholds.sweep(final, **resampling).drop(columns="stage"), name="threshold_sweep"
+)
+low = evaluation.thresholds.with_low_fnr(final, **resampling)
+page.standard_table(low.drop(columns="stage"), name="thresholds_fnr5")
 
 # %% [markdown]
 # ## Sensitivity analysis: the other outcome label
@@ -184,6 +187,13 @@ page.figures(
 
 # %%
 net_benefit = evaluation.decision.table(final, **resampling)
+for of_model in evaluation.decision.useful(net_benefit, main):
+    page.text(
+        "**{model}**: net benefit above that of predicting all good and above that of predicting nobody good, with both "
+        "lower 95 % limits above 0, {where} ([](#tab-decision_curve)).",
+        table="decision_curve",
+        **of_model,
+    )
 page.standard_table(net_benefit, name="decision_curve")
 page.figures(
     figures.by_set(figures.thresholds.decision_curves, final, net_benefit, focus=focus),

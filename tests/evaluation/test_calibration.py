@@ -156,3 +156,7 @@ def test_decision_band_is_a_bootstrap_of_patients():
     named = a[drawn] >= 0.3
     net = ((named & (y[drawn] == 1)).sum(axis=1) - (named & (y[drawn] == 0)).sum(axis=1) * 3 / 7) / 321
     np.testing.assert_allclose([band["lower"], band["upper"]], np.quantile(net, [0.025, 0.975]), atol=0.006)
+    gain = net - (y[drawn].mean(axis=1) - (1 - y[drawn]).mean(axis=1) * 3 / 7)
+    limits = np.quantile(gain, [0.025, 0.975])
+    np.testing.assert_allclose([band["gain_lower"], band["gain_upper"]], limits, atol=0.012)
+    assert band["gain"] == pytest.approx(band["net_benefit"] - band["treat_all"], abs=1e-15)

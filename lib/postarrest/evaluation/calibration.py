@@ -99,7 +99,7 @@ def observed_to_expected(y_good: ArrayLike, probability: ArrayLike, *, level: fl
     Examples
     --------
     >>> print(observed_to_expected([0, 0, 1, 0, 1, 1], [0.1, 0.6, 0.4, 0.2, 0.7, 0.8]))
-    1.07 (95 % CI 0.48 to 2.39)
+    1.07 (95 % CI 0.48 to 2.38)
     """
     y_good, probability = _checked(y_good, probability)
     ratio = y_good.sum() / probability.sum()

@@ -40,7 +40,9 @@ def curve(
     Returns
     -------
     pandas.DataFrame
-        ``threshold, net_benefit, lower, upper, treat_all, treat_none``.
+        ``threshold, net_benefit, lower, upper, treat_all, treat_none, gain, gain_lower, gain_upper``. The
+        net benefit is also the difference to predicting nobody good (``treat_none``, 0); ``gain`` is the
+        difference to predicting all good (``treat_all``), with a paired interval.
 
     Examples
     --------
@@ -48,25 +50,69 @@ def curve(
     [0.5, 0.0]
     """
     y_good, probability = np.asarray(y_good, int), np.asarray(probability, float)
-    grid = np.arange(1, round(1 / step)) * step
+    grid = thresholds.grid(step)[1:-1]
+    odds = grid / (1 - grid)
     # All patients of one outcome between two thresholds count alike, so a bootstrap of patients is a
-    # multinomial draw of their numbers. Rounding: a prediction of 0.29 reaches the threshold 0.29.
-    reached = np.searchsorted(grid, probability + 1e-12, "right")
+    # multinomial draw of their numbers.
+    reached = np.searchsorted(grid, probability, "right")
     cells = np.stack([np.bincount(reached[y_good == y], minlength=len(grid) + 1) for y in (0, 1)])
     n = len(y_good)
     drawn = np.random.default_rng(seed).multinomial(n, cells.ravel() / n, n_resamples)
     drawn = drawn.reshape(n_resamples, 2, len(grid) + 1)
 
-    def net_benefit(counts: np.ndarray) -> np.ndarray:
+    def net_benefit(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the net benefit of the model and of predicting all good."""
         # Patients who reach a threshold are predicted good.
-        false, true = np.moveaxis(counts[..., ::-1].cumsum(axis=-1)[..., ::-1][..., 1:], -2, 0)
-        return (true - false * grid / (1 - grid)) / n
+        reaching = counts[..., ::-1].cumsum(axis=-1)[..., ::-1]
+        (poor, good), (false, true) = (
+            np.moveaxis(part, -2, 0) for part in (reaching[..., :1], reaching[..., 1:])
+        )
+        return (true - false * odds) / n, (good - poor * odds) / n
 
-    lower, upper = np.quantile(net_benefit(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
-    prevalence = y_good.mean()
-    odds = grid / (1 - grid)
-    found = {"threshold": grid, "net_benefit": net_benefit(cells), "lower": lower, "upper": upper}
-    return pd.DataFrame(found | {"treat_all": prevalence - (1 - prevalence) * odds, "treat_none": 0.0})
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    (model, everyone), (model_drawn, everyone_drawn) = net_benefit(cells), net_benefit(drawn)
+    lower, upper = np.quantile(model_drawn, tails, axis=0)
+    found = {"threshold": grid, "net_benefit": model, "lower": lower, "upper": upper}
+    found |= {"treat_all": everyone, "treat_none": 0.0, "gain": model - everyone}
+    gain_lower, gain_upper = np.quantile(model_drawn - everyone_drawn, tails, axis=0)
+    return pd.DataFrame(found | {"gain_lower": gain_lower, "gain_upper": gain_upper})
+
+
+def useful(table: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, str]]:
+    """Return in words at which thresholds each model is better than predicting all, and than nobody, good.
+
+    Better means that the lower limits of both differences in net benefit are above 0.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`table`.
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets` of one outcome label and set.
+
+    Returns
+    -------
+    list of dict
+        ``model`` and ``where`` for each model that predicts probabilities.
+
+    Examples
+    --------
+    >>> keys = {"outcome_label": "standard", "set": "pooled", "model": "the_model"}
+    >>> found = pd.DataFrame({"threshold": [0.1, 0.2, 0.3, 0.4], "lower": [0.1, 0.1, 0.0, 0.1],
+    ...                       "gain_lower": [0.0, 0.1, 0.1, 0.1]}).assign(**keys)
+    >>> useful(found, pd.DataFrame([keys]))
+    [{'model': 'the model', 'where': 'at 0.20 and 0.40'}]
+    """
+    mine = table.merge(rows[["outcome_label", "set"]].drop_duplicates())
+    found = []
+    for model, curve in mine.groupby("model", sort=False):
+        better = (curve["lower"] > 0) & (curve["gain_lower"] > 0)
+        runs = curve[better].groupby((better != better.shift()).cumsum())["threshold"]
+        ends = runs.agg(["min", "max"]).itertuples(index=False, name=None)
+        *most, last = [f"{a:.2f}" if a == b else f"{a:.2f} to {b:.2f}" for a, b in ends] or [""]
+        where = " and ".join(filter(None, [", ".join(most), last]))
+        found.append({"model": model.replace("_", " "), "where": f"at {where or 'no threshold'}"})
+    return found
 
 
 def table(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -87,10 +133,9 @@ def table(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.D
         key: curve(mine["y_good"], mine["score"], n_resamples=n_resamples, seed=seed)
         for key, mine in rows[rows["kind"] == "probability"].groupby(keys, sort=False)
     }
-    columns = [*keys, "threshold", "net_benefit", "lower", "upper", "treat_all", "treat_none"]
     if not curves:
-        return pd.DataFrame(columns=columns)
-    return pd.concat(curves, names=keys).reset_index(keys)[columns].reset_index(drop=True)
+        return pd.DataFrame(columns=[*keys, *curve([0, 1], [0.0, 1.0], n_resamples=1).columns])
+    return pd.concat(curves, names=keys).reset_index(keys).reset_index(drop=True)
 
 
 def at_thresholds(decisions: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
