@@ -531,6 +531,31 @@ def test_quoted_intervals_are_those_of_best_coverage():
     assert brier["bootstrap BCa, stratified"] < 0.8 < 0.93 < brier["bootstrap BCa, unstratified"]
 
 
+def test_a_holdout_quotes_intervals_of_a_stratified_split():
+    rows = scores.sets(scores.check(holdout_scores()))
+    performed = discrimination.table(discrimination.resample(rows, n_resamples=500, seed=5))
+    brier = performed[(performed["metric"] == "brier") & (performed["set"] == "holdout")]
+    cnn = rows[(rows["set"] == "holdout") & (rows["model"] == "cnn") & (rows["outcome_label"] == "revised")]
+    # The table has 321 patients; the split took 64 of them.
+    alone = discrimination.bootstrap_of(cnn, n_resamples=500, seed=5, stratified=False, n_cohort=321)
+    expected = alone.interval("cnn", "brier", method="bca")
+    found = discrimination.quoted(performed, "cnn", "brier", outcome_label="revised", set="holdout")
+    assert found == expected
+    assert set(brier.loc[brier["recommended"], "ci_method"]) == {"bootstrap BCa, stratified split"}
+
+
+@pytest.mark.parametrize("n_cohort", [80, 400])
+def test_good_outcomes_of_a_stratified_split_vary_as_the_prevalence_of_its_cohort(n_cohort):
+    y = np.repeat([1, 0], [20, 60])
+    drawn = list(bootstrap.counts(y, n_resamples=20000, seed=1, n_cohort=n_cohort, cells=80 * 7000))
+    good = np.concatenate([good for good, _ in drawn]).sum(axis=1)
+    poor = np.concatenate([poor for _, poor in drawn]).sum(axis=1)
+    assert (good + poor == 80).all()
+    expected = 80 * np.sqrt(0.25 * 0.75 / n_cohort)
+    # Rounding to whole patients adds a variance of 1/12.
+    assert good.std() == pytest.approx(np.hypot(expected, 0.29 if n_cohort > 80 else 0), rel=0.03)
+
+
 class TestBetweenLabels:
     def rows(self):
         return scores.sets(scores.check(holdout_scores()))
@@ -553,7 +578,9 @@ class TestBetweenLabels:
                 np.testing.assert_allclose(found, [quoted.value, quoted.lower, quoted.upper], rtol=1e-12)
             assert row["difference"] == pytest.approx(row["revised"] - row["standard"], abs=1e-15)
         assert set(compared["set"]) == {"holdout", "all"}
-        assert {"roc_auc", "pr_auc", "brier"} <= set(compared["metric"])
+        assert {"roc_auc", "brier"} <= set(compared["metric"])
+        # Labels change the prevalence, on which average precision depends.
+        assert "pr_auc" not in set(compared["metric"])
 
     def test_the_interval_is_that_of_a_loop_over_scikit_learn(self):
         """The same drawn patients under both labels, one resample after another."""

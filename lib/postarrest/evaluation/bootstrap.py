@@ -108,7 +108,13 @@ class Bootstrap:
 
 
 def counts(
-    y_good: ArrayLike, *, n_resamples: int, seed: int, stratified: bool = True, cells: int = _CELLS
+    y_good: ArrayLike,
+    *,
+    n_resamples: int,
+    seed: int,
+    stratified: bool = True,
+    n_cohort: int = 0,
+    cells: int = _CELLS,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draw bootstrap resamples of patients, a chunk at a time.
 
@@ -124,6 +130,9 @@ def counts(
         Seed of the random numbers.
     stratified : bool
         Resample good and poor outcomes separately, so that each resample has as many of each as the sample.
+    n_cohort : int
+        Size of the cohort from which a stratified split took these patients: the number of good outcomes then
+        varies from resample to resample only as the prevalence in a cohort of that size does. 0: no split.
     cells : int
         About how many counts (resamples times patients) a chunk holds.
 
@@ -142,10 +151,14 @@ def counts(
     y_good = np.asarray(y_good)
     n, n_good = len(y_good), int(np.sum(y_good))
     size = max(1, cells // n)
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)]
     for start in range(0, n_resamples, size):
         rows = min(size, n_resamples - start)
-        if stratified:
+        if n_cohort:
+            prevalence = streams[0].binomial(n_cohort, n_good / n, rows) / n_cohort
+            n_good_drawn = np.rint(n * prevalence).astype(int)
+            yield _alike(streams[1], n_good_drawn, n_good), _alike(streams[2], n - n_good_drawn, n - n_good)
+        elif stratified:
             yield _drawn(streams[0], rows, n_good), _drawn(streams[1], rows, n - n_good)
         else:
             drawn = _drawn(streams[0], rows, n)
@@ -158,6 +171,11 @@ def _drawn(stream: np.random.Generator, rows: int, n: int) -> np.ndarray:
     drawn = stream.integers(0, n, (rows, n))
     drawn += np.arange(rows)[:, None] * n
     return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.int32)
+
+
+def _alike(stream: np.random.Generator, sizes: np.ndarray, n: int) -> np.ndarray:
+    """Draw ``sizes`` of ``n`` equally likely patients, one row of counts for each size."""
+    return stream.multinomial(sizes, np.full(n, 1 / n)).astype(np.int32)
 
 
 def _jackknife_counts(
@@ -264,6 +282,7 @@ def bootstrap(
     n_resamples: int = 1000,
     seed: int = 0,
     stratified: bool = True,
+    n_cohort: int = 0,
     jackknife: bool = True,
 ) -> Bootstrap:
     """Bootstrap every measure of every model over patients, with the same resamples for all models.
@@ -284,6 +303,8 @@ def bootstrap(
         Seed of the resamples.
     stratified : bool
         Keep the numbers of good and poor outcomes in each resample.
+    n_cohort : int
+        As in :func:`counts`; only with ``stratified=False``.
     jackknife : bool
         Compute jackknife values for BCa intervals: one evaluation per patient for up to 1,000 patients of a
         stratum, 200 random groups beyond.
@@ -324,7 +345,8 @@ def bootstrap(
 
     estimate = measured(np.ones((1, n_good), np.int32), np.ones((1, n - n_good), np.int32))[:, :, 0]
     empty = np.empty((len(names), len(MEASURES), 0))
-    resamples = counts(y_good, n_resamples=n_resamples, seed=seed, stratified=stratified)
+    how = {"n_resamples": n_resamples, "seed": seed, "stratified": stratified, "n_cohort": n_cohort}
+    resamples = counts(y_good, **how)
     chunks = [measured(good, poor) for good, poor in resamples]
     left_out: list[list[np.ndarray]] = [[] for _ in range(2 if stratified else 1)]
     if jackknife:

@@ -32,6 +32,12 @@ RECOMMENDED = {
     "log_loss": "bootstrap BCa, unstratified",
     "prevalence": "Wilson",
 }
+# In a hold-out set the split fixed the share of good outcomes to that of the cohort, so that it varies less
+# than in a sample of that size and more than not at all (docs/coverage-training.csv).
+_SPLIT = "stratified split"
+RECOMMENDED_HOLDOUT = RECOMMENDED | dict.fromkeys(
+    ("pr_auc", "brier", "brier_skill", "log_loss"), f"bootstrap BCa, {_SPLIT}"
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,9 @@ class Resampled:
         Which label and set.
     bootstraps : mapping of Bootstrap
         ``stratified`` (each resample has as many good outcomes as the sample, as if other cohorts had exactly
-        this number) and ``unstratified`` (their number varies, as it would if patients were recruited again).
+        this number), ``unstratified`` (their number varies, as it would if patients were recruited again)
+        and, in a hold-out set, ``stratified split`` (their number varies as the prevalence of the cohort
+        would, of which the split took a fixed share).
     delong : DeLong
         AUCs and their covariance.
     """
@@ -73,9 +81,13 @@ def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> l
         within their fold).
     """
     results = []
+    cohorts = rows.groupby("outcome_label")["patient_id"].nunique()
     for (outcome, name), of_set in rows.groupby(["outcome_label", "set"], sort=False):
         for group in scores.groups(of_set):
             whole = _both(group, n_resamples=n_resamples, seed=seed)
+            if name == "holdout":
+                split = {"stratified": False, "n_cohort": int(cohorts[outcome])}
+                whole[_SPLIT] = bootstrap_of(group, n_resamples=n_resamples, seed=seed, **split)
             results.append(Resampled(outcome, name, whole, delong_of(group)))
             if name == "pooled":
                 folds = dict(list(group.groupby("fold")))
@@ -140,7 +152,8 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
             ]
     columns = ["outcome_label", "set", "model", "metric", "positive_class", "estimate", "lower", "upper"]
     table = pd.DataFrame(found, columns=[*columns, "ci_method", "n", "n_good", "n_undefined"])
-    table.insert(9, "recommended", table["metric"].map(RECOMMENDED) == table["ci_method"])
+    holdout = table["metric"].map(RECOMMENDED_HOLDOUT).where(table["set"] == "holdout")
+    table.insert(9, "recommended", holdout.fillna(table["metric"].map(RECOMMENDED)) == table["ci_method"])
     return table.assign(note=np.where(table["lower"].isna(), "no interval: the measure does not vary", ""))
 
 

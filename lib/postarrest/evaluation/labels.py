@@ -1,13 +1,17 @@
 """The same scores evaluated under two outcome labels."""
 
+import numpy as np
 import pandas as pd
 
 from postarrest.evaluation import intervals
-from postarrest.evaluation.discrimination import METRICS, bootstrap_of, delong_of, short_interval
+from postarrest.evaluation.discrimination import METRICS, bootstrap_of, resample, short_interval, table
+
+# Average precision depends on the prevalence, which a label changes, so that a difference would mean nothing.
+_COMPARED = [measure for measure, (metric, _) in METRICS.items() if metric != "pr_auc"]
 
 
 def between_labels(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Compare every threshold-free measure under one outcome label with the same under another.
+    """Compare measures that need no threshold under one outcome label with the same under another.
 
     Parameters
     ----------
@@ -26,42 +30,45 @@ def between_labels(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
 
     Notes
     -----
+    Average precision is left out: it depends on the prevalence, which the label changes.
     The scores of a model that was refitted under the second label differ as well; a marker differs only by
     the reclassified patients.
     """
     labels = list(dict.fromkeys(rows["outcome_label"]))
-    columns = ["set", "model", "metric", "positive_class", "n", "n_changed"]
-    differences = ["difference", "lower", "upper"]
+    keys = ["set", "model", "metric", "positive_class"]
+    quoted = [f"{label}{part}" for label in labels for part in ("_n_good", "", "_lower", "_upper")]
+    columns = [*keys, "n", "n_changed", *quoted, "difference", "lower", "upper"]
     if len(labels) != 2:
-        return pd.DataFrame(columns=[*columns, *differences])
-    columns += [f"{label}{part}" for label in labels for part in ("_n_good", "", "_lower", "_upper")]
+        return pd.DataFrame(columns=[c for c in columns if c not in quoted])
+    resampling = {"n_resamples": n_resamples, "seed": seed}
+    of_patient = rows.groupby(["set", "model", "patient_id"])["outcome_label"]
+    rows = rows[of_patient.transform("nunique") == 2]
+    of_label = rows.groupby(["set", "model", "outcome_label"])["y_good"].transform("nunique")
+    rows = rows[of_label.groupby([rows["set"], rows["model"]]).transform("min") == 2]
+    performed = table(resample(rows, **resampling))
+    performed = performed[performed["recommended"]].set_index([*keys, "outcome_label"])
     found = []
     for (name, model), mine in rows.groupby(["set", "model"], sort=False):
-        outcomes = mine.pivot(index="patient_id", columns="outcome_label", values="y_good").dropna()
-        if not set(labels) <= set(outcomes) or (outcomes.nunique() < 2).any():
-            continue
-        scored = [
-            mine[(mine["outcome_label"] == label) & mine["patient_id"].isin(outcomes.index)]
-            for label in labels
-        ]
-        # Unstratified, and sorted by patient: the same seed draws the same patients under both labels.
-        boots = [bootstrap_of(s, n_resamples=n_resamples, seed=seed, stratified=False) for s in scored]
-        aucs = [delong_of(s).interval(model, transform="logit") for s in scored]
+        outcomes = mine.pivot(index="patient_id", columns="outcome_label", values="y_good")
         n_changed = int((outcomes[labels[0]] != outcomes[labels[1]]).sum())
-        for m, (measure, named) in enumerate(METRICS.items()):
-            of_labels = [boot.interval(model, measure, method="bca") for boot in boots]
-            if measure == "roc_auc":
-                of_labels = aucs
+        # Unstratified, and sorted by patient: the same seed draws the same patients under both labels.
+        first, second = (
+            bootstrap_of(mine[mine["outcome_label"] == label], **resampling, stratified=False)
+            for label in labels
+        )
+        for measure in _COMPARED:
+            m = first.measures.index(measure)
             difference = intervals.interval(
-                of_labels[0].value - of_labels[1].value,
-                boots[0].resampled[0, m] - boots[1].resampled[0, m],
+                first.estimate[0, m] - second.estimate[0, m], first.resampled[0, m] - second.resampled[0, m]
             )
-            row = [name, model, *named, boots[0].n, n_changed]
-            for boot, e in zip(boots, of_labels, strict=True):
-                row += [boot.n_good, e.value, e.lower, e.upper]
+            if np.isnan(difference.value):
+                continue
+            key = (name, model, *METRICS[measure])
+            row = [*key, first.n, n_changed]
+            for label in labels:
+                row += performed.loc[(*key, label), ["n_good", "estimate", "lower", "upper"]].tolist()
             found.append([*row, difference.value, difference.lower, difference.upper])
-    table = pd.DataFrame(found, columns=[*columns, *differences])
-    return table.dropna(subset="difference", ignore_index=True)
+    return pd.DataFrame(found, columns=columns)
 
 
 def labels_at_thresholds(decisions: pd.DataFrame) -> pd.DataFrame:
