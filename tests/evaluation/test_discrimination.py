@@ -603,7 +603,7 @@ class TestBetweenLabels:
         gone = rows["patient_id"].isin(rows.loc[rows["set"] == "all", "patient_id"].unique()[:20])
         fewer = rows[~(gone & (rows["outcome_label"] == "standard"))]
         compared = labels.between_labels(fewer, n_resamples=20)
-        assert compared.set_index(["model", "set"]).loc[("gwr_av", "all"), "n"].eq(301).all()
+        assert set(compared.loc[compared["set"] == "all", "n"]) == {301}
 
     def test_one_label_has_no_rows(self):
         rows = self.rows()
