@@ -67,7 +67,7 @@ def disagreement(y: np.ndarray, p: np.ndarray, *, resamples: int) -> float:
     """Largest difference between ours and scikit-learn on the same drawn patients."""
     ours = bootstrap.bootstrap(y, p, n_resamples=resamples, seed=1, jackknife=False).resampled
     worst, b = 0.0, 0
-    for good, poor in bootstrap.counts(y, n_resamples=resamples, seed=1):
+    for good, poor in resamples.counts(y, n_resamples=resamples, seed=1):
         for row in range(len(good)):
             times = np.empty(len(y), int)
             times[y == 1], times[y == 0] = good[row], poor[row]

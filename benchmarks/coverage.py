@@ -17,7 +17,7 @@ from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from postarrest.evaluation import bootstrap, calibration, delong, thresholds
+from postarrest.evaluation import bootstrap, calibration, confusion, delong
 from postarrest.evaluation.intervals import interval, proportion_interval
 
 SIZES = (64, 321, 533)
@@ -105,7 +105,7 @@ def intervals(y, x, p, *, n_resamples, seed):
     d = np.sqrt(2) * norm.ppf(AREAS["0.82"])
     for share in SENSITIVITIES:
         at = d - norm.ppf(share)
-        tp, fp, fn, tn = (int(c[0]) for c in thresholds.confusion(y, x[:, names.index("0.82")], [at]))
+        tp, fp, fn, tn = (int(c[0]) for c in confusion.confusion(y, x[:, names.index("0.82")], [at]))
         for method, words in (("clopper-pearson", "Clopper-Pearson"), ("wilson", "Wilson")):
             for statistic, count, of in (
                 (f"sensitivity {share}", tp, tp + fn),
@@ -118,8 +118,8 @@ def intervals(y, x, p, *, n_resamples, seed):
         cells = np.array([tp, fp, fn, tn])
         drawn = np.random.default_rng(seed).multinomial(cells.sum(), cells / cells.sum(), n_resamples).T
         for metric in ("f1", "f2", "balanced_accuracy"):
-            value = float(thresholds.rates(*cells)[metric])
-            found = interval(value, thresholds.rates(*drawn)[metric])
+            value = float(confusion.rates(*cells)[metric])
+            found = interval(value, confusion.rates(*drawn)[metric])
             yield f"{metric} at sensitivity {share}", "0.82", "bootstrap percentile, unstratified", found
     for name in names:
         fitted = calibration.recalibrate(y, p[:, names.index(name)])
@@ -146,7 +146,7 @@ def truths(prevalence: float) -> dict[tuple[str, str], float]:
             prevalence * (1 - share),
             (1 - prevalence) * specificity,
         )
-        rates = thresholds.rates(*cells)
+        rates = confusion.rates(*cells)
         found[f"sensitivity {share}", "0.82"] = share
         found[f"specificity at sensitivity {share}", "0.82"] = specificity
         found[f"PPV at sensitivity {share}", "0.82"] = float(rates["ppv"])

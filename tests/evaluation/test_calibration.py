@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from evaluation_data import golden_case, holdout_scores, nested_scores
 from golden_values import R_CALIBRATION
 from postarrest import scores
-from postarrest.evaluation import calibration, decision, thresholds
+from postarrest.evaluation import calibration, confusion, decision
 
 
 @pytest.mark.parametrize("case", R_CALIBRATION)
@@ -139,7 +139,7 @@ def test_net_benefit_by_its_definition(seed):
     grid = curve["threshold"].to_numpy()
     np.testing.assert_allclose(grid, np.arange(1, 100) / 100)
     # A prediction of 0.29 reaches the threshold 0.29.
-    tp, fp, _, _ = thresholds.confusion(y, np.round(p, 2), np.round(grid, 2))
+    tp, fp, _, _ = confusion.confusion(y, np.round(p, 2), np.round(grid, 2))
     np.testing.assert_allclose(curve["net_benefit"], (tp - fp * grid / (1 - grid)) / 40, atol=1e-12)
     everybody = decision.curve(y, np.ones(40), n_resamples=20, seed=1)
     np.testing.assert_allclose(everybody["net_benefit"], everybody["treat_all"], atol=1e-12)

@@ -8,15 +8,27 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 from sklearn import metrics
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 
 from evaluation_data import golden_case, holdout_scores, nested_scores
 from golden_values import PROC
 from postarrest import scores
-from postarrest.evaluation import bootstrap, comparisons, curves, decision, discrimination, labels, thresholds
+from postarrest.evaluation import (
+    bootstrap,
+    comparisons,
+    curves,
+    decision,
+    discrimination,
+    labels,
+    resamples,
+    thresholds,
+)
 from postarrest.evaluation.delong import delong
 from postarrest.evaluation.published import (
     against_published,
     against_truth,
+    coverage_of_trained,
     coverage_summary,
     forest_rows,
 )
@@ -59,7 +71,7 @@ def test_every_resample_equals_scikit_learn_on_the_drawn_patients(case, stratifi
     y, a, b = golden_case(*case)
     both = np.column_stack([a, b])
     ours = bootstrap.bootstrap(y, both, n_resamples=60, seed=5, stratified=stratified, jackknife=False)
-    good, poor = next(bootstrap.counts(y, n_resamples=60, seed=5, stratified=stratified))
+    good, poor = next(resamples.counts(y, n_resamples=60, seed=5, stratified=stratified))
     for row in range(60):
         times = np.empty(len(y), int)
         times[y == 1], times[y == 0] = good[row], poor[row]
@@ -414,7 +426,7 @@ def test_bands_contain_the_curve_and_its_ends():
 def test_band_at_a_point_is_the_bootstrap_of_that_point():
     y, a, _ = golden_case(64, 20, 6)
     bands = curves.curve_bands(y, a, n_resamples=80, seed=6)
-    good, poor = next(bootstrap.counts(y, n_resamples=80, seed=6, stratified=False))
+    good, poor = next(resamples.counts(y, n_resamples=80, seed=6, stratified=False))
     tpr = []
     for row in range(80):
         times = np.empty(len(y), int)
@@ -547,13 +559,58 @@ def test_a_holdout_quotes_intervals_of_a_stratified_split():
 @pytest.mark.parametrize("n_cohort", [80, 400])
 def test_good_outcomes_of_a_stratified_split_vary_as_the_prevalence_of_its_cohort(n_cohort):
     y = np.repeat([1, 0], [20, 60])
-    drawn = list(bootstrap.counts(y, n_resamples=20000, seed=1, n_cohort=n_cohort, cells=80 * 7000))
+    drawn = list(resamples.counts(y, n_resamples=20000, seed=1, n_cohort=n_cohort, cells=80 * 7000))
     good = np.concatenate([good for good, _ in drawn]).sum(axis=1)
     poor = np.concatenate([poor for _, poor in drawn]).sum(axis=1)
     assert (good + poor == 80).all()
     expected = 80 * np.sqrt(0.25 * 0.75 / n_cohort)
     # Rounding to whole patients adds a variance of 1/12.
     assert good.std() == pytest.approx(np.hypot(expected, 0.29 if n_cohort > 80 else 0), rel=0.03)
+
+
+def test_the_quoted_procedure_interval_keeps_its_coverage_when_models_are_trained():
+    found = coverage_of_trained(pd.read_csv(ROOT / "docs" / "coverage-training.csv")).set_index("interval")
+    quoted, conditional = found.loc[discrimination.PROCEDURE], found.loc["DeLong"]
+    assert quoted["size"] <= 0.06 < 0.1 < conditional["size"]
+    assert quoted["mean_coverage"] >= 0.94 and conditional["mean_coverage"] < 0.9
+    # Of the intervals with coverage, the narrowest.
+    with_coverage = found[found["mean_coverage"] >= 0.94]
+    assert quoted["half_width"] == with_coverage["half_width"].min()
+
+
+def test_trained_models_of_random_outcomes_are_rarely_found_to_differ():
+    """Five-fold cross-validated logistic regressions on either half of eight predictors without signal."""
+    rejected = {"given the models": 0, "for the procedure": 0}
+    halves = (slice(0, 4), slice(4, 8))
+    for seed in range(150):
+        x, y = np.random.default_rng(seed).normal(size=(80, 8)), np.repeat([0, 1], [60, 20])
+        folds = []
+        for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(x, y):
+            models = [LogisticRegression().fit(x[train, half], y[train]) for half in halves]
+            pairs = zip(models, halves, strict=True)
+            scored = [model.decision_function(x[test, half]) for model, half in pairs]
+            folds.append(delong(y[test], np.column_stack(scored), models=["a", "b"]))
+        mean = discrimination.mean_delong(folds)
+        rejected["given the models"] += mean.difference("a", "b")[1] < 0.05
+        rejected["for the procedure"] += mean.for_procedure(5).difference("a", "b")[1] < 0.05
+    # The nominal number is 7.5, with a standard deviation of 2.7.
+    assert rejected["for the procedure"] <= 13 < rejected["given the models"]
+
+
+def test_the_primary_comparison_needs_no_correction():
+    final = scores.sets(scores.check(nested_scores()))
+    final = final[final["stage"] == "final"]
+    models = list(dict.fromkeys(final["model"]))[:3]
+    rows = final[final["model"].isin(models)]
+    compared = comparisons.comparisons(rows, primary=models[:2], n_resamples=50)
+    delong = compared[compared["method"] == "DeLong"]
+    for _, family in delong.groupby("set"):
+        primary, others = family[family["primary"]], family[~family["primary"]].sort_values("p")
+        assert primary["p_holm"].item() == primary["p"].item()
+        expected = np.maximum.accumulate(np.minimum(1, others["p"].to_numpy() * [2, 1][: len(others)]))
+        np.testing.assert_allclose(others["p_holm"], expected)
+    with pytest.raises(ValueError, match="expected two of these models"):
+        comparisons.comparisons(rows, primary=[models[0], "nobody"], n_resamples=50)
 
 
 class TestBetweenLabels:

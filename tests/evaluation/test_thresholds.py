@@ -11,7 +11,7 @@ from sklearn import metrics
 from evaluation_data import golden_case, holdout_scores, nested_scores
 from golden_values import PROC_YOUDEN, R_PROPORTIONS
 from postarrest import scores
-from postarrest.evaluation import decision, intervals, thresholds
+from postarrest.evaluation import confusion, decision, intervals, thresholds
 
 
 @pytest.mark.parametrize(("count", "n"), R_PROPORTIONS)
@@ -31,7 +31,7 @@ def test_proportion_of_nobody_has_no_interval():
 def test_youden_equals_proc(case):
     y, a, _ = golden_case(*case)
     chosen = thresholds.choose(y, a, "Youden")
-    row = thresholds.describe(y, a, [chosen.threshold]).iloc[0]
+    row = confusion.describe(y, a, [chosen.threshold]).iloc[0]
     np.testing.assert_allclose([row["sensitivity"], row["specificity"]], PROC_YOUDEN[case], rtol=1e-12)
 
 
@@ -74,7 +74,7 @@ def test_description_equals_scikit_learn(case):
     y, score = case
     assume(0 < y.sum() < len(y))
     grid = np.array([0.0, 0.29, 0.5, 1.0])
-    table = thresholds.describe(y, score, grid)
+    table = confusion.describe(y, score, grid)
     for threshold, row in zip(grid, table.to_dict("records"), strict=True):
         (tn, fp), (fn, tp) = metrics.confusion_matrix(y, score >= threshold, labels=[0, 1])
         assert [row[k] for k in ("tp", "fp", "fn", "tn")] == [tp, fp, fn, tn]
@@ -91,7 +91,7 @@ def test_the_guideline_needs_72_good_outcomes(n_good, exists):
     chosen = thresholds.choose(y, score, "Spec-Max-CI")
     assert np.isfinite(chosen.threshold) == exists
     if exists:
-        row = thresholds.describe(y, score, [chosen.threshold]).iloc[0]
+        row = confusion.describe(y, score, [chosen.threshold]).iloc[0]
         assert row["fnr_upper"] <= 0.05
         assert row["specificity"] > 0.7
     else:
@@ -122,7 +122,7 @@ def test_each_fold_uses_the_threshold_of_its_own_training_set():
             mine = table[(table["model"] == "ct") & (table["fold"] == fold)]
             train, test = mine[mine["role"] == "train_oof"], mine[mine["role"] == "test"]
             chosen.append(thresholds.choose(train["y_good"], train["score"], rule).threshold)
-            counts += np.ravel(thresholds.confusion(test["y_good"], test["score"], chosen[-1:]))
+            counts += np.ravel(confusion.confusion(test["y_good"], test["score"], chosen[-1:]))
         assert [found[k] for k in ("tp", "fp", "fn", "tn")] == list(counts)
         assert found["threshold"] == np.median(chosen)
         assert [found["threshold_min"], found["threshold_max"]] == [min(chosen), max(chosen)]
@@ -179,7 +179,7 @@ def test_sweep_and_low_fnr():
     assert (low["fnr"] < 0.05).all()
     mine = final[final["model"] == "ct"]
     values = np.unique(mine["score"])
-    fnr = thresholds.describe(mine["y_good"], mine["score"], values)["fnr"]
+    fnr = confusion.describe(mine["y_good"], mine["score"], values)["fnr"]
     assert (low["model"] == "ct").sum() == (fnr < 0.05).sum()
     markers = scores.sets(scores.check(holdout_scores()))
     assert thresholds.sweep(markers[markers["kind"] == "marker"]).empty

@@ -127,7 +127,7 @@ def test_threshold_panels_mark_the_chosen_thresholds(holdout):
     assert "Spec-Max-CI" not in text
     rows = holdout.rows[holdout.rows["model"] == "cnn"]
     values = np.unique(rows["score"])
-    expected = evaluation.thresholds.describe(rows["y_good"], rows["score"], values)
+    expected = evaluation.confusion.describe(rows["y_good"], rows["score"], values)
     cnn = fig.axes[list(dict.fromkeys(holdout.rows["model"])).index("cnn")]
     for column in ("sensitivity", "specificity", "fnr", "fnr_upper"):
         assert _has_line(cnn, values, expected[column]), column

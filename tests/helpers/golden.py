@@ -17,7 +17,7 @@ from sklearn import metrics
 from evaluation_data import golden_case
 from golden_values import PROC, PROC_YOUDEN, R_CALIBRATION, R_FISHER, R_PROPORTIONS
 from postarrest import describe
-from postarrest.evaluation import bootstrap, calibration, delong, intervals, thresholds
+from postarrest.evaluation import bootstrap, calibration, confusion, delong, intervals, thresholds
 from postarrest.files import write_text
 
 CASE = (533, 15, 6)
@@ -43,7 +43,7 @@ def rows() -> list[tuple[str, str, float, float]]:
         ("DeLong difference, lower", "R pROC", difference.lower, r["test"][1]),
     ]
     youden = thresholds.choose(y, a, "Youden").threshold
-    at = thresholds.describe(y, a, [youden]).iloc[0]
+    at = confusion.describe(y, a, [youden]).iloc[0]
     found += [
         ("Youden, sensitivity", "R pROC", at["sensitivity"], PROC_YOUDEN[CASE][0]),
         ("Youden, specificity", "R pROC", at["specificity"], PROC_YOUDEN[CASE][1]),

@@ -125,11 +125,11 @@ def test_the_index_gives_the_main_result_from_the_tables(built):
     page = soup(built, "index.html")
     result = page.find(class_="result").text
     assert result.startswith(
-        "Ensemble (random forest) discriminated good from poor outcome with an AUC of 0.82 "
-        "(95 % CI 0.74 to 0.88) in 90 patients not used for fitting, 36 of them"
+        "Ensemble (random forest) discriminated good from poor outcome with a mean AUC over the outer "
+        "folds of 0.82 (95 % CI 0.74 to 0.88) in 90 patients not used for fitting, 36 of them"
     )
     assert "the AUC was 0.70 (95 % CI 0.61 to 0.78) for OHCA variables;" in result
-    assert "the difference was 0.12 (95 % CI 0.02 to 0.22), P = 0.015." in result
+    assert "the difference was 0.12 (95 % CI 0.02 to 0.22), P = 0.015 (primary comparison)." in result
     assert "0 of 36 patients with a good outcome" in result and "20 of 54 poor outcomes" in result
     numbers = json.loads((built / "reports/tiny/numbers.json").read_text())
     assert numbers["index.auc"]["value"] == 0.82 and numbers["index.auc_difference"]["lower"] == 0.02
@@ -378,7 +378,8 @@ def test_without_a_comparison_or_threshold_the_result_is_shorter(small):
     for name in ("comparisons", "thresholds"):
         (folder / f"{name}.csv").unlink()
     result = summary.of(load.load("tiny", root=root), folder)
-    assert len(result.sentences) == 2
+    assert len(result.sentences) == 3
+    assert result.sentences[2].startswith("These intervals are conditional on the fitted models")
     assert result.sentences[1].endswith("the AUC was 0.70 (95 % CI 0.61 to 0.78) for GWR, average.")
 
 
@@ -388,7 +389,7 @@ def test_the_reason_is_given_where_no_threshold_meets_the_guideline(small):
     thresholds = pd.read_csv(file).assign(tp=float("nan"), note="None: with 36 good outcomes it is 9.7 %.")
     thresholds.to_csv(file, index=False)
     result = summary.of(load.load("tiny", root=root), file.parent)
-    assert result.sentences[2].startswith("No threshold keeps the upper 95 % confidence limit")
+    assert result.sentences[3].startswith("No threshold keeps the upper 95 % confidence limit")
     assert result.sentences[2].endswith("as the guideline requires: with 36 good outcomes it is 9.7 %.")
 
 

@@ -1,6 +1,6 @@
-"""What judges scores: intervals, discrimination, comparisons, thresholds, calibration, decision curves.
+"""Evaluation of scores: intervals, discrimination, comparisons, thresholds, calibration, decision curves.
 
-In: the scores table, and nothing else of the patients.
+In: the scores table, and nothing else about the patients.
 Out: tables of estimates with their intervals.
 """
 
@@ -8,6 +8,7 @@ from postarrest.evaluation import (
     bootstrap,
     calibration,
     comparisons,
+    confusion,
     curves,
     decision,
     delong,
@@ -15,6 +16,7 @@ from postarrest.evaluation import (
     intervals,
     labels,
     published,
+    resamples,
     thresholds,
 )
 
@@ -22,6 +24,7 @@ __all__ = [
     "bootstrap",
     "calibration",
     "comparisons",
+    "confusion",
     "curves",
     "decision",
     "delong",
@@ -29,5 +32,6 @@ __all__ = [
     "intervals",
     "labels",
     "published",
+    "resamples",
     "thresholds",
 ]

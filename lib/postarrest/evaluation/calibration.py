@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from postarrest import scores
 from postarrest.estimate import Estimate
-from postarrest.evaluation import bootstrap
+from postarrest.evaluation import resamples
 
 # Share of the patients in the neighbourhood of each point of the smoothed curve.
 SPAN = 0.75
@@ -144,7 +144,7 @@ def curve(
     lower = upper = np.full(_GRID, np.nan)
     if n_resamples:
         draws = {"n_resamples": n_resamples, "seed": seed, "stratified": False, "cells": _CELLS}
-        drawn = [smoother(_whole(y_good, *counts)) for counts in bootstrap.counts(y_good, **draws)]
+        drawn = [smoother(_whole(y_good, *counts)) for counts in resamples.counts(y_good, **draws)]
         lower, upper = np.nanquantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     distance = np.abs(np.interp(probability, grid, observed) - probability)
     distances = {"ici": distance.mean(), "e50": np.median(distance), "e90": np.quantile(distance, 0.9)}

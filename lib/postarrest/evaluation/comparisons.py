@@ -1,7 +1,7 @@
 """Paired differences between models on the same patients."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, combinations
 
 import pandas as pd
@@ -9,10 +9,12 @@ import pandas as pd
 from postarrest.estimate import Estimate
 from postarrest.evaluation.bootstrap import Bootstrap
 from postarrest.evaluation.delong import DeLong
-from postarrest.evaluation.discrimination import METRICS, bootstrap_of, delong_of
+from postarrest.evaluation.discrimination import METRICS, PROCEDURE, bootstrap_of, delong_of, mean_delong
 
 
-def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def comparisons(
+    rows: pd.DataFrame, *, primary: Sequence[str] = (), n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
     """Compare every pair of models in the patients scored by both.
 
     A model with few scored patients does not reduce the patients of the other pairs.
@@ -21,19 +23,33 @@ def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -
     ----------
     rows : pandas.DataFrame
         Rows of :func:`postarrest.scores.sets`.
+    primary : sequence of str
+        The two models of the primary comparison, named before the results were known; none if empty.
     n_resamples, seed : int
         As in :func:`postarrest.evaluation.bootstrap.bootstrap`.
 
     Returns
     -------
     pandas.DataFrame
-        ``outcome_label, set, model_a, model_b, metric, positive_class, difference, lower, upper, p, p_holm,
-        method, n, n_good``: a - b, paired. The AUC is compared by DeLong's test and by the bootstrap, the
-        other measures by the bootstrap. ``p_holm`` is corrected for all pairs of one set, metric and method.
+        ``outcome_label, set, model_a, model_b, primary, metric, positive_class, difference, lower, upper, p,
+        p_holm, method, n, n_good``: a - b, paired. The AUC is compared by DeLong's test and by the bootstrap,
+        the other measures by the bootstrap. Cross-validated models are also compared in the mean over their
+        folds, given the fitted models and for the procedures
+        (:meth:`postarrest.evaluation.delong.DeLong.for_procedure`). ``p_holm`` is corrected for all pairs of
+        one set, metric and method except the primary one, which needs no correction.
+
+    Raises
+    ------
+    ValueError
+        If the primary comparison does not name two models that have scores.
     """
+    unknown = set(primary) - set(rows["model"])
+    if primary and (len(set(primary)) != 2 or unknown):
+        known = ", ".join(dict.fromkeys(rows["model"]))
+        raise ValueError(f"primary: found {list(primary)}; expected two of these models: {known}.")
     keys = ["outcome_label", "set"]
     found = []
-    for (outcome, name), of_set in rows.groupby(keys, sort=False):
+    for (outcome, _), of_set in rows.groupby(keys, sort=False):
         scored = of_set.groupby("model", sort=False)["patient_id"].agg(frozenset)
         pairs: dict[frozenset, list[tuple[str, str]]] = {}
         for a, b in combinations(scored.index, 2):
@@ -44,26 +60,44 @@ def comparisons(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -
             if common["y_good"].nunique() < 2:
                 continue
             boot = bootstrap_of(common, n_resamples=n_resamples, seed=seed, stratified=False, jackknife=False)
-            test = delong_of(common)
-            found += [
-                (outcome, name, a, b, *named, e.value, e.lower, e.upper, p, method, boot.n, boot.n_good)
-                for a, b in of_patients
-                for named, method, (e, p) in _differences(a, b, boot, test)
-                if not math.isnan(e.value)
-            ]
-    columns = [*keys, "model_a", "model_b", "metric", "positive_class", "difference", "lower", "upper", "p"]
+            for a, b in of_patients:
+                pair, counts = (a, b, {a, b} == set(primary)), (boot.n, boot.n_good)
+                for where, named, method, (e, p) in _results(a, b, boot, _tests(common)):
+                    if not math.isnan(e.value):
+                        values = (e.value, e.lower, e.upper, p, method, *counts)
+                        found.append((outcome, where, *pair, *named, *values))
+    columns = [*keys, "model_a", "model_b", "primary", "metric", "positive_class"]
+    columns += ["difference", "lower", "upper", "p"]
     compared = pd.DataFrame(found, columns=[*columns, "method", "n", "n_good"])
-    family = compared.groupby([*keys, "metric", "positive_class", "method"], sort=False)["p"]
+    family = compared.groupby([*keys, "primary", "metric", "positive_class", "method"], sort=False)["p"]
     compared.insert(len(columns), "p_holm", family.transform(_holm))
-    return compared
+    return compared.sort_values(keys, key=_order, kind="stable", ignore_index=True)
 
 
-def _differences(
-    a: str, b: str, boot: Bootstrap, test: DeLong
-) -> Iterator[tuple[tuple[str, str], str, tuple[Estimate, float]]]:
-    yield METRICS["roc_auc"], "DeLong", test.difference(a, b)
+def _order(column: pd.Series) -> pd.Series:
+    """Sort by first appearance."""
+    return column.map({value: i for i, value in enumerate(dict.fromkeys(column))})
+
+
+def _tests(common: pd.DataFrame) -> list[tuple[str, str, DeLong]]:
+    """Return (set, method, AUCs) of some models in the same patients."""
+    name = common["set"].iloc[0]
+    tests = [(name, "DeLong", delong_of(common))]
+    if name == "pooled" and common.groupby("fold")["y_good"].nunique().min() == 2:
+        folds = [delong_of(of_fold) for _, of_fold in common.groupby("fold")]
+        mean = mean_delong(folds)
+        tests += [("fold mean", "DeLong", mean), ("fold mean", PROCEDURE, mean.for_procedure(len(folds)))]
+    return tests
+
+
+def _results(
+    a: str, b: str, boot: Bootstrap, tests: Sequence[tuple[str, str, DeLong]]
+) -> Iterator[tuple[str, tuple[str, str], str, tuple[Estimate, float]]]:
+    for where, method, aucs in tests:
+        yield where, METRICS["roc_auc"], method, aucs.difference(a, b)
     for measure, named in METRICS.items():
-        yield named, "paired bootstrap percentile, unstratified", boot.difference(a, b, measure)
+        method = "paired bootstrap percentile, unstratified"
+        yield tests[0][0], named, method, boot.difference(a, b, measure)
 
 
 def _holm(p: pd.Series) -> pd.Series:

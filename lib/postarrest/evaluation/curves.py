@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from postarrest.evaluation import bootstrap
+from postarrest.evaluation import resamples
 
 
 def roc_curve(y_good: ArrayLike, score: ArrayLike) -> pd.DataFrame:
@@ -55,7 +55,7 @@ def curve_bands(
 
     at = np.linspace(0, 1, 101)
     tpr, precision = [], []
-    for chunk in bootstrap.counts(y_good, n_resamples=n_resamples, seed=seed, stratified=False):
+    for chunk in resamples.counts(y_good, n_resamples=n_resamples, seed=seed, stratified=False):
         for good, poor in zip(*chunk, strict=True):
             tp = np.concatenate([[0], np.cumsum(good[place[of_good[0]]])])[of_good[1]]
             fp = np.concatenate([[0], np.cumsum(poor[place[of_poor[0]]])])[of_poor[1]]

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from postarrest.estimate import Estimate
-from postarrest.evaluation import intervals, thresholds
+from postarrest.evaluation import confusion, intervals, thresholds
 
 
 def curve(
@@ -180,7 +180,7 @@ def at_thresholds(decisions: pd.DataFrame, *, n_resamples: int = 1000, seed: int
 
 
 def _decision(tp: int, fp: int, fn: int, tn: int, drawn: np.ndarray) -> list[tuple[str, str, Estimate]]:
-    value = {name: float(v) for name, v in thresholds.rates(tp, fp, fn, tn).items()}
+    value = {name: float(v) for name, v in confusion.rates(tp, fp, fn, tn).items()}
     good, poor = tp + fn, fp + tn
     found = []
     proportions = {
@@ -198,7 +198,7 @@ def _decision(tp: int, fp: int, fn: int, tn: int, drawn: np.ndarray) -> list[tup
             error = np.sqrt(1 / of_good - 1 / good + 1 / of_poor - 1 / poor)
             limits = np.exp(np.log(value[name]) + norm.ppf([0.025, 0.975]) * error)
         found.append((name, "log method", Estimate(value[name], *map(float, limits))))
-    resampled = thresholds.rates(*drawn)
+    resampled = confusion.rates(*drawn)
     for name in ("f1", "f2", "balanced_accuracy"):
         found.append((name, "bootstrap percentile", intervals.interval(value[name], resampled[name])))
     return found

@@ -32,6 +32,8 @@ RECOMMENDED = {
     "log_loss": "bootstrap BCa, unstratified",
     "prevalence": "Wilson",
 }
+# The interval of a cross-validated procedure instead of the models that it happened to fit.
+PROCEDURE = "DeLong, for the procedure"
 # In a hold-out set the split fixed the share of good outcomes to that of the cohort, so that it varies less
 # than in a sample of that size and more than not at all (docs/coverage-training.csv).
 _SPLIT = "stratified split"
@@ -55,12 +57,15 @@ class Resampled:
         would, of which the split took a fixed share).
     delong : DeLong
         AUCs and their covariance.
+    n_folds : int
+        Number of folds of which these are means; 1 otherwise.
     """
 
     outcome_label: str
     set: str
     bootstraps: Mapping[str, Bootstrap]
     delong: DeLong
+    n_folds: int = 1
 
 
 def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> list[Resampled]:
@@ -93,8 +98,8 @@ def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> l
                 folds = dict(list(group.groupby("fold")))
                 each = [_both(rows, n_resamples=n_resamples, seed=seed + k) for k, rows in folds.items()]
                 means = {how: bootstrap.mean([fold[how] for fold in each]) for how in whole}
-                test = _mean_delong([delong_of(rows) for rows in folds.values()])
-                results.append(Resampled(outcome, "fold mean", means, test))
+                test = mean_delong([delong_of(rows) for rows in folds.values()])
+                results.append(Resampled(outcome, "fold mean", means, test, len(folds)))
     return results
 
 
@@ -119,7 +124,8 @@ def delong_of(rows: pd.DataFrame) -> DeLong:
     return delong(y_good, wide, models=list(wide))
 
 
-def _mean_delong(folds: Sequence[DeLong]) -> DeLong:
+def mean_delong(folds: Sequence[DeLong]) -> DeLong:
+    """Return the mean AUCs of disjoint test folds, with their variances given the fitted models."""
     # Given the fitted models, the AUCs of the folds are independent, since their patients differ.
     auc = np.mean([fold.auc for fold in folds], axis=0)
     covariance = np.sum([fold.covariance for fold in folds], axis=0) / len(folds) ** 2
@@ -152,8 +158,10 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
             ]
     columns = ["outcome_label", "set", "model", "metric", "positive_class", "estimate", "lower", "upper"]
     table = pd.DataFrame(found, columns=[*columns, "ci_method", "n", "n_good", "n_undefined"])
-    holdout = table["metric"].map(RECOMMENDED_HOLDOUT).where(table["set"] == "holdout")
-    table.insert(9, "recommended", holdout.fillna(table["metric"].map(RECOMMENDED)) == table["ci_method"])
+    quoted = table["metric"].map(RECOMMENDED)
+    quoted = quoted.mask(table["set"] == "holdout", table["metric"].map(RECOMMENDED_HOLDOUT))
+    quoted = quoted.mask((table["set"] == "fold mean") & (table["metric"] == "roc_auc"), PROCEDURE)
+    table.insert(9, "recommended", quoted == table["ci_method"])
     return table.assign(note=np.where(table["lower"].isna(), "no interval: the measure does not vary", ""))
 
 
@@ -168,6 +176,9 @@ def _intervals(part: Resampled, model: str, measure: str) -> Iterator[tuple[str,
     if measure == "roc_auc":
         yield "DeLong", part.delong.interval(model), 0
         yield "DeLong logit", part.delong.interval(model, transform="logit"), 0
+        if part.n_folds > 1:
+            procedure = part.delong.for_procedure(part.n_folds)
+            yield PROCEDURE, procedure.interval(model, transform="logit"), 0
 
 
 def quoted(performance: pd.DataFrame, model: str, metric: str, **which: str) -> Estimate:

@@ -168,3 +168,25 @@ def lowest_coverage(summary: pd.DataFrame, statistic: str) -> dict[str, float]:
     lowest = summary[summary["statistic"] == statistic].set_index("interval")["lowest_coverage"]
     kinds = {"stratified": "bootstrap percentile, stratified", "unstratified": "bootstrap BCa, unstratified"}
     return {name: float(lowest[interval]) for name, interval in kinds.items()}
+
+
+def coverage_of_trained(simulated: pd.DataFrame) -> pd.DataFrame:
+    """Summarise a simulation of interval coverage in which the models are trained.
+
+    Parameters
+    ----------
+    simulated : pandas.DataFrame
+        ``docs/coverage-training.csv``, as ``benchmarks/coverage_training.py`` writes it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``interval, mean_coverage, lowest_coverage, highest_coverage, size, half_width, cells``: ``size`` is
+        the share of cohorts in which two procedures of equal AUC were found to differ at the 5 % level.
+    """
+    equal = simulated["estimand"] == "half - other half"
+    cells = simulated.assign(size=(1 - simulated["coverage"]).where(equal))
+    wanted = {"mean_coverage": ("coverage", "mean"), "lowest_coverage": ("coverage", "min")}
+    wanted |= {"highest_coverage": ("coverage", "max"), "size": ("size", "mean")}
+    wanted |= {"half_width": ("half_width", "mean"), "cells": ("coverage", "size")}
+    return cells.groupby("interval", sort=False).agg(**wanted).reset_index()

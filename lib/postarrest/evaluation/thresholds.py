@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from postarrest.evaluation.confusion import confusion, describe, rates, tabulate, with_intervals
 from postarrest.evaluation.intervals import proportion_interval
 
 RULES = ("F1-max", "F2-max", "Youden", "Spec-Max", "Spec-Max-CI", "FNR 0")
@@ -37,73 +38,6 @@ class Choice:
     rule: str
     threshold: float
     note: str = ""
-
-
-def confusion(
-    y_good: ArrayLike, score: ArrayLike, thresholds: ArrayLike
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Count true and false decisions at each threshold.
-
-    Parameters
-    ----------
-    y_good : array-like of {0, 1}, (patients,)
-        Outcome.
-    score : array-like of float, (patients,)
-        Score; at least the threshold means predicted good.
-    thresholds : array-like of float, (thresholds,)
-        Thresholds.
-
-    Returns
-    -------
-    tp, fp, fn, tn : numpy.ndarray of int, (thresholds,)
-        With the good outcome as the positive class.
-
-    Examples
-    --------
-    >>> [int(c[0]) for c in confusion([0, 0, 1, 1], [0.1, 0.5, 0.5, 0.9], [0.5])]
-    [2, 1, 0, 1]
-    """
-    y_good, score, thresholds = np.asarray(y_good), np.asarray(score, float), np.asarray(thresholds, float)
-    good, poor = np.sort(score[y_good == 1]), np.sort(score[y_good == 0])
-    fn, tn = np.searchsorted(good, thresholds, "left"), np.searchsorted(poor, thresholds, "left")
-    return good.size - fn, poor.size - tn, fn, tn
-
-
-def rates(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> dict[str, np.ndarray]:
-    """Return measures of accuracy from the counts of a decision; NaN where a denominator is 0.
-
-    Parameters
-    ----------
-    tp, fp, fn, tn : array-like of number
-        Counts (or sums of weights) with the good outcome as the positive class.
-
-    Returns
-    -------
-    dict of numpy.ndarray
-        ``sensitivity, specificity, ppv, npv, fnr, f1, f2, balanced_accuracy, youden, lr_positive,
-        lr_negative``. A likelihood ratio with no false positive (no true negative) is infinite.
-
-    Examples
-    --------
-    >>> {k: round(float(v), 2) for k, v in rates(12, 20, 1, 31).items() if k in ("ppv", "f2", "lr_positive")}
-    {'ppv': 0.38, 'f2': 0.71, 'lr_positive': 2.35}
-    """
-    tp, fp, fn, tn = (np.asarray(c, float) for c in (tp, fp, fn, tn))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-        return {
-            "sensitivity": sensitivity,
-            "specificity": specificity,
-            "ppv": tp / (tp + fp),
-            "npv": tn / (tn + fn),
-            "fnr": fn / (tp + fn),
-            "f1": 2 * tp / (2 * tp + fp + fn),
-            "f2": 5 * tp / (5 * tp + fp + 4 * fn),
-            "balanced_accuracy": (sensitivity + specificity) / 2,
-            "youden": sensitivity + specificity - 1,
-            "lr_positive": sensitivity / (1 - specificity),
-            "lr_negative": (1 - sensitivity) / specificity,
-        }
 
 
 def choose(y_good: ArrayLike, score: ArrayLike, rule: str) -> Choice:
@@ -171,25 +105,6 @@ def _why_none(n_good: int) -> str:
     )
 
 
-def describe(y_good: ArrayLike, score: ArrayLike, thresholds: ArrayLike) -> pd.DataFrame:
-    """Tabulate the accuracy at each threshold.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``threshold, tp, fp, fn, tn, sensitivity, specificity, ppv, npv, fnr, fnr_upper``, the last the upper
-        limit of the 95 % Clopper-Pearson interval; no values where the threshold is NaN.
-
-    Examples
-    --------
-    >>> describe([0, 0, 1, 1], [0.1, 0.5, 0.5, 0.9], [0.5])[["tp", "fp", "fnr", "fnr_upper"]].round(2)
-       tp  fp  fnr  fnr_upper
-    0   2   1  0.0       0.84
-    """
-    thresholds = np.asarray(thresholds, float)
-    return _tabulate(thresholds, *confusion(y_good, score, thresholds))
-
-
 def table(
     rows: pd.DataFrame, train: pd.DataFrame, *, fixed: Mapping[str, tuple[str, float]] | None = None
 ) -> pd.DataFrame:
@@ -208,7 +123,8 @@ def table(
     Returns
     -------
     pandas.DataFrame
-        One row per outcome label, set, model, rule and ``chosen_on``, with the columns of :func:`describe`.
+        One row per outcome label, set, model, rule and ``chosen_on``, with the columns of
+        :func:`postarrest.evaluation.confusion.describe`.
         ``chosen_on`` is ``train_oof`` (the threshold of each fold's training set is applied to its test
         patients, then the counts are summed; ``threshold`` is the median over the folds, ``threshold_min``
         and ``threshold_max`` their range), ``test`` (chosen on the same scores that are evaluated, as paper B
@@ -238,7 +154,7 @@ def table(
             for chosen_on, parts, chosen in decisions
         ]
     decided = pd.DataFrame(found)
-    values = _tabulate(decided["threshold"].to_numpy(), *zip(*decided.pop("counts"), strict=True))
+    values = tabulate(decided["threshold"].to_numpy(), *zip(*decided.pop("counts"), strict=True))
     first = ["outcome_label", "stage", "set", "model", "rule", "chosen_on"]
     last = ["threshold_min", "threshold_max", "n", "n_good", "note"]
     return pd.concat([decided[first], values, decided[last]], axis=1)
@@ -299,7 +215,7 @@ def sweep(rows: pd.DataFrame, *, step: float = 0.01, n_resamples: int = 1000, se
     step : float
         Distance of the thresholds.
     n_resamples, seed : int
-        As in :func:`with_intervals`.
+        As in :func:`postarrest.evaluation.confusion.with_intervals`.
 
     Examples
     --------
@@ -332,7 +248,7 @@ def with_low_fnr(
         The largest number of thresholds per model; of more, this many are taken, evenly spaced, with the
         first and the last.
     n_resamples, seed : int
-        As in :func:`with_intervals`.
+        As in :func:`postarrest.evaluation.confusion.with_intervals`.
     """
 
     def candidates(mine: pd.DataFrame) -> np.ndarray:
@@ -370,42 +286,6 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
     return values[np.linspace(0, len(values) - 1, most).round().astype(int)]
 
 
-def with_intervals(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Add F1 and F2, and 95 % intervals of every measure, to a table of :func:`describe`.
-
-    Proportions have Clopper-Pearson intervals. F1 and F2 have bootstrap percentile intervals: at a given
-    threshold only a patient's cell of the confusion matrix matters, so a bootstrap of patients is a
-    multinomial draw of the four cells.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``threshold, tp, fp, fn, tn``, then ``sensitivity, specificity, ppv, npv, fnr, f1, f2``, each followed
-        by its ``_lower`` and ``_upper``.
-
-    Examples
-    --------
-    >>> table = with_intervals(describe([0, 0, 1, 1], [0.1, 0.5, 0.5, 0.9], [0.5]))
-    >>> table[["specificity", "specificity_lower", "specificity_upper", "f1"]].round(2).iloc[0].tolist()
-    [0.5, 0.01, 0.99, 0.8]
-    """
-    tp, fp, fn, tn = counts = [table[name].to_numpy(int) for name in ("tp", "fp", "fn", "tn")]
-    shares = np.stack(counts, axis=1) / np.maximum(sum(counts), 1)[:, None]
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(sum(counts), shares, size=(n_resamples, len(table)))
-    resampled, values = rates(*np.moveaxis(drawn, -1, 0)), rates(*counts)
-    of = {"sensitivity": (tp, tp + fn), "specificity": (tn, tn + fp), "ppv": (tp, tp + fp)}
-    of |= {"npv": (tn, tn + fn), "fnr": (fn, tp + fn)}
-    limits = {measure: proportion_interval(*count) for measure, count in of.items()}
-    limits |= {f: np.nanquantile(resampled[f], [0.025, 0.975], axis=0) for f in ("f1", "f2")}
-    measured = {
-        f"{measure}{end}": column
-        for measure, (lower, upper) in limits.items()
-        for end, column in (("", values[measure]), ("_lower", lower), ("_upper", upper))
-    }
-    return table[["threshold", "tp", "fp", "fn", "tn"]].assign(**measured)
-
-
 def _each(
     rows: pd.DataFrame, thresholds_of: Callable[[pd.DataFrame], np.ndarray], **resampling: int
 ) -> pd.DataFrame:
@@ -420,15 +300,4 @@ def _each(
     table = pd.concat(parts, names=keys).reset_index(keys).reset_index(drop=True)
     table.insert(len(keys), "rule", "sweep")
     table.insert(len(keys) + 1, "chosen_on", "none")
-    return table
-
-
-def _tabulate(threshold: np.ndarray, tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike):
-    counts = {k: np.asarray(v, int) for k, v in {"tp": tp, "fp": fp, "fn": fn, "tn": tn}.items()}
-    found = rates(**counts)
-    shown = {name: found[name] for name in ("sensitivity", "specificity", "ppv", "npv", "fnr")}
-    upper = proportion_interval(counts["fn"], counts["tp"] + counts["fn"])[1]
-    table = pd.DataFrame({"threshold": threshold} | counts | shown | {"fnr_upper": upper})
-    table = table.astype(dict.fromkeys(counts, "Int64"))
-    table.loc[np.isnan(threshold), table.columns[1:]] = pd.NA
     return table

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from postarrest.evaluation.thresholds import MOST_FNR, describe, thinned
+from postarrest.evaluation.confusion import describe
+from postarrest.evaluation.thresholds import MOST_FNR, thinned
 from postarrest.figures import looks, style
 
 # Words, colour and dash of each measure.

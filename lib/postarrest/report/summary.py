@@ -9,14 +9,13 @@ from typing import Any
 import pandas as pd
 
 from postarrest.estimate import Estimate
+from postarrest.evaluation import discrimination
 from postarrest.report.page import number_entry
 from postarrest.report.rendering import listed, model_in_words, uncapitalised, words
 from postarrest.study.load import Study
 
 # The first of these that a study has is its main model: prespecified, not chosen by its results.
 _MAIN = ("ensemble", "cnn")
-# Comparator of the main model; if not listed, the best of the other models.
-_COMPARED_WITH = {"cnn": "gwr_av"}
 # A variant of the main model is not a comparator.
 _VARIANTS = ("ensemble_logistic",)
 # Sets of patients not used for fitting.
@@ -93,24 +92,35 @@ def of(study: Study, tables: Path) -> Summary:
         "set": _first(_SETS, own["set"]),
     }
     result = Summary(main, where)
-    aucs = _rows(aucs, where).set_index("model")
+    # Of cross-validated models, the AUC is the mean over the folds, which has an interval for the procedure.
+    folds = where["set"] == "pooled"
+    mean = where | {"set": "fold mean"} if folds else where
+    aucs = performance[performance["recommended"] & (performance["metric"] == "roc_auc")]
+    aucs = _rows(aucs, mean).set_index("model")
     n, n_good = (int(aucs.loc[main, column]) for column in ("n", "n_good"))
     numbers = {"auc": _estimate(aucs.loc[main]), "n_tested": n, "n_tested_good": n_good}
     model = model_in_words(main)
-    result.sentences.append(result.state("discrimination", "performance", model=model, **numbers))
+    sentence = "discrimination_in_folds" if folds else "discrimination"
+    result.sentences.append(result.state(sentence, "performance", model=model, **numbers))
     others = aucs.drop(index=[main, *_VARIANTS], errors="ignore")
     # Scores defined in only some of the patients are compared only if no other score exists.
     in_same = others[others["n"] == n]
     others = others if in_same.empty else in_same
     if not others.empty:
-        other = _COMPARED_WITH.get(main)
-        other = other if other in others.index else str(others["estimate"].idxmax())
-        sentence = _comparison(result, others.loc[other], in_some=in_same.empty)
+        pairs = pd.DataFrame(columns=["primary", "model_a", "model_b"])
         if "comparisons" in read:
-            pairs = _rows(read["comparisons"], where | {"metric": "roc_auc", "method": "DeLong"})
-            pairs = pairs[pairs[["model_a", "model_b"]].isin([main, other]).all(axis=1)]
-            sentence += "".join(_difference(result, pair) for _, pair in pairs.head(1).iterrows())
+            method = discrimination.PROCEDURE if folds else "DeLong"
+            pairs = _rows(read["comparisons"], mean | {"metric": "roc_auc", "method": method})
+            pairs = pairs[(pairs[["model_a", "model_b"]] == main).any(axis=1)]
+        primary = pairs[pairs["primary"].astype(bool)]
+        named = set(primary[["model_a", "model_b"]].to_numpy().ravel()) & set(others.index)
+        other = named.pop() if named else str(others["estimate"].idxmax())
+        sentence = _comparison(result, others.loc[other], in_some=in_same.empty)
+        pair = pairs[pairs[["model_a", "model_b"]].isin([main, other]).all(axis=1)]
+        sentence += "".join(_difference(result, row) for _, row in pair.head(1).iterrows())
         result.sentences.append(f"{sentence}.")
+    if not folds:
+        result.sentences.append(words()["sentences"]["conditional"])
     if "thresholds" in read:
         chosen = {"model": main, "rule": "Spec-Max-CI", "chosen_on": "train_oof"}
         for _, row in _rows(read["thresholds"], where | chosen).head(1).iterrows():
@@ -150,8 +160,9 @@ def _difference(result: Summary, pair: pd.Series) -> str:
         "difference",
         "comparisons",
         auc_difference=Estimate(sign * pair["difference"], lower, upper),
-        auc_difference_p=float(pair["p"]),
-        p="P < 0.001" if pair["p"] < 0.001 else f"P = {pair['p']:.3f}",
+        auc_difference_p=float(pair["p_holm"]),
+        p="P < 0.001" if pair["p_holm"] < 0.001 else f"P = {pair['p_holm']:.3f}",
+        which="primary comparison" if pair["primary"] else "corrected for the number of comparisons",
     )
     return text + (words()["sentences"]["undecided"] if lower <= 0 <= upper else "")
 
