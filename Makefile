@@ -105,8 +105,9 @@ ablation: $(READY)  ## long: the optimism of early stopping on the hold-out set
 golden: $(READY)  ## the evaluation next to R, scikit-learn, SciPy and statsmodels: docs/golden.md
 	@$(BIN)/python tests/helpers/golden.py --out docs/golden.md
 
-coverage: $(READY)  ## hours: coverage of each kind of interval: docs/coverage.csv
+coverage: $(READY)  ## hours: coverage of each kind of interval, also of trained models: docs/coverage*.csv
 	@$(BIN)/python benchmarks/coverage.py --out docs/coverage.csv
+	@$(BIN)/python benchmarks/coverage_training.py --out docs/coverage-training.csv
 
 simulation-check: $(READY)  ## the hold-out study's readings with 20 seeds: docs/simulation-seeds.csv
 	@$(BIN)/python benchmarks/simulation_seeds.py --seeds 20 --out docs/simulation-seeds.csv
