@@ -390,7 +390,7 @@ def test_the_reason_is_given_where_no_threshold_meets_the_guideline(small):
     thresholds.to_csv(file, index=False)
     result = summary.of(load.load("tiny", root=root), file.parent)
     assert result.sentences[3].startswith("No threshold keeps the upper 95 % confidence limit")
-    assert result.sentences[2].endswith("as the guideline requires: with 36 good outcomes it is 9.7 %.")
+    assert result.sentences[3].endswith("as the guideline requires: with 36 good outcomes it is 9.7 %.")
 
 
 def test_a_study_that_was_not_evaluated_has_no_result(small):
