@@ -597,6 +597,17 @@ def test_trained_models_of_random_outcomes_are_rarely_found_to_differ():
     assert rejected["for the procedure"] <= 13 < rejected["given the models"]
 
 
+def test_a_marker_has_no_interval_for_a_procedure():
+    rows = scores.sets(scores.check(nested_scores()))
+    final = rows[rows["stage"] == "final"]
+    marker = final[final["model"] == "ct"].assign(model="marker", kind="marker")
+    found = discrimination.table(discrimination.resample(pd.concat([final, marker]), n_resamples=20))
+    means = found[(found["set"] == "fold mean") & (found["metric"] == "roc_auc") & found["recommended"]]
+    methods = means.set_index("model")["ci_method"]
+    assert methods["marker"] == "DeLong logit"
+    assert methods["ct"] == discrimination.PROCEDURE
+
+
 def test_the_primary_comparison_needs_no_correction():
     final = scores.sets(scores.check(nested_scores()))
     final = final[final["stage"] == "final"]

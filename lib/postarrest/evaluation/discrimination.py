@@ -34,6 +34,7 @@ RECOMMENDED = {
 }
 # The interval of a cross-validated procedure instead of the models that it happened to fit.
 PROCEDURE = "DeLong, for the procedure"
+_BRIER = bootstrap.MEASURES.index("brier")
 # In a hold-out set the split fixed the share of good outcomes to that of the cohort, so that it varies less
 # than in a sample of that size and more than not at all (docs/coverage-training.csv).
 _SPLIT = "stratified split"
@@ -160,7 +161,8 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
     table = pd.DataFrame(found, columns=[*columns, "ci_method", "n", "n_good", "n_undefined"])
     quoted = table["metric"].map(RECOMMENDED)
     quoted = quoted.mask(table["set"] == "holdout", table["metric"].map(RECOMMENDED_HOLDOUT))
-    quoted = quoted.mask((table["set"] == "fold mean") & (table["metric"] == "roc_auc"), PROCEDURE)
+    trained = table["model"].isin(table.loc[table["ci_method"] == PROCEDURE, "model"])
+    quoted = quoted.mask(trained & (table["set"] == "fold mean") & (table["metric"] == "roc_auc"), PROCEDURE)
     table.insert(9, "recommended", quoted == table["ci_method"])
     return table.assign(note=np.where(table["lower"].isna(), "no interval: the measure does not vary", ""))
 
@@ -176,7 +178,8 @@ def _intervals(part: Resampled, model: str, measure: str) -> Iterator[tuple[str,
     if measure == "roc_auc":
         yield "DeLong", part.delong.interval(model), 0
         yield "DeLong logit", part.delong.interval(model, transform="logit"), 0
-        if part.n_folds > 1:
+        # Markers are not trained.
+        if part.n_folds > 1 and not np.isnan(boot.estimate[boot.models.index(model), _BRIER]):
             procedure = part.delong.for_procedure(part.n_folds)
             yield PROCEDURE, procedure.interval(model, transform="logit"), 0
 
