@@ -119,8 +119,11 @@ page.text(
 # are shown alongside:
 #
 # - **ICC(A,1)**: the proportion of the total variance that is between patients, where a constant shift between readings
-#   counts as disagreement. It describes how reliable a single reading is.
+#   counts as disagreement. It describes how reliable a single reading is; **ICC(A,2)**, the mean of two readings.
 # - **Bland and Altman's limits of agreement**: 95 % of the differences between two readings lie between them.
+#
+# What matters at the bedside is how many patients the second reading would put on the other side of the cut-off 1.2
+# (`n_reclassified`; `kappa` is the agreement beyond chance), and how far apart two readings of one patient can be.
 
 # %%
 reliability = models.gwr.reliability(values)
@@ -137,13 +140,14 @@ page.table(
 if reliability["icc_a1"].notna().all():
     agreed = describe.compare_readings(values["GWR-AV", "reading_1"], values["GWR-AV", "reading_2"], digits=3)
     page.text(
-        "For GWR-AV in {n_pairs} patients: Spearman {spearman}, ICC(A,1) {icc_a1}, bias {bias}, limits of agreement "
+        "For GWR-AV in {n_pairs} patients: Spearman {spearman}, ICC(A,1) {icc_a1}, ICC(A,2) {icc_a2}, bias {bias}, limits of agreement "
         "{loa_lower} and {loa_upper} ([Table: agreement](#tab-gwr-reliability), "
         "[Figure: Bland-Altman](#fig-gwr-bland-altman)).",
         table="gwr_reliability",
         n_pairs=agreed.n,
         spearman=agreed.spearman,
         icc_a1=agreed.icc_a1,
+        icc_a2=agreed.icc_a2,
         bias=agreed.bias,
         loa_lower=agreed.loa_lower,
         loa_upper=agreed.loa_upper,

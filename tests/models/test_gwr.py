@@ -11,6 +11,7 @@ from scipy import stats
 
 from postarrest import describe
 from postarrest.data import contract
+from postarrest.describe import agreement
 from postarrest.models import gwr
 
 # Shrout PE, Fleiss JL. Psychological Bulletin 1979;86:420-428, table 2: 6 targets, 4 judges.
@@ -257,6 +258,26 @@ class TestReliability:
         )
         assert (table["n"] == 12).all()
         assert (table["loa_lower_from"] < table["loa_lower_to"]).all()
+
+    def test_icc_of_means_is_that_of_shrout_and_fleiss(self):
+        ratings = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+        # Shrout and Fleiss 1979, table 4: ICC(2,1) .29 and ICC(2,4) .62.
+        single = agreement.icc_a1(ratings)
+        assert single.value == pytest.approx(0.29, abs=0.005)
+        assert agreement.of_mean(single, k=4).value == pytest.approx(0.62, abs=0.005)
+
+    def test_patients_on_both_sides_of_the_cut_off_are_counted(self):
+        values = gwr.measures(cohort_readings(n=12))
+        first, second = (values["GWR-AV", f"reading_{k}"].copy() for k in (1, 2))
+        first.iloc[:], second.iloc[:] = 1.3, 1.25
+        first.iloc[:5], second.iloc[:4] = 1.1, 1.15
+        values["GWR-AV", "reading_1"], values["GWR-AV", "reading_2"] = first, second
+        row = gwr.reliability(values).set_index("measure").loc["GWR-AV"]
+        assert row["n_reclassified"] == 1
+        assert row["largest_difference"] == pytest.approx(0.15)
+        # 4 below in both, 1 in the first alone, 7 in none: observed 11/12, by chance (5 * 4 + 7 * 8) / 144.
+        chance = (5 * 4 + 7 * 8) / 144
+        assert row["kappa"] == pytest.approx((11 / 12 - chance) / (1 - chance))
 
     def test_measures_read_once_have_only_counts(self):
         readings = cohort_readings(n=12)

@@ -25,8 +25,8 @@ class Agreement:
         Patients with a missing reading, who are not counted in ``n``.
     spearman : Estimate
         Spearman's rank correlation (a measure of association, not of agreement).
-    icc_a1 : Estimate
-        Intraclass correlation for absolute agreement of single readings.
+    icc_a1, icc_a2 : Estimate
+        Intraclass correlation for absolute agreement of single readings, and of the mean of two.
     bias : Estimate
         Mean of the first minus the second reading, in the readings' unit.
     sd_difference : float
@@ -39,6 +39,7 @@ class Agreement:
     n_incomplete: int
     spearman: Estimate
     icc_a1: Estimate
+    icc_a2: Estimate
     bias: Estimate
     sd_difference: float
     loa_lower: Estimate
@@ -99,6 +100,18 @@ def icc_a1(ratings: ArrayLike) -> Estimate:
     return Estimate(icc, float(lower), float(upper))
 
 
+def of_mean(single: Estimate, *, k: int = 2) -> Estimate:
+    """Return ICC(A,k), the agreement of means of k ratings, from ICC(A,1) (Spearman and Brown).
+
+    Examples
+    --------
+    >>> print(of_mean(Estimate(0.903, 0.88, 0.92)))
+    0.95 (95 % CI 0.94 to 0.96)
+    """
+    limits = (k * icc / (1 + (k - 1) * icc) for icc in (single.value, single.lower, single.upper))
+    return Estimate(*limits)
+
+
 def compare_readings(first: ArrayLike, second: ArrayLike, *, digits: int = 2) -> Agreement:
     """Estimate how well two readings of the same patients agree.
 
@@ -135,6 +148,7 @@ def compare_readings(first: ArrayLike, second: ArrayLike, *, digits: int = 2) ->
     n = len(complete)
     if n < FEWEST_PAIRS:
         raise ValueError(f"Agreement: found {n} complete pairs; expected at least {FEWEST_PAIRS}.")
+    single = icc_a1(complete)
     differences = complete[:, 0] - complete[:, 1]
     bias, sd = float(differences.mean()), float(differences.std(ddof=1))
     margin = float(stats.t.ppf(_TAIL, n - 1)) * sd / math.sqrt(n)
@@ -144,7 +158,8 @@ def compare_readings(first: ArrayLike, second: ArrayLike, *, digits: int = 2) ->
         n=n,
         n_incomplete=len(pairs) - n,
         spearman=_spearman(complete),
-        icc_a1=icc_a1(complete),
+        icc_a1=single,
+        icc_a2=of_mean(single),
         bias=Estimate(bias, bias - margin, bias + margin, digits=digits),
         sd_difference=sd,
         loa_lower=Estimate(bias - z * sd, float(bias - far), float(bias - near), digits=digits),

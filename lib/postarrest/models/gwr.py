@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import cohen_kappa_score
 
 from postarrest.describe.agreement import FEWEST_PAIRS, compare_readings
 
@@ -29,6 +30,7 @@ _READINGS = {1: "reading_1", 2: "reading_2"}
 _LIMITS = {
     "spearman": ("spearman_lower", "spearman_upper"),
     "icc_a1": ("icc_lower", "icc_upper"),
+    "icc_a2": ("icc_a2_lower", "icc_a2_upper"),
     "bias": ("bias_lower", "bias_upper"),
     "loa_lower": ("loa_lower_from", "loa_lower_to"),
     "loa_upper": ("loa_upper_from", "loa_upper_to"),
@@ -136,8 +138,10 @@ def reliability(values: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per measure. ``bias`` is reading 1 minus reading 2 and ``loa_*`` are the limits of agreement,
-        both in ``unit``; ``*_from`` and ``*_to`` are the confidence limits of these. A measure with fewer
-        than three patients who were read twice has only its counts.
+        both in ``unit``; ``*_from`` and ``*_to`` are the confidence limits of these. ``largest_difference``
+        is that of a single patient. For ratios, ``n_reclassified`` patients are on different sides of the
+        cut-off 1.2 in the two readings, and ``kappa`` (Cohen) is the agreement beyond chance. A measure with
+        fewer than three patients who were read twice has only its counts.
     """
     rows = []
     for measure in values.columns.unique("measure"):
@@ -151,9 +155,18 @@ def reliability(values: pd.DataFrame) -> pd.DataFrame:
                 estimate = getattr(result, name)
                 row |= {name: estimate.value, lower: estimate.lower, upper: estimate.upper}
             row["sd_difference"] = result.sd_difference
+            both = readings.dropna()
+            row["largest_difference"] = both.diff(axis=1).iloc[:, 1].abs().max()
+            if measure in RATIOS:
+                below = (both < CUT_OFF).to_numpy().T
+                row["n_reclassified"] = int((below[0] != below[1]).sum())
+                # Without a patient on either side there is no agreement beyond chance.
+                row["kappa"] = cohen_kappa_score(*below) if below.any() and not below.all() else np.nan
         rows.append(row)
     estimates = [column for name, limits in _LIMITS.items() for column in (name, *limits)]
-    return pd.DataFrame(rows, columns=["measure", "unit", "n", "n_incomplete", *estimates, "sd_difference"])
+    counts, last = ["measure", "unit", "n", "n_incomplete"], ["sd_difference", "largest_difference"]
+    table = pd.DataFrame(rows, columns=[*counts, *estimates, *last, "n_reclassified", "kappa"])
+    return table.astype({"n_reclassified": "Int64"})
 
 
 def marker_scores(
