@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from scipy import special
-from scipy.stats import norm, t
+from scipy.stats import t
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -30,7 +30,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from postarrest.evaluation.delong import DeLong, delong
-from postarrest.evaluation.discrimination import mean_delong
+from postarrest.evaluation.discrimination import PROCEDURE, mean_delong
+from postarrest.evaluation.intervals import proportion_interval
 from postarrest.models.platt import platt
 from postarrest.models.tabular import estimator
 
@@ -121,7 +122,8 @@ def once(seed: int, procedures: dict[str, Procedure], *, repeats: int, **size):
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=repeat)
         for train, test in folds.split(x, y):
             fitted = [fit(x[train], y[train]) for fit in procedures.values()]
-            tests.append(delong(y[test], np.column_stack([score(x[test]) for score in fitted])))
+            scored = np.column_stack([score(x[test]) for score in fitted])
+            tests.append(delong(y[test], scored, models=list(procedures)))
             new.append(delong(new_y, np.column_stack([score(new_x) for score in fitted])).auc)
     return np.array([test.auc for test in tests]), np.array(new), mean_delong(tests[:FOLDS])
 
@@ -132,19 +134,15 @@ def corrected_t(values: np.ndarray) -> tuple[float, float, float]:
     return values.mean(), error, t.ppf(0.975, len(values) - 1)
 
 
-def intervals(aucs: np.ndarray, test: DeLong, weights: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Each kind of interval of one AUC (one weight of 1) or of a difference (1 and -1)."""
-    names = {1: "a", -1: "b"}
-    models = tuple(names.get(w, str(i)) for i, w in enumerate(weights))
+def intervals(values: np.ndarray, test: DeLong, a: str, b: str) -> dict[str, tuple[float, float]]:
+    """Each kind of interval of the AUC of ``a``, or of ``a`` minus ``b``; ``values`` is one per fold."""
     found = {}
-    for words, variances in (("DeLong", test), ("DeLong, for the procedure", test.for_procedure(FOLDS))):
-        mine = DeLong(models, variances.auc, variances.covariance)
-        single = -1 not in weights
-        estimate = mine.interval("a", transform="logit") if single else mine.difference("a", "b")[0]
+    for words, mine in (("DeLong", test), (PROCEDURE, test.for_procedure(FOLDS))):
+        estimate = mine.difference(a, b)[0] if b else mine.interval(a, transform="logit")
         found[words] = (estimate.lower, estimate.upper)
-    series = {"corrected t, one cross-validation": aucs[:FOLDS] @ weights}
-    if len(aucs) > FOLDS:
-        series[f"corrected t, {len(aucs) // FOLDS} cross-validations"] = aucs @ weights
+    series = {"corrected t, one cross-validation": values[:FOLDS]}
+    if len(values) > FOLDS:
+        series[f"corrected t, {len(values) // FOLDS} cross-validations"] = values
     for words, values in series.items():
         centre, error, quantile = corrected_t(values)
         found[words] = (centre - quantile * error, centre + quantile * error)
@@ -156,17 +154,16 @@ def cell(name: str, procedures: dict[str, Procedure], pairs, *, n_sims: int, rep
         delayed(once)(seed, procedures, repeats=repeats, **size) for seed in range(n_sims)
     )
     truth = np.mean([new for _, new, _ in simulated], axis=(0, 1))
-    named = list(procedures)
     for a, b in pairs:
-        weights = np.array([(label == a) - (label == b) for label in named], dtype=int)
+        weights = np.array([(label == a) - (label == b) for label in procedures], dtype=int)
         # Two halves of the predictors differ by simulation error alone.
         true = 0.0 if (a, b) == ("half", "other half") else truth @ weights
         estimates = [aucs[:FOLDS].mean(axis=0) @ weights for aucs, _, _ in simulated]
-        each = [intervals(aucs, test, weights) for aucs, _, test in simulated]
+        each = [intervals(aucs @ weights, test, a, b) for aucs, _, test in simulated]
         for words in each[0]:
             lower, upper = np.array([one[words] for one in each]).T
             covered = (lower <= true) & (true <= upper)
-            low, high = wilson(covered.mean(), n_sims)
+            low, high = proportion_interval(covered.sum(), n_sims, method="wilson")
             yield {"procedure": name, **size, "estimand": f"{a} - {b}" if b else a, "interval": words} | {
                 "true": true,
                 "sd": np.std(estimates, ddof=1),
@@ -176,13 +173,6 @@ def cell(name: str, procedures: dict[str, Procedure], pairs, *, n_sims: int, rep
                 "coverage_upper": high,
                 "n_sims": n_sims,
             }
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    z = norm.ppf(0.975)
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return centre - half, centre + half
 
 
 def main() -> None:
@@ -207,8 +197,7 @@ def main() -> None:
             cells += [("head, 2048 features", halves(head, 2048), single, 2048, 1, 5)]
             for name, procedures, pairs, p, repeats, costly in cells:
                 size = {"n": n, "n_predictors": p, "signal": signal}
-                done = cell(name, procedures, pairs, n_sims=given.sims // costly, repeats=repeats, **size)
-                rows += done
+                rows += cell(name, procedures, pairs, n_sims=given.sims // costly, repeats=repeats, **size)
                 pd.DataFrame(rows).to_csv(given.out, index=False, float_format="%.4f")
 
 

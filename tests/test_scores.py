@@ -93,6 +93,17 @@ def test_invalid_tables_are_refused_with_locations(tmp_path, name):
         assert words in str(refused.value), str(refused.value)
 
 
+def test_each_rule_has_a_name(tmp_path):
+    lines = ["a,01,ct,prob,test,0,high", ",1,ct,probability,test,1,1.7", GOOD[2]]
+    path = tmp_path / "scores.csv"
+    path.write_text("\n".join([HEADER, *lines]))
+    with pytest.raises(DataErrors) as refused:
+        scores.read(path)
+    table = refused.value.table.set_index(["row", "column"])["rule"]
+    assert table[2].to_dict() == {"y_good": "codes", "kind": "codes", "fold": "fold", "score": "number"}
+    assert table[3].to_dict() == {"patient_id": "blank", "score": "probability"}
+
+
 def test_not_utf8(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_bytes(("\n".join([HEADER, *GOOD])).replace("a,0", "é,0").encode("latin-1"))
@@ -124,6 +135,7 @@ def test_all_errors_of_several_files_are_reported_together(tmp_path):
     table = refused.value.table
     assert list(table["file"]) == ["two.csv", "two.csv"]
     assert list(table["row"]) == [2, 3]
+    assert list(table["rule"]) == ["unique", "unique"]
 
 
 def test_what_was_written_is_read_back(tmp_path):

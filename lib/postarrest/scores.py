@@ -13,7 +13,7 @@ repeated hold-out splits, of which the first is the main result.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -29,30 +29,31 @@ OPTIONAL = {"outcome_label": "standard", "stage": "final"}
 COLUMNS = (*REQUIRED, *OPTIONAL)
 
 
-def _column(expected: str, allowed: Callable[[pd.Series], pd.Series]) -> pa.Column:
-    return pa.Column(None, pa.Check(allowed, error=expected, ignore_na=False), nullable=True)
+def _column(rule: str, expected: str, allowed: Callable[[pd.Series], pd.Series]) -> pa.Column:
+    check = pa.Check(allowed, error=expected, ignore_na=False)
+    return pa.Column(None, check, nullable=True, metadata={"rule": rule})
 
 
-def _codes(*codes: object) -> pa.Column:
-    return _column(" or ".join(map(str, codes)), lambda cells: cells.isin(codes))
+def _codes(*codes: str) -> pa.Column:
+    return _column("codes", " or ".join(codes), lambda cells: cells.isin(codes))
 
 
-_NAME = _column("a name", lambda cells: cells != "")
+_NAME = _column("blank", "a name", lambda cells: cells != "")
 _CELLS = pa.DataFrameSchema(
     {
         "patient_id": _NAME,
-        "y_good": _codes(0, 1),
+        "y_good": _codes("0", "1"),
         "model": _NAME,
         "kind": _codes("probability", "marker"),
         "role": _codes("train_oof", "test"),
-        "fold": _column("a whole number from 1", lambda fold: (fold >= 1) & (fold % 1 == 0)),
-        "score": _column("a finite number", np.isfinite),
+        "fold": _column("fold", "a whole number from 1", lambda fold: (fold >= 1) & (fold % 1 == 0)),
+        "score": _column("number", "a finite number", np.isfinite),
         "outcome_label": _NAME,
         "stage": _codes("before_platt", "final"),
     }
 )
-# Rows, the column, what was expected there, and what was found in each row.
-_Broken = tuple[pd.Index, str, str, pd.Series]
+# The rule, the rows that break it, the column, what was expected there, and what was found in each row.
+_Broken = tuple[str, pd.Index, str, str, pd.Series]
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -180,8 +181,17 @@ def main(rows: pd.DataFrame) -> pd.DataFrame:
     rows : pandas.DataFrame
         Rows of :func:`sets`.
     """
-    first = rows.iloc[0]
-    return rows[(rows["outcome_label"] == first["outcome_label"]) & (rows["set"] == first["set"])]
+    return in_group(rows, group_of(rows))
+
+
+def group_of(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the outcome label and the set of rows that have one of each."""
+    return {column: str(rows[column].iloc[0]) for column in ("outcome_label", "set")}
+
+
+def in_group(table: pd.DataFrame, group: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows of a table that belong to one outcome label and set; ``group`` is from `group_of`."""
+    return table[(table["outcome_label"] == group["outcome_label"]) & (table["set"] == group["set"])]
 
 
 def splits(table: pd.DataFrame) -> pd.DataFrame:
@@ -278,17 +288,20 @@ def _placed(raw: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _checked(raw: pd.DataFrame) -> pd.DataFrame:
     """Return the typed table, or raise every error; ``_file`` and ``_row`` locate each row."""
-    numbers = {column: pd.to_numeric(raw[column], errors="coerce") for column in ("y_good", "fold", "score")}
-    table = raw.assign(**numbers)
-    broken = []
+    numbers = {column: pd.to_numeric(raw[column], errors="coerce") for column in ("fold", "score")}
+    # Spreadsheets and pandas write a whole number of a column with gaps as 1.0.
+    table = raw.assign(y_good=raw["y_good"].str.removesuffix(".0"), **numbers)
+    broken: list[_Broken] = []
     try:
         _CELLS.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
-        failures = error.failure_cases.groupby(["column", "check"], sort=False)["index"]
-        broken = [(rows.astype(int), column, expected, raw[column]) for (column, expected), rows in failures]
+        for (column, expected), rows in error.failure_cases.groupby(["column", "check"], sort=False)["index"]:
+            rule = _CELLS.columns[column].metadata["rule"]
+            broken.append((rule, rows.astype(int), column, expected, raw[column]))
     outside = np.isfinite(table["score"]) & ~table["score"].between(0, 1)
     outside &= table["kind"] == "probability"
-    broken.append((raw.index[outside], "score", "a probability from 0 to 1", raw["score"]))
+    expected = "a probability from 0 to 1"
+    broken.append(("probability", raw.index[outside], "score", expected, raw["score"]))
     _stop(raw, broken, verbatim=True)
     table = table.astype({"y_good": int, "fold": int, "score": float})
     # Only now: errors between rows would repeat what is wrong in the cells.
@@ -298,8 +311,8 @@ def _checked(raw: pd.DataFrame) -> pd.DataFrame:
 
 def _stop(raw: pd.DataFrame, broken: Iterable[_Broken], *, verbatim: bool) -> None:
     findings = [
-        Finding(file, "scores", str(found[i]), expected, int(row), column, verbatim)
-        for rows, column, expected, found in broken
+        Finding(file, rule, str(found[i]), expected, int(row), column, verbatim)
+        for rule, rows, column, expected, found in broken
         for i, file, row in raw.loc[rows, ["_file", "_row"]].itertuples()
     ]
     if findings:
@@ -311,29 +324,25 @@ def _between_rows(table: pd.DataFrame) -> Iterator[_Broken]:
     key = ["outcome_label", "stage", "model", "fold", "patient_id"]
     again = "the patient of row " + row.groupby([table[c] for c in [*key, "role"]]).transform("first")
     twice = table.index[table.duplicated([*key, "role"])]
-    yield twice, "patient_id", "each patient once per model, stage, role and fold", again + " again"
+    yield "unique", twice, "patient_id", "each patient once per model, stage, role and fold", again + " again"
     both = table.groupby(key)["role"].transform("nunique") > 1
-    leaked = pd.Series("a test patient who is in train_oof of the same fold", index=table.index)
-    yield (
-        table.index[both & (table["role"] == "test")],
-        "role",
-        "each patient either in train_oof or in test of a fold",
-        leaked,
-    )
+    tested = table.index[both & (table["role"] == "test")]
+    leaked = pd.Series("a test patient who is in train_oof of the same fold", index=tested)
+    yield "leakage", tested, "role", "each patient either in train_oof or in test of a fold", leaked
     for column, by, expected in (
         ("y_good", ["outcome_label", "patient_id"], "one outcome per patient"),
         ("kind", ["model"], "one kind per model"),
     ):
         first = table.groupby(by)[[column, "_row"]].transform("first")
         found = table[column].astype(str) + " after another value in row " + first["_row"].astype(str)
-        yield table.index[table[column] != first[column]], column, expected, found
+        yield "consistent", table.index[table[column] != first[column]], column, expected, found
     for (outcome, stage, model), rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
         y_good = rows.loc[rows["role"] == "test", "y_good"]
         name = f"model {model} (outcome {outcome}, stage {stage})"
         first = rows.index[:1]
         if y_good.empty:
             found = f"no test row of {name}"
-            yield first, "role", "rows whose role is test", pd.Series(found, index=first)
+            yield "test rows", first, "role", "rows whose role is test", pd.Series(found, index=first)
         elif y_good.nunique() == 1:
             found = f"y_good {y_good.iloc[0]} in all {len(y_good)} test rows of {name}"
-            yield first, "y_good", "patients of both outcomes", pd.Series(found, index=first)
+            yield "both outcomes", first, "y_good", "patients of both outcomes", pd.Series(found, index=first)

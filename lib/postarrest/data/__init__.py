@@ -9,17 +9,3 @@ from postarrest.data.ct.slices import read_slice, read_slices, window
 from postarrest.data.errors import DataErrors, Finding
 from postarrest.data.export import StudyData, fingerprint, read_export
 from postarrest.data.included import save_included
-
-__all__ = [
-    "DataErrors",
-    "Finding",
-    "StudyData",
-    "fingerprint",
-    "outcome_labels",
-    "read_export",
-    "read_slice",
-    "read_slices",
-    "save_included",
-    "select",
-    "window",
-]

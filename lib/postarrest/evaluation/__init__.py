@@ -19,19 +19,3 @@ from postarrest.evaluation import (
     resamples,
     thresholds,
 )
-
-__all__ = [
-    "bootstrap",
-    "calibration",
-    "comparisons",
-    "confusion",
-    "curves",
-    "decision",
-    "delong",
-    "discrimination",
-    "intervals",
-    "labels",
-    "published",
-    "resamples",
-    "thresholds",
-]

@@ -52,6 +52,11 @@ class Bootstrap:
     n_good: int
     stratified: bool
 
+    def values(self, model: str, measure: str) -> tuple[float, np.ndarray]:
+        """Return a measure of a model in the sample, and in each resample."""
+        at = self.models.index(model), self.measures.index(measure)
+        return self.estimate[at], self.resampled[at]
+
     def interval(
         self, model: str, measure: str, *, method: str = "percentile", level: float = 0.95
     ) -> Estimate:
@@ -97,7 +102,7 @@ class Bootstrap:
 
     def n_undefined(self, model: str, measure: str) -> int:
         """Return in how many resamples a measure was undefined, for example without any good outcome."""
-        return int(np.isnan(self.resampled[self._at(model, measure)]).sum())
+        return int(np.isnan(self.values(model, measure)[1]).sum())
 
     def _at(self, model: str, measure: str) -> tuple[int, int]:
         return self.models.index(model), self.measures.index(measure)

@@ -60,9 +60,10 @@ def comparisons(
             if common["y_good"].nunique() < 2:
                 continue
             boot = bootstrap_of(common, n_resamples=n_resamples, seed=seed, stratified=False, jackknife=False)
+            tests, counts = _tests(common), (boot.n, boot.n_good)
             for a, b in of_patients:
-                pair, counts = (a, b, {a, b} == set(primary)), (boot.n, boot.n_good)
-                for where, named, method, (e, p) in _results(a, b, boot, _tests(common)):
+                pair = (a, b, {a, b} == set(primary))
+                for where, named, method, (e, p) in _results(a, b, boot, tests):
                     if not math.isnan(e.value):
                         values = (e.value, e.lower, e.upper, p, method, *counts)
                         found.append((outcome, where, *pair, *named, *values))

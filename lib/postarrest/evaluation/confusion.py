@@ -37,6 +37,21 @@ def confusion(
     return good.size - fn, poor.size - tn, fn, tn
 
 
+def proportions(
+    tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the measures that are proportions, each as a count and the number that it is a part of.
+
+    Examples
+    --------
+    >>> proportions(12, 20, 1, 31)["npv"]
+    (31, 32)
+    """
+    good, poor = tp + fn, tn + fp
+    found = {"sensitivity": (tp, good), "specificity": (tn, poor)}
+    return found | {"ppv": (tp, tp + fp), "npv": (tn, tn + fn), "fnr": (fn, good)}
+
+
 def rates(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> dict[str, np.ndarray]:
     """Return measures of accuracy from the counts of a decision; NaN where a denominator is 0.
 
@@ -58,13 +73,9 @@ def rates(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike) -> dict[st
     """
     tp, fp, fn, tn = (np.asarray(c, float) for c in (tp, fp, fn, tn))
     with np.errstate(invalid="ignore", divide="ignore"):
-        sensitivity, specificity = tp / (tp + fn), tn / (tn + fp)
-        return {
-            "sensitivity": sensitivity,
-            "specificity": specificity,
-            "ppv": tp / (tp + fp),
-            "npv": tn / (tn + fn),
-            "fnr": fn / (tp + fn),
+        found = {name: count / n for name, (count, n) in proportions(tp, fp, fn, tn).items()}
+        sensitivity, specificity = found["sensitivity"], found["specificity"]
+        return found | {
             "f1": 2 * tp / (2 * tp + fp + fn),
             "f2": 5 * tp / (5 * tp + fp + 4 * fn),
             "balanced_accuracy": (sensitivity + specificity) / 2,
@@ -93,8 +104,10 @@ def describe(y_good: ArrayLike, score: ArrayLike, thresholds: ArrayLike) -> pd.D
     return tabulate(thresholds, *confusion(y_good, score, thresholds))
 
 
-def with_intervals(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Add F1 and F2, and 95 % intervals of every measure, to a table of :func:`describe`.
+def with_intervals(
+    y_good: ArrayLike, score: ArrayLike, thresholds: ArrayLike, *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Tabulate the accuracy at each threshold with 95 % intervals.
 
     Proportions have Clopper-Pearson intervals. F1 and F2 have bootstrap percentile intervals: at a given
     threshold only a patient's cell of the confusion matrix matters, so a bootstrap of patients is a
@@ -108,33 +121,29 @@ def with_intervals(table: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 
 
     Examples
     --------
-    >>> table = with_intervals(describe([0, 0, 1, 1], [0.1, 0.5, 0.5, 0.9], [0.5]))
+    >>> table = with_intervals([0, 0, 1, 1], [0.1, 0.5, 0.5, 0.9], [0.5])
     >>> table[["specificity", "specificity_lower", "specificity_upper", "f1"]].round(2).iloc[0].tolist()
     [0.5, 0.01, 0.99, 0.8]
     """
-    tp, fp, fn, tn = counts = [table[name].to_numpy(int) for name in ("tp", "fp", "fn", "tn")]
-    shares = np.stack(counts, axis=1) / np.maximum(sum(counts), 1)[:, None]
+    counts = confusion(y_good, score, thresholds)
+    shares = np.stack(counts, axis=1) / len(np.asarray(y_good))
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(sum(counts), shares, size=(n_resamples, len(table)))
+    drawn = rng.multinomial(sum(counts), shares, size=(n_resamples, len(shares)))
     resampled, values = rates(*np.moveaxis(drawn, -1, 0)), rates(*counts)
-    of = {"sensitivity": (tp, tp + fn), "specificity": (tn, tn + fp), "ppv": (tp, tp + fp)}
-    of |= {"npv": (tn, tn + fn), "fnr": (fn, tp + fn)}
-    limits = {measure: proportion_interval(*count) for measure, count in of.items()}
+    limits = {measure: proportion_interval(*count) for measure, count in proportions(*counts).items()}
     limits |= {f: np.nanquantile(resampled[f], [0.025, 0.975], axis=0) for f in ("f1", "f2")}
-    measured = {
-        f"{measure}{end}": column
-        for measure, (lower, upper) in limits.items()
-        for end, column in (("", values[measure]), ("_lower", lower), ("_upper", upper))
-    }
-    return table[["threshold", "tp", "fp", "fn", "tn"]].assign(**measured)
+    table = {"threshold": thresholds} | dict(zip(("tp", "fp", "fn", "tn"), counts, strict=True))
+    for measure, (lower, upper) in limits.items():
+        table |= {measure: values[measure], f"{measure}_lower": lower, f"{measure}_upper": upper}
+    return pd.DataFrame(table)
 
 
 def tabulate(threshold: np.ndarray, tp: ArrayLike, fp: ArrayLike, fn: ArrayLike, tn: ArrayLike):
     """Return the table of :func:`describe` from counts; no values where the threshold is NaN."""
     counts = {k: np.asarray(v, int) for k, v in {"tp": tp, "fp": fp, "fn": fn, "tn": tn}.items()}
-    found = rates(**counts)
-    shown = {name: found[name] for name in ("sensitivity", "specificity", "ppv", "npv", "fnr")}
-    upper = proportion_interval(counts["fn"], counts["tp"] + counts["fn"])[1]
+    found, shares = rates(**counts), proportions(**counts)
+    shown = {name: found[name] for name in shares}
+    upper = proportion_interval(*shares["fnr"])[1]
     table = pd.DataFrame({"threshold": threshold} | counts | shown | {"fnr_upper": upper})
     table = table.astype(dict.fromkeys(counts, "Int64"))
     table.loc[np.isnan(threshold), table.columns[1:]] = pd.NA

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from postarrest import scores
 from postarrest.estimate import Estimate
 from postarrest.evaluation import confusion, intervals, thresholds
 
@@ -103,9 +104,8 @@ def useful(table: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, str]]:
     >>> useful(found, pd.DataFrame([keys]))
     [{'model': 'the model', 'where': 'at 0.20 and 0.40'}]
     """
-    mine = table.merge(rows[["outcome_label", "set"]].drop_duplicates())
     found = []
-    for model, curve in mine.groupby("model", sort=False):
+    for model, curve in scores.in_group(table, scores.group_of(rows)).groupby("model", sort=False):
         better = (curve["lower"] > 0) & (curve["gain_lower"] > 0)
         runs = curve[better].groupby((better != better.shift()).cumsum())["threshold"]
         ends = runs.agg(["min", "max"]).itertuples(index=False, name=None)
@@ -183,14 +183,9 @@ def _decision(tp: int, fp: int, fn: int, tn: int, drawn: np.ndarray) -> list[tup
     value = {name: float(v) for name, v in confusion.rates(tp, fp, fn, tn).items()}
     good, poor = tp + fn, fp + tn
     found = []
-    proportions = {
-        "sensitivity": (tp, good),
-        "specificity": (tn, poor),
-        "ppv": (tp, tp + fp),
-        "npv": (tn, tn + fn),
-    }
-    for name, (count, n) in proportions.items():
-        limits = map(float, intervals.proportion_interval(count, n))
+    shares = confusion.proportions(tp, fp, fn, tn)
+    for name in ("sensitivity", "specificity", "ppv", "npv"):
+        limits = map(float, intervals.proportion_interval(*shares[name]))
         found.append((name, "Clopper-Pearson", Estimate(value[name], *limits)))
     for name, (of_good, of_poor) in {"lr_positive": (tp, fp), "lr_negative": (fn, tn)}.items():
         limits = [np.nan, np.nan]

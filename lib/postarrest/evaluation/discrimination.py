@@ -34,9 +34,8 @@ RECOMMENDED = {
 }
 # The interval of a cross-validated procedure instead of the models that it happened to fit.
 PROCEDURE = "DeLong, for the procedure"
-_BRIER = bootstrap.MEASURES.index("brier")
 # In a hold-out set the split fixed the share of good outcomes to that of the cohort, so that it varies less
-# than in a sample of that size and more than not at all (docs/coverage-training.csv).
+# than in a sample of that size and more than not at all (docs/coverage-holdout.csv).
 _SPLIT = "stratified split"
 RECOMMENDED_HOLDOUT = RECOMMENDED | dict.fromkeys(
     ("pr_auc", "brier", "brier_skill", "log_loss"), f"bootstrap BCa, {_SPLIT}"
@@ -153,24 +152,22 @@ def table(resampled: Iterable[Resampled]) -> pd.DataFrame:
             rows = [("prevalence", "good", "Wilson", prevalence, 0)]
             for measure, named in METRICS.items():
                 rows += [(*named, *interval) for interval in _intervals(part, model, measure)]
-            found += [
-                (*key, model, metric, positive_class, e.value, e.lower, e.upper, method, *counts, undefined)
-                for metric, positive_class, method, e, undefined in rows
-            ]
+            quoted = RECOMMENDED_HOLDOUT if part.set == "holdout" else RECOMMENDED
+            if _is_procedure(part, model):
+                quoted = quoted | {"roc_auc": PROCEDURE}
+            for metric, positive_class, method, e, undefined in rows:
+                row = (*key, model, metric, positive_class, e.value, e.lower, e.upper)
+                found.append((*row, method, quoted[metric] == method, *counts, undefined))
     columns = ["outcome_label", "set", "model", "metric", "positive_class", "estimate", "lower", "upper"]
-    table = pd.DataFrame(found, columns=[*columns, "ci_method", "n", "n_good", "n_undefined"])
-    quoted = table["metric"].map(RECOMMENDED)
-    quoted = quoted.mask(table["set"] == "holdout", table["metric"].map(RECOMMENDED_HOLDOUT))
-    trained = table["model"].isin(table.loc[table["ci_method"] == PROCEDURE, "model"])
-    quoted = quoted.mask(trained & (table["set"] == "fold mean") & (table["metric"] == "roc_auc"), PROCEDURE)
-    table.insert(9, "recommended", quoted == table["ci_method"])
+    columns += ["ci_method", "recommended", "n", "n_good", "n_undefined"]
+    table = pd.DataFrame(found, columns=columns)
     return table.assign(note=np.where(table["lower"].isna(), "no interval: the measure does not vary", ""))
 
 
 def _intervals(part: Resampled, model: str, measure: str) -> Iterator[tuple[str, Estimate, int]]:
     """Yield (method, estimate, undefined resamples) for each kind of interval of a measure, if defined."""
     for how, boot in part.bootstraps.items():
-        if np.isnan(boot.estimate[boot.models.index(model), boot.measures.index(measure)]):
+        if np.isnan(boot.values(model, measure)[0]):
             return
         for words, method in (("percentile", "percentile"), ("BCa", "bca")):
             estimate = boot.interval(model, measure, method=method)
@@ -178,10 +175,15 @@ def _intervals(part: Resampled, model: str, measure: str) -> Iterator[tuple[str,
     if measure == "roc_auc":
         yield "DeLong", part.delong.interval(model), 0
         yield "DeLong logit", part.delong.interval(model, transform="logit"), 0
-        # Markers are not trained.
-        if part.n_folds > 1 and not np.isnan(boot.estimate[boot.models.index(model), _BRIER]):
+        if _is_procedure(part, model):
             procedure = part.delong.for_procedure(part.n_folds)
             yield PROCEDURE, procedure.interval(model, transform="logit"), 0
+
+
+def _is_procedure(part: Resampled, model: str) -> bool:
+    """Return whether these are means over the folds of a model that was trained in each of them."""
+    # Only markers, which are not trained, have no Brier score.
+    return part.n_folds > 1 and not np.isnan(part.bootstraps["unstratified"].values(model, "brier")[0])
 
 
 def quoted(performance: pd.DataFrame, model: str, metric: str, **which: str) -> Estimate:
@@ -224,8 +226,8 @@ def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, object
         For each model ``of`` (its identifier), ``model`` (in words), ``roc_auc`` (an
         :class:`~postarrest.estimate.Estimate`) and ``patients`` (their number in words).
     """
-    group = rows[["outcome_label", "set"]].drop_duplicates()
-    found = performance[performance["recommended"] & (performance["metric"] == "roc_auc")].merge(group)
+    found = scores.in_group(performance, scores.group_of(rows))
+    found = found[found["recommended"] & (found["metric"] == "roc_auc")]
     return [
         {
             "of": row.model,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from postarrest.evaluation import intervals
-from postarrest.evaluation.discrimination import METRICS, bootstrap_of, resample, short_interval, table
+from postarrest.evaluation.discrimination import METRICS, resample, short_interval, table
 
 # Average precision depends on the prevalence, which a label changes, so that a difference would mean nothing.
 _COMPARED = [measure for measure, (metric, _) in METRICS.items() if metric != "pr_auc"]
@@ -40,27 +40,27 @@ def between_labels(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
     columns = [*keys, "n", "n_changed", *quoted, "difference", "lower", "upper"]
     if len(labels) != 2:
         return pd.DataFrame(columns=[c for c in columns if c not in quoted])
-    resampling = {"n_resamples": n_resamples, "seed": seed}
     of_patient = rows.groupby(["set", "model", "patient_id"])["outcome_label"]
     rows = rows[of_patient.transform("nunique") == 2]
     of_label = rows.groupby(["set", "model", "outcome_label"])["y_good"].transform("nunique")
     rows = rows[of_label.groupby([rows["set"], rows["model"]]).transform("min") == 2]
-    performed = table(resample(rows, **resampling))
+    resampled = resample(rows, n_resamples=n_resamples, seed=seed)
+    performed = table(resampled)
     performed = performed[performed["recommended"]].set_index([*keys, "outcome_label"])
+    # Unstratified, and sorted by patient: the same seed draws the same patients under both labels.
+    boots = {
+        (part.outcome_label, part.set, model): part.bootstraps["unstratified"]
+        for part in resampled
+        for model in part.bootstraps["unstratified"].models
+    }
     found = []
     for (name, model), mine in rows.groupby(["set", "model"], sort=False):
         outcomes = mine.pivot(index="patient_id", columns="outcome_label", values="y_good")
         n_changed = int((outcomes[labels[0]] != outcomes[labels[1]]).sum())
-        # Unstratified, and sorted by patient: the same seed draws the same patients under both labels.
-        first, second = (
-            bootstrap_of(mine[mine["outcome_label"] == label], **resampling, stratified=False)
-            for label in labels
-        )
+        first, second = (boots[label, name, model] for label in labels)
         for measure in _COMPARED:
-            m = first.measures.index(measure)
-            difference = intervals.interval(
-                first.estimate[0, m] - second.estimate[0, m], first.resampled[0, m] - second.resampled[0, m]
-            )
+            (value, drawn), (other, other_drawn) = (b.values(model, measure) for b in (first, second))
+            difference = intervals.interval(value - other, drawn - other_drawn)
             if np.isnan(difference.value):
                 continue
             key = (name, model, *METRICS[measure])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from postarrest.evaluation.confusion import confusion, describe, rates, tabulate, with_intervals
+from postarrest.evaluation.confusion import confusion, rates, tabulate, with_intervals
 from postarrest.evaluation.intervals import proportion_interval
 
 RULES = ("F1-max", "F2-max", "Youden", "Spec-Max", "Spec-Max-CI", "FNR 0")
@@ -291,12 +291,11 @@ def _each(
 ) -> pd.DataFrame:
     keys = ["outcome_label", "stage", "set", "model"]
     parts = {
-        key: with_intervals(describe(mine["y_good"], mine["score"], thresholds_of(mine)), **resampling)
+        key: with_intervals(mine["y_good"], mine["score"], thresholds_of(mine), **resampling)
         for key, mine in rows.groupby(keys, sort=False)
     }
     if not parts:
-        one = with_intervals(describe([0, 1], [0.0, 1.0], [0.5]), **resampling).iloc[:0]
-        parts = {("", "", "", ""): one}
+        parts = {("", "", "", ""): with_intervals([0, 1], [0.0, 1.0], [0.5], **resampling).iloc[:0]}
     table = pd.concat(parts, names=keys).reset_index(keys).reset_index(drop=True)
     table.insert(len(keys), "rule", "sweep")
     table.insert(len(keys) + 1, "chosen_on", "none")

@@ -16,16 +16,3 @@ from postarrest.figures import (
     thresholds,
 )
 from postarrest.figures.looks import by_set
-
-__all__ = [
-    "by_set",
-    "calibration",
-    "cnn",
-    "cohort",
-    "curves",
-    "forest",
-    "gwr",
-    "simulation",
-    "stacking",
-    "thresholds",
-]

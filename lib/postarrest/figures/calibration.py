@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from postarrest import scores
 from postarrest.figures import looks, style
 
 # Words, colour and dash of each stage.
@@ -29,9 +30,9 @@ def calibration(
     calibration_curves : mapping of DataFrame
         From the same function, by (outcome label, set, model, stage).
     """
-    group = looks.group_of(rows)
+    group = scores.group_of(rows)
     values = looks.outcomes_and_scores(rows[(rows["stage"] == "final") & (rows["kind"] == "probability")])
-    table = looks.in_group(table, group).set_index(["model", "stage"])
+    table = scores.in_group(table, group).set_index(["model", "stage"])
     columns = min(3, len(values))
     lines = math.ceil(len(values) / columns)
     width = max(style.SINGLE_COLUMN_IN, style.DOUBLE_COLUMN_IN * columns / 3)

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from postarrest import scores
 from postarrest.evaluation.curves import curve_bands, pr_curve, roc_curve
 from postarrest.evaluation.discrimination import quoted
 from postarrest.figures import looks, style
@@ -36,7 +37,7 @@ def curves(
     n_resamples, seed : int
         Bootstrap of the band.
     """
-    group = looks.group_of(rows)
+    group = scores.group_of(rows)
     values = looks.outcomes_and_scores(rows)
     focus = focus if focus in values else list(values)[-1]
     look = looks.highlight(looks.of_models(values), focus)
@@ -93,7 +94,7 @@ def roc_panels(
     rows, performance, thresholds, n_resamples, seed
         As in :func:`curves`.
     """
-    group = looks.group_of(rows)
+    group = scores.group_of(rows)
     values = looks.outcomes_and_scores(rows)
     look = looks.of_models(values)
     with style.panels(len(values), height=2.6) as (fig, axes):

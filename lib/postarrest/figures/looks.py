@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from postarrest import scores
 from postarrest.evaluation.thresholds import thinned
 from postarrest.figures import style
 
@@ -73,7 +74,7 @@ def by_set(
     """
     figures = {}
     for (label, name), mine in rows.groupby(["outcome_label", "set"], sort=False):
-        if len(in_group(table, {"outcome_label": label, "set": name})):
+        if len(scores.in_group(table, {"outcome_label": label, "set": name})):
             key = f"{label}_{name}".replace("-", "_")
             figures[key] = draw(mine, table, *further, **settings)
             n = mine["patient_id"].nunique()
@@ -81,22 +82,12 @@ def by_set(
     return figures
 
 
-def group_of(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the outcome label and the set of the rows."""
-    return {column: str(rows[column].iloc[0]) for column in ("outcome_label", "set")}
-
-
-def in_group(table: pd.DataFrame, group: Mapping[str, str]) -> pd.DataFrame:
-    """Return a table's rows of one outcome label and set."""
-    return table[(table["outcome_label"] == group["outcome_label"]) & (table["set"] == group["set"])]
-
-
 def operating_points(thresholds: pd.DataFrame, group: Mapping[str, str], model: str) -> pd.DataFrame:
     """Return the thresholds of a model that are drawn.
 
     Thresholds chosen on the test scores are drawn only if there are no others.
     """
-    mine = in_group(thresholds, group)
+    mine = scores.in_group(thresholds, group)
     mine = mine[(mine["model"] == model) & (mine["stage"] == "final")].dropna(subset="threshold")
     unbiased = mine[mine["chosen_on"] != "test"]
     points = unbiased if len(unbiased) else mine

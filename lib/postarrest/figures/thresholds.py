@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from postarrest import scores
 from postarrest.evaluation.confusion import describe
 from postarrest.evaluation.thresholds import MOST_FNR, thinned
 from postarrest.figures import looks, style
@@ -54,7 +55,7 @@ def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most
     most : float
         Highest threshold drawn.
     """
-    table = looks.in_group(table[table["threshold"] <= most + 1e-9], looks.group_of(rows))
+    table = scores.in_group(table[table["threshold"] <= most + 1e-9], scores.group_of(rows))
     of_models = dict(list(table.groupby("model", sort=False)))
     focus = focus if focus in of_models else list(of_models)[-1]
     look = looks.highlight(looks.of_models(rows["model"]), focus)
@@ -88,7 +89,7 @@ def thresholds(rows: pd.DataFrame, table: pd.DataFrame) -> Figure:
     table : pandas.DataFrame
         From :func:`postarrest.evaluation.thresholds.table`: the thresholds that are marked.
     """
-    group = looks.group_of(rows)
+    group = scores.group_of(rows)
     values = looks.outcomes_and_scores(rows)
     with style.panels(len(values), height=2.9, columns=2) as (fig, axes):
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):

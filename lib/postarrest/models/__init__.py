@@ -5,5 +5,3 @@ Out: rows of the scores table, each predicted by a model fitted without that pat
 """
 
 from postarrest.models import cnn, crossfit, gwr, leakage, ohca, platt, splits, stacking, tabular, tuning
-
-__all__ = ["cnn", "crossfit", "gwr", "leakage", "ohca", "platt", "splits", "stacking", "tabular", "tuning"]

@@ -167,9 +167,10 @@ def _values(included: pd.DataFrame) -> pd.DataFrame:
 
 def _content(column: pd.Series, *, known: Sequence[str]) -> str:
     counts = column.value_counts()
+    if pd.api.types.is_numeric_dtype(column) and len(counts) > 2:
+        return f"{column.median():g} ({column.min():g} to {column.max():g})"
     if pd.api.types.is_numeric_dtype(column):
-        few = ", ".join(f"{level:g}: {n}" for level, n in counts.items())
-        return few if len(counts) <= 2 else f"{column.median():g} ({column.min():g} to {column.max():g})"
+        return ", ".join(f"{level:g}: {n}" for level, n in counts.items())
     # A text that few patients have may identify them, unless it is one of the contract's own codes.
     is_code = counts.index.isin(known)
     texts = pd.DataFrame({"step": "", "reason": counts.index, "n": counts.to_numpy()})

@@ -5,5 +5,3 @@ Out: self-contained HTML, Word and Excel files, and the manifest that ``make ver
 """
 
 from postarrest.report.page import Page
-
-__all__ = ["Page"]

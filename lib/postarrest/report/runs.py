@@ -54,10 +54,12 @@ class Run:
         >>> Run("04_stacking", "outer-3").title
         'outer fold 3'
         """
-        kind, number, label = (*self.part.split("-"), "", "")[:3]
+        if not self.part:
+            return ""
+        kind, number, *label = self.part.split("-")
         if kind == "outer":
             return f"outer fold {number}"
-        return f"hold-out split {number}" + (f", {label} outcome" if label else "") if kind else ""
+        return f"hold-out split {number}" + (f", {label[0]} outcome" if label else "")
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,11 @@ class Report:
     @property
     def seeds(self) -> dict[str, Any]:
         """The seeds of the splits and of the simulation."""
-        study, simulate = self.study, self.study.sections["simulate"]
+        study = self.study
         seeds = {} if study.scores else {"splits": splits.Settings(**study.sections["splits"]).seed}
-        return seeds | ({"simulation": simulate["seed"]} if study.simulated and "seed" in simulate else {})
+        if study.simulated and "seed" in study.sections["simulate"]:
+            seeds["simulation"] = study.sections["simulate"]["seed"]
+        return seeds
 
     def head(self, run: Run) -> dict[str, Any]:
         """Return what the head of a notebook's page shows; paths are shortened to their last part."""

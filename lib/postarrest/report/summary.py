@@ -81,12 +81,12 @@ def of(study: Study, tables: Path) -> Summary:
     used = ("comparisons", "thresholds", "flow")
     read = {name: pd.read_csv(p) for name in used if (p := tables / f"{name}.csv").is_file()}
     performance = pd.read_csv(tables / "performance.csv")
-    tested = performance["recommended"] & performance["set"].isin(_SETS)
-    aucs = performance[tested & (performance["metric"] == "roc_auc")]
-    if aucs.empty:
+    aucs = performance[performance["recommended"] & (performance["metric"] == "roc_auc")]
+    tested = aucs[aucs["set"].isin(_SETS)]
+    if tested.empty:
         raise ValueError("tables/performance.csv has no AUC of test patients.")
-    main = _first((*_MAIN, *aucs["model"]), aucs["model"])
-    own = aucs[aucs["model"] == main]
+    main = _first((*_MAIN, *tested["model"]), tested["model"])
+    own = tested[tested["model"] == main]
     where = {
         "outcome_label": _first((*study.outcome_labels, *own["outcome_label"]), own["outcome_label"]),
         "set": _first(_SETS, own["set"]),
@@ -95,7 +95,6 @@ def of(study: Study, tables: Path) -> Summary:
     # Of cross-validated models, the AUC is the mean over the folds, which has an interval for the procedure.
     folds = where["set"] == "pooled"
     mean = where | {"set": "fold mean"} if folds else where
-    aucs = performance[performance["recommended"] & (performance["metric"] == "roc_auc")]
     aucs = _rows(aucs, mean).set_index("model")
     n, n_good = (int(aucs.loc[main, column]) for column in ("n", "n_good"))
     numbers = {"auc": _estimate(aucs.loc[main]), "n_tested": n, "n_tested_good": n_good}

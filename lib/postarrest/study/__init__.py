@@ -7,5 +7,3 @@ Out: parameters by notebook; or every error in the file at once.
 from postarrest.study import load, schema
 from postarrest.study.load import Study
 from postarrest.study.schema import StudyError, read_yaml
-
-__all__ = ["Study", "StudyError", "load", "read_yaml", "schema"]

@@ -5,5 +5,3 @@ Out: scores of the split's patients, the fitted network and its Grad-CAM maps.
 """
 
 from postarrest.models.cnn import alignment, features, finetune, fit, gradcam, head, network
-
-__all__ = ["alignment", "features", "finetune", "fit", "gradcam", "head", "network"]
