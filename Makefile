@@ -108,6 +108,7 @@ golden: $(READY)  ## the evaluation next to R, scikit-learn, SciPy and statsmode
 coverage: $(READY)  ## hours: coverage of each kind of interval, also of trained models: docs/coverage*.csv
 	@$(BIN)/python benchmarks/coverage.py --out docs/coverage.csv
 	@$(BIN)/python benchmarks/coverage_training.py --out docs/coverage-training.csv
+	@$(BIN)/python benchmarks/coverage_holdout.py --out docs/coverage-holdout.csv
 
 simulation-check: $(READY)  ## the hold-out study's readings with 20 seeds: docs/simulation-seeds.csv
 	@$(BIN)/python benchmarks/simulation_seeds.py --seeds 20 --out docs/simulation-seeds.csv

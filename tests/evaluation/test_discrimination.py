@@ -556,6 +556,14 @@ def test_a_holdout_quotes_intervals_of_a_stratified_split():
     assert set(brier.loc[brier["recommended"], "ci_method"]) == {"bootstrap BCa, stratified split"}
 
 
+def test_the_intervals_quoted_in_a_holdout_are_those_of_best_coverage():
+    simulated = pd.read_csv(ROOT / "docs" / "coverage-holdout.csv").set_index(["statistic", "interval"])
+    distance = (simulated["coverage"] - 0.95).abs()
+    for statistic in distance.index.unique("statistic"):
+        metric, _ = discrimination.METRICS[statistic]
+        assert distance[statistic].idxmin() == discrimination.RECOMMENDED_HOLDOUT[metric], statistic
+
+
 @pytest.mark.parametrize("n_cohort", [80, 400])
 def test_good_outcomes_of_a_stratified_split_vary_as_the_prevalence_of_its_cohort(n_cohort):
     y = np.repeat([1, 0], [20, 60])
