@@ -163,7 +163,7 @@ def cell(name: str, procedures: dict[str, Procedure], pairs, *, n_sims: int, rep
         for words in each[0]:
             lower, upper = np.array([one[words] for one in each]).T
             covered = (lower <= true) & (true <= upper)
-            low, high = proportion_interval(covered.sum(), n_sims, method="wilson")
+            low, high = map(float, proportion_interval(covered.sum(), n_sims, method="wilson"))
             yield {"procedure": name, **size, "estimand": f"{a} - {b}" if b else a, "interval": words} | {
                 "true": true,
                 "sd": np.std(estimates, ddof=1),

@@ -14,7 +14,6 @@ repeated hold-out splits, of which the first is the main result.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -242,17 +241,6 @@ def groups(rows: pd.DataFrame) -> list[pd.DataFrame]:
     """Group rows of one outcome, stage and set by models that score the same patients."""
     patients = rows.groupby("model", sort=False)["patient_id"].agg(frozenset)
     return [rows[rows["model"].isin(patients.index[patients == who])] for who in dict.fromkeys(patients)]
-
-
-def models(table: pd.DataFrame, pattern: str) -> list[str]:
-    """Return the models whose name fits a pattern (``gwr_*``), in the table's order.
-
-    Examples
-    --------
-    >>> models(pd.DataFrame({"model": ["gwr_bg", "cnn", "gwr_av", "cnn"]}), "gwr_*")
-    ['gwr_bg', 'gwr_av']
-    """
-    return [model for model in dict.fromkeys(table["model"]) if fnmatchcase(model, pattern)]
 
 
 def _load(path: Path) -> pd.DataFrame:
