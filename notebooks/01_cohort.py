@@ -141,9 +141,10 @@ page.text(
 # and tests no hypothesis.
 
 # %%
-variables = table1_variables or describe.known_variables(included)
+described = describe.characteristics(included)
+variables = table1_variables or describe.known_variables(described)
 page.table(
-    describe.table1(included, y_good, variables=variables, mask_below=mask_below),
+    describe.table1(described, y_good, variables=variables, mask_below=mask_below),
     name="table1",
     caption=f"Characteristics of the {n_included} patients by outcome (good: {good_means}; {main_label} label).",
     note="Median (lower to upper quartile), or n (% of the patients with a value). missing: patients without a value. "
@@ -153,7 +154,7 @@ page.table(
 # %%
 for label in outcome_labels[1:]:
     page.table(
-        describe.table1(included, labels[f"y_good_{label}"], variables=variables, mask_below=mask_below),
+        describe.table1(described, labels[f"y_good_{label}"], variables=variables, mask_below=mask_below),
         name=f"table1_{label}",
         caption=f"Characteristics of the {n_included} patients by outcome under the {label} label.",
         note="As in the table before.",
@@ -166,8 +167,8 @@ for label in outcome_labels[1:]:
 # collapse. Where the outcomes differ in how often a value is missing, the missingness itself is a predictor.
 
 # %%
-all_variables = [*variables, *describe.further_variables(included)]
-missing = describe.missingness(included, y_good, variables=all_variables, mask_below=mask_below)
+all_variables = [*variables, *describe.further_variables(described)]
+missing = describe.missingness(described, y_good, variables=all_variables, mask_below=mask_below)
 page.table(
     missing,
     name="missingness",

@@ -29,8 +29,9 @@ save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder
 split: str = "outer-1"  # outer fold
 outcome_label: str = "standard"  # outcome label to learn: revised or standard
 base_models: dict = {}  # base models, {name: {algorithm: ..., predictors: [...]}}; empty: paper B's three
-spaces: dict = {}  # search spaces that replace the protocol's own, {algorithm: {hyperparameter: ...}}
+spaces: dict = {}  # search spaces that replace the protocol's own, {algorithm or stack: {hyperparameter: ...}}
 trials: int = 50  # Optuna's trials for each base model and for the stack
+stack_monotonic: bool = False  # a higher probability of a base model may never lower the ensemble's
 ohca_floor_min: float = 0.5  # least minutes of no-flow and low-flow before the OHCA score's logarithms
 comparators: list = ["ohca_score"]  # scores that need no fitting: ohca_score, or none
 seed: int = 1  # seed of every model
@@ -114,7 +115,11 @@ page.figure(
 
 # %%
 stack = models.stacking.fit_stack(
-    bases.out_of_fold, bases.test, fold, space=models.tabular.spaces(spaces)["forest"]
+    bases.out_of_fold,
+    bases.test,
+    fold,
+    space=models.tabular.spaces(spaces)["stack"],
+    monotonic=stack_monotonic,
 )
 page.table(
     pd.concat([*bases.chosen, models.tuning.chosen_table(stack.tuned, fold=this.fold, model="ensemble")]),

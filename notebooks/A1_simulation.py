@@ -103,15 +103,17 @@ page.table(
 # ## What performance was planted?
 #
 # The best AUC and Brier score that each source of information allows. For OHCA variables and pupils they come from a very
-# large sample of the same simulation; for CT, from an observer who knows the severity of the injury, which no network
-# reaches from a noisy slice; for GWR-AV, from ratios read without noise. What the models recovered is in notebook 05.
+# large sample of the same simulation. For CT they form a ladder, down from an observer who knows the severity of the
+# injury; each is a ceiling, not a target, since no network is told what the observer knows. What the models recovered is
+# in notebook 05.
 
 # %%
 page.table(
     simulate.planted_performance(here.data),
     name="simulation_truth",
     caption="Planted performance: AUC for a good outcome, and Brier score",
-    note="ct and cnn are both the network on CT, as a base model and in the hold-out protocol. mc error: Monte Carlo "
+    note="The observer who knows the tissue of each pixel reads the study's own images, so the error of that value is "
+    "that of as many patients; all other values come from a large sample. ct and cnn are both the network on CT, as a base model and in the hold-out protocol. mc error: Monte Carlo "
     "standard error of the planted value. published: the AUC reported for the paper's model.",
     digits=3,
 )

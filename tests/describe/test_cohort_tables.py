@@ -92,6 +92,34 @@ class TestTable1:
             shown = [float(v) for v in re.findall(r"[\d.]+", row["good"])]
             assert shown == pytest.approx([median, low, high], abs=0.05)
 
+    def test_a_row_has_one_number_of_decimals(self):
+        y = pd.Series([1] * 10 + [0] * 10)
+        lactate = pd.Series([*np.linspace(1.2, 4.1, 10), *np.linspace(11.3, 19.7, 10)])
+        age = pd.Series([*range(50, 60), *range(61, 71)])
+        table = describe.table1(
+            pd.DataFrame({"lactate_mmol_l": lactate, "age_years": age}),
+            y,
+            variables=["lactate_mmol_l", "age_years"],
+        ).set_index("variable")
+        for _, row in table.iloc[1:].iterrows():
+            shown = " ".join(row[["overall", "good", "poor"]])
+            assert len({len(number) for number in re.findall(r"\d+\.?(\d*)", shown)}) == 1, shown
+
+    def test_time_from_arrest_to_circulation_is_the_sum_of_its_parts_unless_recorded(self):
+        parts = pd.DataFrame({"no_flow_min": [5.0, np.nan], "low_flow_min": [20.0, 30.0]})
+        added = describe.characteristics(parts)["arrest_to_circulation_min"]
+        assert added[0] == 25
+        assert np.isnan(added[1])
+        recorded = parts.assign(arrest_to_circulation_min=[24.0, 33.0])
+        assert describe.characteristics(recorded) is recorded
+
+    def test_cpc_is_shown_by_level_and_not_tested(self):
+        cpc = pd.Series([1.0] * 3 + [2.0] + [5.0] * 6, name="cpc")
+        table = describe.table1(cpc.to_frame(), (cpc <= 2).astype(int), variables=["cpc"]).iloc[1:]
+        assert table["level"].tolist() == ["1", "2", "5"]
+        assert table["good"].tolist() == ["3 (75.0 %)", "1 (25.0 %)", "0 (0.0 %)"]
+        assert table["p"].isna().all()
+
     def test_categories_are_counted_and_compared_by_fisher_s_test(self):
         patients, y = cohort()
         table = describe.table1(patients, y, variables=["sex", "initial_rhythm", "witnessed"])

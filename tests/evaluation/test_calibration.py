@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from evaluation_data import golden_case, holdout_scores, nested_scores
-from golden_values import R_CALIBRATION
+from golden_values import R_CALIBRATION, R_LOESS
 from postarrest import scores
 from postarrest.evaluation import calibration, confusion, decision
 
@@ -20,6 +20,14 @@ def test_intercept_and_slope_equal_r(case):
     for name in ("slope", "intercept"):
         ours = getattr(found, name)
         np.testing.assert_allclose([ours.value, ours.lower, ours.upper], R_CALIBRATION[case][name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", R_LOESS)
+def test_distances_equal_those_of_local_lines_of_r(case):
+    """R fits at each patient, this project at 101 points: equal as printed, to three decimals."""
+    y, a, _ = golden_case(*case)
+    _, distances = calibration.curve(y, a, n_resamples=0)
+    assert distances == pytest.approx(R_LOESS[case], abs=5e-4)
 
 
 @pytest.mark.parametrize("case", R_CALIBRATION)

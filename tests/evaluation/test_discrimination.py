@@ -462,16 +462,16 @@ def test_results_are_compared_with_the_truth_and_with_published_numbers():
     rows = scores.sets(table)
     performed = discrimination.table(discrimination.resample(rows, n_resamples=50))
     decisions = decision.at_thresholds(thresholds.table(rows, table), n_resamples=20)
-    truth = against_truth(
-        performed,
-        {
-            "cnn": {"auc": 0.62, "mc_error": 0.001, "brier": 0.14, "brier_mc_error": 0.001},
-            "gwr_av": {"auc": 0.8, "mc_error": 0.002},
-            "ct": {"auc": 0.7},
-        },
-        outcomes=sorted(set(performed["outcome_label"])),
-    )
-    assert against_truth(performed, {"cnn": {"auc": 0.62}}, outcomes=["another"]).empty
+    names = ["model", "observer", "auc", "mc_error", "brier", "brier_mc_error"]
+    ladder = [
+        ("cnn", "near", 0.62, 0.001, 0.14, 0.001),
+        ("gwr_av", "near", 0.8, 0.002, None, None),
+        ("ct", "near", 0.7, 0.001, None, None),
+    ]
+    planted_ladder = pd.DataFrame(ladder, columns=names)
+    truth = against_truth(performed, planted_ladder, outcomes=sorted(set(performed["outcome_label"])))
+    assert against_truth(performed, planted_ladder, outcomes=["another"]).empty
+    assert against_truth(performed, pd.DataFrame(), outcomes=["standard"]).empty
     assert set(truth["model"]) == {"cnn", "gwr_av"}
     assert set(truth.loc[truth["model"] == "gwr_av", "metric"]) == {"roc_auc"}
     for row in truth[truth["model"] == "cnn"].to_dict("records"):

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics
 
 from evaluation_data import golden_case, holdout_scores, nested_scores
-from golden_values import PROC_YOUDEN, R_PROPORTIONS
+from golden_values import DCURVES, PROC_YOUDEN, R_PROPORTIONS
 from postarrest import scores
 from postarrest.evaluation import confusion, decision, intervals, thresholds
 
@@ -198,6 +198,14 @@ def test_sweep_counts_scores_of_two_decimals_as_they_are_written():
     odds = inner["threshold"] / (1 - inner["threshold"])
     expected = (inner["tp"] - inner["fp"] * odds) / 400
     assert curve["net_benefit"].to_numpy() == pytest.approx(expected.to_numpy(float), abs=1e-12)
+
+
+@pytest.mark.parametrize(("threshold", "model", "everyone"), DCURVES)
+def test_net_benefit_and_its_gain_equal_those_of_dcurves(threshold, model, everyone):
+    y, a, _ = golden_case(533, 15, 6)
+    curve = decision.curve(y, a, n_resamples=2)
+    at = curve[np.isclose(curve["threshold"], threshold)].iloc[0]
+    assert [at["net_benefit"], at["gain"]] == pytest.approx([model, model - everyone], abs=1e-12)
 
 
 def test_intervals_of_the_sweep_are_those_of_the_decisions():

@@ -15,9 +15,17 @@ from scipy.special import logit
 from sklearn import metrics
 
 from evaluation_data import golden_case
-from golden_values import PROC, PROC_YOUDEN, R_CALIBRATION, R_FISHER, R_PROPORTIONS
+from golden_values import (
+    DCURVES,
+    PROC,
+    PROC_YOUDEN,
+    R_CALIBRATION,
+    R_FISHER,
+    R_LOESS,
+    R_PROPORTIONS,
+)
 from postarrest import describe
-from postarrest.evaluation import bootstrap, calibration, confusion, delong, intervals, thresholds
+from postarrest.evaluation import bootstrap, calibration, confusion, decision, delong, intervals, thresholds
 from postarrest.files import write_text
 
 CASE = (533, 15, 6)
@@ -60,6 +68,15 @@ def rows() -> list[tuple[str, str, float, float]]:
         ("calibration intercept", "R glm", again.intercept.value, R_CALIBRATION[CASE]["intercept"][0]),
         ("calibration slope", "statsmodels", again.slope.value, _statsmodels_slope(y, a)),
     ]
+    _, distances = calibration.curve(y, a, n_resamples=2)
+    found += [(name.upper(), "R loess", distances[name], value) for name, value in R_LOESS[CASE].items()]
+    curve = decision.curve(y, a, n_resamples=2)
+    for threshold, model, everyone in DCURVES[:2]:
+        at = curve[np.isclose(curve["threshold"], threshold)].iloc[0]
+        found += [
+            (f"net benefit at {threshold}", "dcurves", at["net_benefit"], model),
+            (f"its gain on predicting all good at {threshold}", "dcurves", at["gain"], model - everyone),
+        ]
     counts, known = R_FISHER[4]
     found.append(("Fisher exact, 6 x 2, p", "R fisher.test", describe.fisher_exact(counts)[0], known))
     found += _bootstrap_rows(y, a) + _agreement_rows()
@@ -109,6 +126,13 @@ def _agreement_rows() -> list[tuple[str, str, float, float]]:
         ("Spearman, peak flow", "R cor", agreement.spearman.value, 0.899509803922),
         ("ICC(A,1), six subjects, four judges", "R psych", icc.value, 0.28976378),
         ("ICC(A,1), lower", "R psych", icc.lower, 0.01878651),
+        (
+            "ICC(A,4), of the mean of four",
+            "R psych",
+            describe.agreement.of_mean(icc, k=4).value,
+            0.620050547598989,
+        ),
+        ("ICC(A,4), upper", "R psych", describe.agreement.of_mean(icc, k=4).upper, 0.927232040167722),
     ]
 
 

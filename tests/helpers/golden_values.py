@@ -37,6 +37,23 @@ R_CALIBRATION = {
     },
 }
 
+# R 4.2.2, data as above; mean, median and 90th percentile of the distance:
+#   f <- loess(y ~ a, d, degree = 1, span = 0.75, control = loess.control(surface = "direct"))
+#   e <- abs(pmin(pmax(predict(f), 0), 1) - d$a); c(mean(e), quantile(e, c(0.5, 0.9)))
+R_LOESS = {
+    (533, 15, 6): {"ici": 0.275277087552562, "e50": 0.290632800091128, "e90": 0.364200874771082},
+    (64, 20, 6): {"ici": 0.233985228048576, "e50": 0.238596375500456, "e90": 0.311882149089972},
+}
+
+# dcurves 1.1.7: dca(data=pd.DataFrame({"y": y, "a": a}), outcome="y", modelnames=["a"], thresholds=[...]).
+# Threshold, net benefit of the model and of predicting all good; data of (533, 15, 6).
+DCURVES = [
+    (0.10, 0.058578278090473, 0.055659787367104),
+    (0.20, -0.032363977485929, -0.062382739212007),
+    (0.35, -0.130754798672247, -0.307547986722471),
+    (0.50, -0.174484052532833, -0.699812382739212),
+]
+
 # R 4.2.2, pROC 1.18.0 (Debian r-cran-proc), data() as in evaluation_data.golden_case:
 #   ra <- roc(d$y, d$a, levels = c(0, 1), direction = "<")
 #   rb <- roc(d$y, d$b, levels = c(0, 1), direction = "<")

@@ -48,7 +48,7 @@ def ensemble_scores(patients, y, keep, *, models=MODELS):
             cnn_scores=keep / f"scores_{name}.csv",
             cnn_lineage=keep / f"seen_{name}.json",
         )
-        stack = stacking.fit_stack(bases.out_of_fold, bases.test, fold, space=tabular.SPACES["forest"])
+        stack = stacking.fit_stack(bases.out_of_fold, bases.test, fold, space=tabular.SPACES["stack"])
         fold.ledger.check()
         scores.append(fold.score_table(stack.rows + bases.rows, outcome_label="standard"))
         leaks.append(fold.ledger.table())
@@ -144,7 +144,7 @@ def test_a_network_fitted_on_the_test_patients_is_caught_in_the_stack(patients, 
         network.check()
 
     fold.ledger.adopt(tmp_path / "seen.json")
-    stacking.fit_stack(scored, scored, fold, space=tabular.SPACES["forest"])
+    stacking.fit_stack(scored, scored, fold, space=tabular.SPACES["stack"])
     with pytest.raises(LeakageError, match="stack for the test patients"):
         fold.ledger.check()
 

@@ -20,7 +20,7 @@ def objective(values):
     """Four inner folds with a known best region: a near 1, b near 10, c = x."""
     base = 0.9 - 0.1 * abs(np.log10(values["a"])) - 0.01 * abs(values["b"] - 10) - 0.2 * (values["c"] == "y")
     for fold in range(4):
-        yield base + 0.01 * fold
+        yield base + 0.01 * fold, 1 - base
 
 
 class Killed(BaseException):
@@ -102,7 +102,7 @@ def test_early_stopping_saves_folds_and_keeps_the_best_of_the_trials(tmp_path):
     def counted(values):
         for auc in hopeless(values):
             evaluated.append(auc)
-            yield auc
+            yield auc, 1 - auc
 
     def hopeless(values):
         yield from ([0.99] * 4 if values["c"] == "x" else [0.1] * 4)
@@ -123,7 +123,7 @@ def test_grid_tries_every_combination_once_and_resumes(tmp_path):
         tried.append((values["a"], values["b"]))
         if len(tried) == 4:
             raise Killed
-        return values["a"] * values["b"]
+        return values["a"] * values["b"], 1.0
 
     with pytest.raises(Killed):
         tuning.grid(auc, space, patients=PATIENTS, keep=tmp_path / "g.journal")
@@ -133,10 +133,26 @@ def test_grid_tries_every_combination_once_and_resumes(tmp_path):
     assert found.history[["a", "b"]].drop_duplicates().shape[0] == 6
 
 
+@pytest.mark.parametrize(("gap", "chosen"), [(0.004, "timid"), (0.006, "extreme")])
+def test_the_log_loss_decides_between_aucs_that_hardly_differ(tmp_path, gap, chosen):
+    judged = {"extreme": (0.7 + gap, 0.9), "timid": (0.7, 0.6), "bad": (0.5, 0.1)}
+    space = space_of({"a": {"choices": list(judged)}})
+    grid = tuning.grid(lambda v: judged[v["a"]], space, patients=PATIENTS, keep=tmp_path / "g.journal")
+    assert grid.values == {"a": chosen}
+
+    def folds(values):
+        yield from [judged[values["a"]]] * 4
+
+    kept = {"patients": PATIENTS, "trials": 20, "seed": 1, "keep": tmp_path / "s.journal"}
+    searched = tuning.search(folds, space, n_folds=4, **kept)
+    assert searched.values == {"a": chosen}
+    assert searched.auc == judged[chosen][0]
+
+
 def test_grid_refuses_a_range(tmp_path):
     with pytest.raises(ValueError, match="found a range for a"):
         tuning.grid(
-            lambda values: 0.5,
+            lambda values: (0.5, 0.7),
             space_of({"a": {"low": 0, "high": 1}}),
             patients=PATIENTS,
             keep=tmp_path / "g.journal",
@@ -167,7 +183,7 @@ def test_an_error_in_a_space_is_reported_with_its_name(spec, message):
 @pytest.mark.parametrize("left", ["waiting", "running"])
 def test_a_grid_resumes_after_a_kill_at_any_moment(tmp_path, left):
     def auc(values):
-        return values["a"] / 10
+        return values["a"] / 10, 1.0
 
     space = space_of({"a": {"choices": [1, 3, 2]}})
     undisturbed = tuning.grid(auc, space, patients=PATIENTS, keep=tmp_path / "whole.journal")

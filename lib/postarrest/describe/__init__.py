@@ -7,6 +7,7 @@ Out: tables of aggregates, with small counts hidden.
 from postarrest.describe.agreement import compare_readings, icc_a1
 from postarrest.describe.cohort_tables import (
     below_cut_off,
+    characteristics,
     data_warnings,
     flow,
     further_variables,

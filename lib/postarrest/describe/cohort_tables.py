@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy import stats
 
 from postarrest.data.contract import LEVELS, NAMES, PATIENTS
@@ -17,6 +16,7 @@ from postarrest.data.errors import Finding
 from postarrest.data.tablefile import matching
 from postarrest.describe.fisher import fisher_exact
 from postarrest.describe.masking import HIDDEN, hide_small_counts, merge_rare_reasons
+from postarrest.describe.texts import decimals, median_quartiles, n_percent
 
 _GROUPS = ("overall", "good", "poor")
 _BELOW_CUT_OFF = ("n_below_cutoff", "good_below_cutoff", "poor_below_cutoff")
@@ -85,6 +85,22 @@ def flow(selected: pd.DataFrame, y_good: pd.Series, *, mask_below: int = 0) -> p
     return pd.concat([table, pd.DataFrame(outcomes, columns=table.columns)], ignore_index=True)
 
 
+def characteristics(cohort: pd.DataFrame) -> pd.DataFrame:
+    """Return a cohort with the time from arrest to circulation, if only its two parts are recorded.
+
+    Examples
+    --------
+    >>> characteristics(pd.DataFrame({"no_flow_min": [5, None], "low_flow_min": [20, 31]}))
+       no_flow_min  low_flow_min  arrest_to_circulation_min
+    0          5.0            20                       25.0
+    1          NaN            31                        NaN
+    """
+    parts = ["no_flow_min", "low_flow_min"]
+    if "arrest_to_circulation_min" in cohort or not set(parts) <= set(cohort):
+        return cohort
+    return cohort.assign(arrest_to_circulation_min=cohort[parts].sum(axis=1, skipna=False))
+
+
 def known_variables(cohort: pd.DataFrame) -> list[str]:
     """Return the data contract's variables that a cohort has, in the order of Table 1."""
     return [name for name in NAMES if name in cohort]
@@ -102,7 +118,7 @@ def table1(
 
     Continuous variables: median (lower to upper quartile) and the Mann-Whitney U test. Categorical variables:
     n (% of the patients with a value) and Fisher's exact test over all levels. A column of 0 and 1 is
-    described by its level "yes".
+    described by its level "yes". The CPC is described by its levels and not tested: it is the outcome.
 
     Parameters
     ----------
@@ -132,10 +148,10 @@ def table1(
     >>> cohort = pd.DataFrame({"age_years": [61, 70, 55, 80], "witnessed": [1, 0, 1, None]})
     >>> t = table1(cohort, pd.Series([1, 0, 1, 0]), variables=["age_years", "witnessed"])
     >>> t[["variable", "level", "good", "missing"]]
-               variable level               good missing
-    0          Patients                        2       0
-    1        Age, years        58 (56.5 to 59.5)       0
-    2  Witnessed arrest   yes        2 (100.0 %)       1
+               variable level                 good missing
+    0          Patients                          2       0
+    1        Age, years        58.0 (56.5 to 59.5)       0
+    2  Witnessed arrest   yes          2 (100.0 %)       1
     """
     columns = _columns(cohort, variables)
     good = _outcome(cohort, y_good)
@@ -286,7 +302,7 @@ def _outcome(cohort: pd.DataFrame, y_good: pd.Series) -> np.ndarray:
 
 def _kind(values: pd.Series) -> str:
     """Return ``continuous``, ``yes/no`` or ``categorical``."""
-    if not pd.api.types.is_numeric_dtype(values):
+    if values.name == "cpc" or not pd.api.types.is_numeric_dtype(values):
         return "categorical"
     known = values.dropna()
     return "yes/no" if len(known) and known.isin([0, 1]).all() else "continuous"
@@ -303,6 +319,9 @@ def _continuous_rows(
     known = values.notna().to_numpy()
     x = values.to_numpy(dtype=float, na_value=np.nan)
     groups = [x[known], x[known & good], x[known & ~good]]
+    if digits is None:
+        # One row, one number of decimals.
+        digits = max(map(decimals, groups))
     row = _by_group(HIDDEN if 0 < len(g) < below else median_quartiles(g, digits) for g in groups)
     row |= {"missing": _missing_text(known, below), "test": "", "p": math.nan, "shapiro_p": math.nan}
     if all(map(len, groups)) and np.ptp(groups[0]) > 0:
@@ -323,9 +342,12 @@ def _categorical_rows(values: pd.Series, good: np.ndarray, *, below: int) -> lis
     shown = hide_small_counts(counts, texts, below=below)
     if _kind(values) == "yes/no":
         shown, levels = shown[-1:], ["yes"]
-    rows = [{"level": LEVELS.get(i, i), **_by_group(row)} for i, row in zip(levels, shown, strict=True)]
+    rows = [
+        {"level": LEVELS.get(i, f"{i:g}" if isinstance(i, float) else i), **_by_group(row)}
+        for i, row in zip(levels, shown, strict=True)
+    ]
     rows = rows or [_by_group(["", "", ""])]
-    p, test = fisher_exact(counts[:, 1:])
+    p, test = (math.nan, "") if values.name == "cpc" else fisher_exact(counts[:, 1:])
     rows[0] |= {"missing": _missing_text(known, below), "test": test, "p": p}
     return rows
 
@@ -344,36 +366,10 @@ def _levels(values: pd.Series) -> list:
     column = PATIENTS.columns.get(str(values.name))
     order = list(column.metadata.get("codes", ())) if column is not None else []
     found = values.dropna().unique()
+    if values.name == "cpc":
+        return sorted(found)
     others = sorted(set(found) - set(order), key=lambda level: (level == "other", str(level)))
     return [level for level in order if level in found] + others
-
-
-def n_percent(n: int, size: int) -> str:
-    """Return ``n (%)``, or ``n`` alone where there are no patients."""
-    return f"{n} ({100 * n / size:.1f} %)" if size else f"{n}"
-
-
-def median_quartiles(values: ArrayLike, digits: int | None = None) -> str:
-    """Return ``median (lower to upper quartile)``, by default to the decimals of three significant figures.
-
-    Without values, the text is blank.
-
-    Examples
-    --------
-    >>> median_quartiles([9.629, 12.4, 7.25]), median_quartiles([104, 105, 130])
-    ('9.6 (8.4 to 11.0)', '105 (104 to 118)')
-    """
-    x = np.asarray(values, dtype=float)
-    if not x.size:
-        return ""
-    quartiles = np.quantile(x, [0.5, 0.25, 0.75])
-    whole = digits is None and bool(np.all(x % 1 == 0))
-    if digits is None:
-        largest = max(np.abs(quartiles).max(), 1e-9)
-        digits = int(np.clip(2 - math.floor(math.log10(largest)), 0, 1 if whole else 2))
-    texts = (f"{v:.{digits}f}" for v in quartiles)
-    median, low, high = (t.removesuffix(".0") if whole else t for t in texts)
-    return f"{median} ({low} to {high})"
 
 
 def _joined(names: Sequence[str], *, complete: bool) -> str:

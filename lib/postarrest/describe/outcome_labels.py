@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from postarrest.data.contract import LEVELS, NAMES
-from postarrest.describe.cohort_tables import median_quartiles, n_percent
 from postarrest.describe.masking import hide_small_counts
+from postarrest.describe.texts import median_quartiles, n_percent
 
 _PERIODS = ("on the same day", "after 1 to 14 days", "after more than 14 days")
 _CATEGORICAL = {

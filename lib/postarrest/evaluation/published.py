@@ -22,43 +22,43 @@ def planted(path: Path, *, simulated: bool) -> dict[str, Any]:
         Whether the patients are simulated; of real patients no truth is known.
     """
     known = json.loads(path.read_text(encoding="utf-8")) if simulated and path.is_file() else {}
-    return {"truth": known.get("models", {}), "outcomes": known.get("outcomes", [])}
+    return {"truth": pd.DataFrame(known.get("models", [])), "outcomes": known.get("outcomes", [])}
 
 
-def against_truth(
-    performance: pd.DataFrame, truth: Mapping[str, Mapping[str, float]], *, outcomes: Sequence[str]
-) -> pd.DataFrame:
+def against_truth(performance: pd.DataFrame, truth: pd.DataFrame, *, outcomes: Sequence[str]) -> pd.DataFrame:
     """Compare the AUCs and Brier scores of a simulated cohort with their true values.
 
     Parameters
     ----------
     performance : pandas.DataFrame
         From :func:`table`.
-    truth : mapping
-        For each model ``auc``, the highest attainable, with ``mc_error``, and for probabilities ``brier``
-        with ``brier_mc_error``.
+    truth : pandas.DataFrame
+        ``model, observer, auc, mc_error`` and for probabilities ``brier, brier_mc_error``: what an observer
+        attains who knows more than a model is told.
     outcomes : sequence of str
         The outcome labels to which these values apply.
 
     Returns
     -------
     pandas.DataFrame
-        ``outcome_label, set, model, metric, planted, mc_error, recovered, lower, upper, within``.
+        ``outcome_label, set, model, metric, observer, planted, mc_error, recovered, lower, upper, within``.
     """
+    columns = ["outcome_label", "set", "model", "metric", "observer", "planted", "mc_error"]
+    columns += ["recovered", "lower", "upper", "within"]
+    if truth.empty:
+        return pd.DataFrame(columns=columns)
     planted_as = {"roc_auc": ("auc", "mc_error"), "brier": ("brier", "brier_mc_error")}
-    rows = performance[performance["recommended"] & performance["metric"].isin(list(planted_as))]
-    rows = rows[rows["outcome_label"].isin(list(outcomes))]
-    keys = ["outcome_label", "set", "model", "metric"]
-    found = []
-    for row in rows.to_dict("records"):
-        value, error = (truth.get(row["model"], {}).get(name) for name in planted_as[row["metric"]])
-        if value is not None:
-            within = row["lower"] <= value <= row["upper"]
-            limits = (row["estimate"], row["lower"], row["upper"])
-            found.append([*(row[key] for key in keys), value, error, *limits, within])
-    return pd.DataFrame(
-        found, columns=[*keys, "planted", "mc_error", "recovered", "lower", "upper", "within"]
-    )
+    parts = [
+        truth[["model", "observer", value, error]]
+        .set_axis(["model", "observer", "planted", "mc_error"], axis=1)
+        .assign(metric=metric)
+        for metric, (value, error) in planted_as.items()
+    ]
+    rows = performance[performance["recommended"] & performance["outcome_label"].isin(list(outcomes))]
+    found = rows.merge(pd.concat(parts).dropna(), on=["model", "metric"])
+    found = found.rename(columns={"estimate": "recovered"})
+    found["within"] = found["planted"].between(found["lower"], found["upper"])
+    return found[columns]
 
 
 def against_published(

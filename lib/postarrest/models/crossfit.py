@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
 from postarrest import scores
 from postarrest.models import tuning
@@ -73,7 +73,7 @@ class CrossFit:
     def tune(
         self, make: Callable[[Values], Any], x: pd.DataFrame, space: Space, *, name: str, about: Any = None
     ) -> Tuned:
-        """Search for the hyperparameters with the highest mean ROC-AUC over the inner folds.
+        """Search for the hyperparameters with the highest mean ROC-AUC over the inner folds; see `tuning`.
 
         Parameters
         ----------
@@ -89,13 +89,14 @@ class CrossFit:
             Whatever else the estimator depends on, of plain values.
         """
 
-        def aucs(values: Values) -> Iterator[float]:
+        def judged(values: Values) -> Iterator[tuple[float, float]]:
             for fit_ids, left_out in self.split.inner:
                 model = make(values).fit(x.loc[fit_ids], self.y.loc[fit_ids].to_numpy())
-                yield float(roc_auc_score(self.y.loc[left_out], model.predict_proba(x.loc[left_out])[:, 1]))
+                y, good = self.y.loc[left_out], model.predict_proba(x.loc[left_out])[:, 1]
+                yield float(roc_auc_score(y, good)), float(log_loss(y, good))
 
         return tuning.search(
-            aucs,
+            judged,
             space,
             n_folds=len(self.split.inner),
             patients=self.split.development,

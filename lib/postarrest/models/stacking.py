@@ -5,17 +5,19 @@ All fitting uses the development patients of one outer fold; its test patients a
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.special import logit
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import QuantileTransformer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 
 from postarrest import scores
 from postarrest.models import crossfit, tuning
@@ -25,6 +27,10 @@ from postarrest.models.platt import platt
 from postarrest.models.splits import Split
 from postarrest.models.tabular import FOREST_TREES, BaseLearner, fit_base, predictors_of
 from postarrest.models.tuning import Space, Tuned, Values
+
+# Trees of the fitted forest. More trees lower the noise of a forest and leave its mean as it is: the search
+# makes do with FOREST_TREES.
+STACK_TREES = 500
 
 
 @dataclass(frozen=True)
@@ -47,20 +53,54 @@ class FittedStack:
     importance: pd.DataFrame
 
 
-def stacked(model: Any, split: Split, *, seed: int) -> Pipeline:
-    """Return an unfitted stack: quantile transform, then the meta-learner.
+def forest(
+    values: Values, split: Split, *, trees: int, seed: int, monotonic_cst: list[int] | None = None
+) -> Pipeline:
+    """Return paper B's stack, unfitted: quantile transform, then a random forest.
 
     The transform has as many quantiles as the smallest fit has patients: one number for every fit of an outer
-    fold, so that the stack before and after Platt scaling is the same. Its output is uniform: trees use the
-    order alone, and logistic regression gets bounded inputs.
+    fold, so that the stack before and after Platt scaling is the same.
+
+    Parameters
+    ----------
+    values : dict
+        The forest's hyperparameters.
+    split : Split
+        The outer fold.
+    trees : int
+        Number of trees.
+    seed : int
+        Seed of the forest.
+    monotonic_cst : list of int, optional
+        Constraints on the forest, one for each base model.
     """
     left_out = max(len(ids) for _, ids in split.inner)
     n_quantiles = min(len(split.development) - 2 * left_out, 1000)
     transform = QuantileTransformer(n_quantiles=n_quantiles, subsample=None, random_state=seed)
+    fixed = {"n_estimators": trees, "monotonic_cst": monotonic_cst, "n_jobs": 1, "random_state": seed}
+    model = RandomForestClassifier(**values, **fixed)
     return Pipeline([("quantiles", transform), ("model", model)])
 
 
-def fit_stack(meta: pd.DataFrame, meta_test: pd.DataFrame, fold: CrossFit, *, space: Space) -> FittedStack:
+def log_odds(probabilities: pd.DataFrame) -> pd.DataFrame:
+    """Return log odds; probabilities of 0 and 1 count as one in a thousand.
+
+    Examples
+    --------
+    >>> log_odds(pd.DataFrame({"ct": [0.0, 0.5, 0.9]}))["ct"].round(2).tolist()
+    [-6.91, 0.0, 2.2]
+    """
+    return probabilities.clip(0.001, 0.999).apply(logit)
+
+
+def linear() -> Pipeline:
+    """Return the comparator of the forest, unfitted: logistic regression on the base models' log odds."""
+    return make_pipeline(FunctionTransformer(log_odds), LogisticRegression(C=1.0))
+
+
+def fit_stack(
+    meta: pd.DataFrame, meta_test: pd.DataFrame, fold: CrossFit, *, space: Space, monotonic: bool = False
+) -> FittedStack:
     """Tune, fit and calibrate the ensemble on the development patients, and score the test patients.
 
     Parameters
@@ -73,6 +113,8 @@ def fit_stack(meta: pd.DataFrame, meta_test: pd.DataFrame, fold: CrossFit, *, sp
         The outer fold.
     space : Space
         Search space of the random forest.
+    monotonic : bool
+        Whether a higher probability of a base model may never lower that of the stack.
 
     Notes
     -----
@@ -83,11 +125,11 @@ def fit_stack(meta: pd.DataFrame, meta_test: pd.DataFrame, fold: CrossFit, *, sp
     split, seed = fold.split, fold.seed
     meta, meta_test = meta.loc[split.development], meta_test.loc[split.test]
 
-    def forest(values: Values) -> Pipeline:
-        trees = RandomForestClassifier(**values, n_estimators=FOREST_TREES, n_jobs=1, random_state=seed)
-        return stacked(trees, split, seed=seed)
-
-    tuned = fold.tune(forest, meta, space, name="ensemble")
+    constraints = [1] * len(meta.columns) if monotonic else None
+    make = partial(forest, split=split, seed=seed, monotonic_cst=constraints)
+    about = {"trees": FOREST_TREES, "monotonic": monotonic}
+    tuned = fold.tune(partial(make, trees=FOREST_TREES), meta, space, name="ensemble", about=about)
+    chosen_forest = partial(make, tuned.values, trees=STACK_TREES)
     chosen = fold.ledger.choice("ensemble: hyperparameters", on=tuned.patients)
 
     def score(make: Callable[[pd.Index], Any], name: str, *after: Fitted) -> OutOfFold:
@@ -95,15 +137,15 @@ def fit_stack(meta: pd.DataFrame, meta_test: pd.DataFrame, fold: CrossFit, *, sp
         return fold.out_of_fold(make, meta, meta_test, stages=stages, after=after)
 
     def calibrated(ids: pd.Index) -> CalibratedClassifierCV:
-        return platt(forest(tuned.values), folds=PredefinedSplit(split.inner_fold.loc[ids]))
+        return platt(chosen_forest(), folds=PredefinedSplit(split.inner_fold.loc[ids]))
 
-    before = score(lambda _: forest(tuned.values), "ensemble before Platt", chosen)
+    before = score(lambda _: chosen_forest(), "ensemble before Platt", chosen)
     after = score(calibrated, "ensemble", chosen)
-    linear = score(lambda _: stacked(LogisticRegression(C=1.0), split, seed=seed), "ensemble_logistic")
+    logistic = score(lambda _: linear(), "ensemble_logistic")
     rows = [
         crossfit.rows(before.development, before.test, model="ensemble", stage="before_platt"),
         crossfit.rows(after.development, after.test, model="ensemble"),
-        crossfit.rows(linear.development, linear.test, model="ensemble_logistic"),
+        crossfit.rows(logistic.development, logistic.test, model="ensemble_logistic"),
     ]
     y_test = fold.y.loc[split.test].to_numpy()
     shuffling = {"scoring": "roc_auc", "n_repeats": 50, "random_state": seed}

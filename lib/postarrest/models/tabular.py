@@ -33,12 +33,19 @@ SPACES: dict[str, Space] = {
         "min_samples_leaf": Searched(low=2, high=30, whole=True),
         "max_features": Searched(choices=["sqrt", 1.0]),
     },
+    # Leaves of two patients, as a base model's may be, are a hazard to a stack of few good outcomes.
+    "stack": {
+        "max_depth": Searched(low=2, high=8, whole=True),
+        "min_samples_leaf": Searched(low=15, high=30, whole=True),
+        "max_features": Searched(choices=["sqrt", 1.0]),
+    },
     "lightgbm": {
         "learning_rate": Searched(low=0.01, high=0.2, log=True),
         "num_leaves": Searched(low=2, high=31, whole=True),
         "n_estimators": Searched(low=20, high=300, log=True, whole=True),
     },
 }
+SELECTED_FROM = ("logistic", "forest", "lightgbm")
 # Paper B's three base models.
 PUBLISHED = {
     "ohca": {"algorithm": "lightgbm", "predictors": ohca.VARIABLES},
@@ -110,14 +117,14 @@ def declared(models: Mapping[str, Any]) -> dict[str, BaseLearner]:
 
 
 def spaces(written: Mapping[str, Any]) -> dict[str, Space]:
-    """Return the search space of each algorithm: the study file's, else :data:`SPACES`.
+    """Return the search space of each algorithm and of the stack: the study file's, else :data:`SPACES`.
 
     Raises
     ------
     pydantic.ValidationError
         Listing every error: an unknown algorithm, or a space that cannot be searched.
     """
-    checked = TypeAdapter(dict[Literal["logistic", "forest", "lightgbm"], Space])
+    checked = TypeAdapter(dict[Literal["logistic", "forest", "lightgbm", "stack"], Space])
     return SPACES | checked.validate_python(written)
 
 
@@ -251,9 +258,9 @@ def fit_base(
     make = partial(estimator, seed=fold.seed)
     tuned = {
         algorithm: fold.tune(partial(make, algorithm), x, spaces[algorithm], name=f"{name}-{algorithm}")
-        for algorithm in (SPACES if model.algorithm == "select" else [model.algorithm])
+        for algorithm in (SELECTED_FROM if model.algorithm == "select" else [model.algorithm])
     }
-    # Of equal algorithms the first, in the order of SPACES.
+    # Of equal algorithms the first, in the order of SELECTED_FROM.
     best = max(tuned, key=lambda algorithm: tuned[algorithm].auc)
     used = frozenset().union(*(one.patients for one in tuned.values()))
     chosen = fold.ledger.choice(f"{name}: hyperparameters", on=used)

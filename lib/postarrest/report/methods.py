@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from postarrest.data.contract import NAMES
-from postarrest.models import splits, tabular
+from postarrest.models import splits, stacking, tabular, tuning
 from postarrest.models.cnn.head import Training
 from postarrest.models.tuning import Space
 from postarrest.report.rendering import in_words, listed, model_in_words, render, uncapitalised, words
@@ -46,7 +46,8 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
         stack=stack,
         base_models=_base_models(stack) if stack else [],
         base_spaces=_base_spaces(stack) if stack else [],
-        trees=tabular.FOREST_TREES,
+        trees=stacking.STACK_TREES,
+        tie=tuning.TIE,
         evaluated=given["05_evaluation"],
     )
     parts = re.split(r"^## (.+)$", text, flags=re.M)[1:]
@@ -71,8 +72,7 @@ def _base_models(stack: Mapping[str, Any]) -> list[str]:
 def _base_spaces(stack: Mapping[str, Any]) -> list[str]:
     algorithms, spaces = words()["algorithms"], tabular.spaces(stack["spaces"])
     used = {model.algorithm for model in tabular.declared(stack["base_models"]).values()}
-    # The ensemble itself is a random forest.
-    names = spaces if "select" in used else (used & spaces.keys()) | {"forest"}
+    names = spaces if "select" in used else (used & spaces.keys()) | {"stack"}
     return [f"{algorithms[name]}: {_space(spaces[name])}" for name in sorted(names)]
 
 

@@ -81,6 +81,18 @@ def read_twice(slices: dict[str, Slice], *, rng: np.random.Generator, reader_sd_
     return table.sort_values("reading", kind="stable", ignore_index=True)
 
 
+def gray_to_white(image: Slice) -> float:
+    """Return the ratio of gray to white matter on a noisy slice to an observer who knows its tissues.
+
+    The attenuation of white matter, cortex, deep nuclei and fluid is the least-squares solution of the
+    brain's pixels on their shares; the ratio is that of the mean of cortex and deep nuclei to white matter.
+    """
+    shares = np.stack([image.fractions[name] for name in ("white_matter", "cortex", "deep_nuclei", "csf")])
+    brain = shares.sum(axis=0) > 0.99
+    white, cortex, deep, _ = np.linalg.lstsq(shares[:, brain].T, image.hu[brain], rcond=None)[0]
+    return float((cortex + deep) / 2 / white)
+
+
 def _worth(image: Slice, site: Site, sign: float) -> tuple[np.ndarray, np.ndarray]:
     """Return how suitable the positions around a site are for an ROI, and the first pixel of that window."""
     x, y = image.template_mm[:2]

@@ -1,4 +1,4 @@
-"""The planted performance: that of an observer who knows the simulation's own variables."""
+"""The planted performance: that of observers who know what no model is told. A ceiling, not a target."""
 
 import dataclasses
 import json
@@ -15,15 +15,21 @@ from postarrest.simulate.settings import Settings
 
 OHCA_VARIABLES = ["initial_rhythm", "no_flow_min", "low_flow_min", "creatinine_umol_l", "lactate_mmol_l"]
 PUPIL_VARIABLES = ["pupil_left_mm", "pupil_right_mm"]
+# The rungs of the ladder, from what is furthest from a model.
+SEVERITY = "knows the severity of the injury"
+ATTENUATION = "knows the attenuation of the tissues"
+TISSUE = "knows the tissue of each pixel"
+PREDICTORS = "knows the distribution of the predictors"
 
 
-def planted(settings: Settings) -> dict[str, dict[str, float]]:
+def planted(settings: Settings) -> pd.DataFrame:
     """Estimate the best achievable AUC and Brier score of each modality in a large simulated sample.
 
     For the OHCA variables and the pupils this is gradient boosting, fitted on one half of the sample and
     evaluated on the other; with so many patients it approaches the likelihood ratio. For CT it is an observer
-    who knows the severity of the injury, which no network can recover from a noisy slice; for GWR-AV, a ratio
-    measured without noise or partial volume. The ensemble combines OHCA variables, pupils and CT.
+    who knows the severity of the injury, and one who knows the attenuation of white matter, cortex and deep
+    nuclei without noise, both of which no network can recover from a noisy slice. The ensemble combines OHCA
+    variables, pupils and either of these. GWR-AV is that of the attenuation without noise.
 
     For the Brier score, logistic regression on the third quarter of the sample turns each score into a
     probability, which is shifted to the study's prevalence of good outcomes and evaluated on the last
@@ -36,9 +42,9 @@ def planted(settings: Settings) -> dict[str, dict[str, float]]:
 
     Returns
     -------
-    dict
-        Model name to `{"auc": AUC for a good outcome, "mc_error": its Monte Carlo standard error, "brier":
-        Brier score, "brier_mc_error": its Monte Carlo standard error}`.
+    pandas.DataFrame
+        `model, observer, auc` (for a good outcome), `mc_error` (its Monte Carlo standard error), `brier`,
+        `brier_mc_error`.
     """
     from lightgbm import LGBMClassifier
     from sklearn.linear_model import LogisticRegression
@@ -57,33 +63,70 @@ def planted(settings: Settings) -> dict[str, dict[str, float]]:
         model.fit(table[columns][fit], good[fit])
         return model.predict(table[columns], raw_score=True)
 
+    def combined(*columns: np.ndarray) -> np.ndarray:
+        together = np.column_stack(columns)
+        return LogisticRegression().fit(together[fit], good[fit]).decision_function(together)
+
     severity = drawn.latents["severity"].to_numpy()
-    scores = {"ohca": boosted(OHCA_VARIABLES), "pupil": boosted(PUPIL_VARIABLES), "ct": -severity}
-    together = np.column_stack(list(scores.values()))
-    scores["ensemble"] = LogisticRegression().fit(together[fit], good[fit]).decision_function(together)
-    # The network on CT is called ct where it is a base model, and cnn in the hold-out protocol.
-    scores["cnn"] = scores["ct"]
-    scores["gwr_av"] = _noise_free_gwr(severity, rng)
-    found = {}
-    for name, score in scores.items():
-        areas = delong(good[n // 2 :], score[n // 2 :])
-        found[name] = {"auc": areas.auc[0], "mc_error": np.sqrt(areas.covariance[0, 0])}
-        if name != "gwr_av":
+    white, cortex, deep = _attenuation(severity, rng)
+    attenuation = combined(white, cortex, deep)
+    ohca, pupil = boosted(OHCA_VARIABLES), boosted(PUPIL_VARIABLES)
+    scores = {
+        ("ohca", PREDICTORS): ohca,
+        ("pupil", PREDICTORS): pupil,
+        ("ct", SEVERITY): -severity,
+        ("ct", ATTENUATION): attenuation,
+        ("ensemble", SEVERITY): combined(ohca, pupil, -severity),
+        ("ensemble", ATTENUATION): combined(ohca, pupil, attenuation),
+        # The network on CT is called ct where it is a base model, and cnn in the hold-out protocol.
+        ("cnn", SEVERITY): -severity,
+        ("cnn", ATTENUATION): attenuation,
+        ("gwr_av", ATTENUATION): (deep / white + cortex / white) / 2,
+    }
+    rows = []
+    for (model, observer), score in scores.items():
+        row = {"model": model, "observer": observer, **_auc(good[n // 2 :], score[n // 2 :])}
+        if model != "gwr_av":
             # The boosted models were fitted on the first half, so they are calibrated on another part.
             calibration = LogisticRegression().fit(score[third, None], good[third])
             log_odds = calibration.decision_function(score[last, None])
-            found[name] |= _brier(good[last], log_odds, prevalence=settings.n_good / settings.n_included)
-    return {name: {key: float(value) for key, value in of_model.items()} for name, of_model in found.items()}
+            row |= _brier(good[last], log_odds, prevalence=settings.n_good / settings.n_included)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def _noise_free_gwr(severity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return GWR-AV of the attenuation of the tissues themselves."""
+def _auc(good: np.ndarray, score: np.ndarray) -> dict[str, float]:
+    areas = delong(good, score)
+    return {"auc": float(areas.auc[0]), "mc_error": float(np.sqrt(areas.covariance[0, 0]))}
+
+
+def _attenuation(severity: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the attenuation of white matter, cortex and deep nuclei themselves, HU."""
     baseline, cortex_own, deep_own = rng.standard_normal((3, len(severity)))
     white = phantom.WHITE_HU + phantom.BASELINE_SD_HU * baseline
     gray = phantom.BASELINE_SD_HU * baseline
     cortex = phantom.CORTEX_HU + gray + phantom.CORTEX_SD_HU * cortex_own - phantom.CORTEX_LOSS_HU * severity
     deep = phantom.DEEP_HU + gray + phantom.DEEP_SD_HU * deep_own - phantom.DEEP_LOSS_HU * severity
-    return (deep / white + cortex / white) / 2
+    return white, cortex, deep
+
+
+def on_images(good: np.ndarray, ratio: np.ndarray) -> pd.DataFrame:
+    """Return the AUC of the observer who knows the tissue of each pixel of the study's own images.
+
+    Parameters
+    ----------
+    good : numpy.ndarray of bool, shape (n,)
+        The outcome of the study's patients.
+    ratio : numpy.ndarray, shape (n,)
+        From `readings.gray_to_white`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As from `planted`, for `ct` and `cnn`; `mc_error` is that of the study's own patients.
+    """
+    found = _auc(good, ratio)
+    return pd.DataFrame([{"model": model, "observer": TISSUE, **found} for model in ("ct", "cnn")])
 
 
 def _brier(good: np.ndarray, log_odds: np.ndarray, *, prevalence: float) -> dict[str, float]:
@@ -96,24 +139,31 @@ def _brier(good: np.ndarray, log_odds: np.ndarray, *, prevalence: float) -> dict
     squared = [((probability - good) ** 2)[group] for group in (good, ~good)]
     variance = [errors.var(ddof=1) / len(errors) for errors in squared]
     value = share @ [errors.mean() for errors in squared]
-    return {"brier": value, "brier_mc_error": np.sqrt(share**2 @ variance)}
+    return {"brier": float(value), "brier_mc_error": float(np.sqrt(share**2 @ variance))}
 
 
-def document(settings: Settings) -> dict[str, Any]:
+def document(settings: Settings, ladder: pd.DataFrame) -> dict[str, Any]:
     """Return the content of a study's `truth.json`.
+
+    Parameters
+    ----------
+    settings : Settings
+        The study's settings.
+    ladder : pandas.DataFrame
+        From `planted` and `on_images`.
 
     Returns
     -------
     dict
-        `models` (see `planted`), `outcomes` (the outcome labels for which they hold), `targets` (the
+        `models` (the rows of the ladder), `outcomes` (the outcome labels for which they hold), `targets` (the
         published AUCs), `settings` and `simulated: true`.
     """
-    models = planted(settings)
+    rows = ladder.round(4).to_dict("records")
     return {
         "simulated": True,
         # Relabelled patients are drawn as good outcomes, so the values do not hold under the standard label.
         "outcomes": ["revised"] if settings.n_relabelled else ["revised", "standard"],
-        "models": {m: {key: round(value, 4) for key, value in models[m].items()} for m in models},
+        "models": [{name: value for name, value in row.items() if value == value} for row in rows],
         "targets": {f"{model}_auc": auc for model, auc in published.aucs().items()},
         "settings": dataclasses.asdict(settings),
     }
@@ -130,9 +180,9 @@ def planted_performance(data: Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `model, auc, mc_error, brier, brier_mc_error, published`.
+        `model, observer, auc, mc_error, brier, brier_mc_error, published`.
     """
-    models = pd.DataFrame(_read(data)["models"]).T.rename_axis("model").reset_index()
+    models = pd.DataFrame(_read(data)["models"])
     return models.assign(published=models["model"].map(published.aucs()))
 
 

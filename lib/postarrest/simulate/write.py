@@ -71,11 +71,14 @@ def _write_all(settings: Settings, folder: Path) -> None:
     if settings.ct != "none":
         (folder / "ct").mkdir()
         (folder / "tissue").mkdir()
+    ladder = truth.planted(settings)
     if settings.ct != "none" or settings.gwr:
-        read = simulate_images(settings, drawn, folder)
+        read, ratio = simulate_images(settings, drawn, folder)
         if settings.gwr:
             _write_csv(read, folder / "gwr.csv")
-    write_text(folder / "truth.json", json.dumps(truth.document(settings), indent=1) + "\n")
+        seen = truth.on_images(drawn.latents.loc[ratio.index, "good"].to_numpy(), ratio.to_numpy())
+        ladder = pd.concat([ladder, seen], ignore_index=True)
+    write_text(folder / "truth.json", json.dumps(truth.document(settings, ladder), indent=1) + "\n")
     notice = "SIMULATED. No row or image in this folder is of a person: postarrest.simulate made them all.\n"
     write_text(folder / _NOTICE, notice)
 
@@ -85,13 +88,15 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
     table.convert_dtypes().to_csv(path, index=False, lineterminator="\n")
 
 
-def simulate_images(settings: Settings, drawn: cohort.Cohort, folder: Path) -> pd.DataFrame:
+def simulate_images(settings: Settings, drawn: cohort.Cohort, folder: Path) -> tuple[pd.DataFrame, pd.Series]:
     """Render all included patients' slices, write them unless `settings.ct` is none, and read their regions.
 
     Returns
     -------
-    pandas.DataFrame
+    readings : pandas.DataFrame
         The table `gwr` of the data contract; empty unless `settings.gwr`.
+    ratio : pandas.Series
+        Gray to white matter of each patient's slice, see `readings.gray_to_white`; index: row of the patient.
     """
     included = drawn.patients["exclusion"] == ""
     patients = drawn.latents.join(drawn.patients["patient_id"])[included].reset_index(names="row")
@@ -99,10 +104,13 @@ def simulate_images(settings: Settings, drawn: cohort.Cohort, folder: Path) -> p
     jobs = (joblib.delayed(_one_patient)(settings, anatomy, folder, p) for p in patients.to_dict("records"))
     # Starting a process takes as long as a dozen patients.
     n_jobs = max(1, min(joblib.cpu_count(), len(patients) // 12))
-    return pd.concat(joblib.Parallel(n_jobs=n_jobs)(jobs), ignore_index=True)
+    read, ratio = zip(*joblib.Parallel(n_jobs=n_jobs)(jobs), strict=True)
+    return pd.concat(read, ignore_index=True), pd.Series(ratio, index=patients["row"])
 
 
-def _one_patient(settings: Settings, anatomy: Anatomy, folder: Path, patient: dict) -> pd.DataFrame:
+def _one_patient(
+    settings: Settings, anatomy: Anatomy, folder: Path, patient: dict
+) -> tuple[pd.DataFrame, float]:
     """Render, write and read the slices of one patient: row in the table, identifier and latent variables."""
     # One seed per patient: the result does not depend on the number of processes.
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 1, patient["row"]]))
@@ -123,8 +131,9 @@ def _one_patient(settings: Settings, anatomy: Anatomy, folder: Path, patient: di
         Image.fromarray(window(first.hu)).save(folder / "ct" / f"{patient_id}.png")
     if settings.ct != "none":
         Image.fromarray(first.tissue).save(folder / "tissue" / f"{patient_id}.png")
+    ratio = readings.gray_to_white(first)
     if not settings.gwr:
-        return pd.DataFrame()
+        return pd.DataFrame(), ratio
     read = readings.read_twice(slices, rng=rng, reader_sd_mm=settings.reader_sd_mm)
     read.insert(0, "patient_id", patient_id)
-    return read
+    return read, ratio

@@ -77,14 +77,15 @@ def _fit_holdout(
         values = training.fixed | values
         return kind(found, values, training.class_weights, fold.seed, watch, training.patience)
 
-    def auc(values: Values) -> float:
+    def judged(values: Values) -> tuple[float, float]:
         fitted = head(values).fit(x.loc[train], y.loc[train].to_numpy())
-        return float(fitted.curve_["tune_auc"].iloc[fitted.best_epoch_ - 1])
+        best = fitted.curve_.iloc[fitted.best_epoch_ - 1]
+        return float(best["tune_auc"]), float(best["tune_loss"])
 
     space = training.searched("holdout")
     about = (found.key, space, training.fixed, training.class_weights, training.patience)
     journal = fold.journal("cnn", *about)
-    tuned = tuning.grid(auc, space, patients=split.development, keep=journal)
+    tuned = tuning.grid(judged, space, patients=split.development, keep=journal)
     # The head is not fitted on the tuning set, but the grid and the length of training are chosen on it.
     chosen = fold.ledger.choice("cnn: hyperparameters and epochs", on=tuned.patients)
     model, stage = head(tuned.values, final), "cnn: head for the hold-out"
