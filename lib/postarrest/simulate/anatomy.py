@@ -61,20 +61,25 @@ class Anatomy:
         return (matrix @ self.maps.reshape(-1, kinds)).T
 
 
-def load_anatomy() -> Anatomy:
+def load_anatomy(lowest_mm: int = -25) -> Anatomy:
     """Return the template's maps, derived from the gray- and white-matter maps that nilearn ships.
+
+    Parameters
+    ----------
+    lowest_mm : int
+        Level at which the maps begin, MNI; the template ends at -72.
 
     Returns
     -------
     Anatomy
-        Maps from 25 mm below the anterior commissure to 90 mm above it.
+        Maps from there to 90 mm above the anterior commissure.
     """
     # nilearn takes seconds to import, and only this function needs it.
     from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
 
     image = load_mni152_gm_template(resolution=1)
     corner = image.affine[:3, 3]
-    low, high = int(-25 - corner[2]), int(90 - corner[2])
+    low, high = int(lowest_mm - corner[2]), int(90 - corner[2])
     gray, white = (
         # The template's box is tight; padding makes room for skull and scalp.
         np.pad(np.asarray(m.dataobj, dtype=np.float32)[:, :, low:high], [(p, p) for p in _PAD])

@@ -60,6 +60,11 @@ class Head:
         Thickness of calvarium and scalp, and the share of fat in the latter.
     calcified : numpy.ndarray of bool, shape (3,)
         Whether the pineal gland, the right and the left choroid plexus are calcified.
+    csf_hu : float
+        Attenuation of cerebrospinal fluid.
+    sharpness : float
+        Power of the odds of the template's tissues. The template is the mean of 152 brains: at 1 its borders are
+        as soft as in that mean, at 2.2 as sharp as in one brain.
     """
 
     to_template: np.ndarray
@@ -75,6 +80,8 @@ class Head:
     scalp_mm: float
     fat_share: float
     calcified: np.ndarray
+    csf_hu: float = CSF_HU
+    sharpness: float = 2.2
 
 
 def draw_head(rng: np.random.Generator, *, severity: float, atrophy: float) -> Head:
@@ -166,14 +173,14 @@ def render(
     reach = np.hypot(middle[0] / 98, (middle[1] + 18) / 122) < 1
     points = middle[:, reach]
     texture = {
-        "sulci": 0.7 * _field(rng, coarse=26)[reach],
-        "ribbon": 0.4 * _field(rng, coarse=32)[reach],
-        "thickness": _field(rng, coarse=6)[reach],
+        "sulci": 0.7 * smooth_field(rng, coarse=26)[reach],
+        "ribbon": 0.4 * smooth_field(rng, coarse=32)[reach],
+        "thickness": smooth_field(rng, coarse=6)[reach],
     }
     total, shares = 0, 0
     for step in steps:
         at = points + step[:, None]
-        hu, parts = _compose(head, anatomy.at(at), at, texture)
+        hu, parts = compose(head, anatomy.at(at), at, texture)
         total, shares = total + hu / len(steps), shares + parts / len(steps)
 
     image = _holder()
@@ -195,7 +202,7 @@ def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
     # Radiological: columns run to the patient's left, rows to the back.
     x, y = np.broadcast_to(at[None, :], (SIZE, SIZE)), np.broadcast_to(at[:, None], (SIZE, SIZE))
     local = np.stack([x - head.shift_mm[0], y - head.shift_mm[1], np.full_like(x, head.level_mm[level])])
-    local[:2] += [_upsample(w) for w in head.warp_mm]
+    local[:2] += [upsample(w) for w in head.warp_mm]
     # The middle of the head in the template is at the centre of the scanner.
     centre = np.array([0.0, -18.0, LEVELS_MM[level]])
     points = np.einsum("ij,jrc->irc", head.to_template, local) + centre[:, None, None]
@@ -208,46 +215,45 @@ def _plane(head: Head, level: str) -> tuple[np.ndarray, np.ndarray]:
     return points.astype(np.float32), steps.astype(np.float32)
 
 
-def _upsample(coarse: np.ndarray) -> np.ndarray:
-    """Return a smooth surface through a coarse grid, on the grid of the image."""
+def upsample(coarse: np.ndarray, size: int = SIZE) -> np.ndarray:
+    """Return a smooth surface through a coarse grid, on a square grid of `size`."""
     n = len(coarse)
     # Cubic B-splines along the rows, which are also those along the columns.
-    weights = BSpline.design_matrix(np.linspace(0, n - 1, SIZE), np.arange(-3, n + 3), 3).toarray()
+    weights = BSpline.design_matrix(np.linspace(0, n - 1, size), np.arange(-3, n + 3), 3).toarray()
     edged = np.pad(coarse, 1, mode="edge")
     return (weights @ edged @ weights.T).astype(np.float32)
 
 
-def _field(rng: np.random.Generator, *, coarse: int) -> np.ndarray:
-    """Return a smooth random surface of standard deviation 1 on the grid of the image."""
-    field = _upsample(rng.standard_normal((coarse, coarse)))
+def smooth_field(rng: np.random.Generator, *, coarse: int, size: int = SIZE) -> np.ndarray:
+    """Return a smooth random surface of standard deviation 1 on a square grid of `size`."""
+    field = upsample(rng.standard_normal((coarse, coarse)), size)
     return field / field.std()
 
 
-def _compose(
-    head: Head, maps: np.ndarray, points: np.ndarray, texture: dict
-) -> tuple[np.ndarray, np.ndarray]:
+def compose(head: Head, maps: np.ndarray, points: np.ndarray, texture: dict) -> tuple[np.ndarray, np.ndarray]:
     """Return the HU, shape (n,), and the shares of the tissues, shape (4, n), of points in a thin plane."""
     white, gray, deep, ventricle, depth = maps
-    # The template is the mean of 152 brains. Raising the odds to a power sharpens it to that of one brain;
-    # the patient's own terms widen or narrow the fluid spaces.
+    # The patient's own terms widen or narrow the fluid spaces.
     fluid = np.clip(1 - white - gray, 0, 1)
     effaced = np.logaddexp(0, head.severity)
     in_sulci = 0.9 + 0.8 * head.atrophy - 0.35 * effaced + texture["sulci"]
     in_ventricles = 0.5 + 0.7 * head.atrophy - 0.1 * effaced
     odds = np.stack([white, gray, fluid]) + 0.004
-    odds **= 2.2
+    odds **= head.sharpness
     odds[0] *= np.exp(-texture["ribbon"] * (1 - deep))
     odds[2] *= np.exp(ventricle * in_ventricles + (1 - ventricle) * in_sulci)
-    odds *= _step(depth + 0.3, 0.6) / odds.sum(0)
+    odds *= soft_step(depth + 0.3, 0.6) / odds.sum(0)
     gap_mm = np.clip(1.3 + 0.6 * head.atrophy - 0.2 * effaced, 0.5, None)
     wm, gm, _ = odds
-    parts = np.stack([wm, gm * (1 - deep), gm * deep, np.clip(_step(depth + gap_mm, 0.5) - wm - gm, 0, 1)])
+    parts = np.stack(
+        [wm, gm * (1 - deep), gm * deep, np.clip(soft_step(depth + gap_mm, 0.5) - wm - gm, 0, 1)]
+    )
     own = head.baseline_hu
     attenuation = [
         WHITE_HU + own,
         CORTEX_HU + own + head.cortex_hu - CORTEX_LOSS_HU * head.severity,
         DEEP_HU + own + head.deep_hu - DEEP_LOSS_HU * head.severity,
-        CSF_HU,
+        head.csf_hu,
     ]
     hu = np.array(attenuation, dtype=np.float32) @ parts
     # The sagittal sinus fills the groove along the midline with blood.
@@ -256,7 +262,7 @@ def _compose(
     return hu + around + _extras(head, depth, points), parts
 
 
-def _step(value: np.ndarray, width_mm: float) -> np.ndarray:
+def soft_step(value: np.ndarray, width_mm: float) -> np.ndarray:
     """Return 0 below zero and 1 above, with a linear edge between."""
     return np.clip(value / width_mm + 0.5, 0, 1)
 
@@ -271,7 +277,7 @@ def _around(head: Head, inside_mm: np.ndarray, points: np.ndarray, thickness: np
     skull = head.skull_mm * (1 + 0.12 * thickness) * (1 - 0.45 * temple)
     muscle = 7.0 * temple
     scalp = head.scalp_mm * (1 + 0.1 * thickness) * (1 - 0.3 * temple)
-    edges = [_step(out - at, 0.5) for at in (0, skull, skull + muscle, skull + muscle + scalp)]
+    edges = [soft_step(out - at, 0.5) for at in (0, skull, skull + muscle, skull + muscle + scalp)]
     diploe = np.clip(1 - np.abs(out / skull - 0.5) / 0.28, 0, 1)
     # There is fat between the aponeurosis on the bone and the skin.
     place = (out - skull - muscle) / scalp
@@ -283,7 +289,7 @@ def _around(head: Head, inside_mm: np.ndarray, points: np.ndarray, thickness: np
 def _extras(head: Head, depth: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Return the HU added by falx, calcified pineal gland and plexus, and beam hardening at the bone."""
     x, y, z = points
-    inside = _step(depth, 1.0)
+    inside = soft_step(depth, 1.0)
     at_falx = np.clip((np.hypot(y + 18, z - 10) - 52) / 4, 0, 1)
     extras = inside * (24 * at_falx * np.exp(-((x / 0.9) ** 2)) + 2 * np.exp(-np.maximum(depth, 0) / 5))
     for a, b, c in np.array([(0, -31, 3), (24, -43, 8), (-24, -43, 8)])[head.calcified]:
@@ -295,7 +301,7 @@ def _holder() -> np.ndarray:
     """Return an image of air with the scanner's head holder, HU."""
     at = (np.arange(SIZE) - (SIZE - 1) / 2) * SPACING_MM
     radius = np.hypot(at[None, :] / 1.02, (at[:, None] + 4) * 0.98)
-    shell = _step(1.4 - np.abs(radius - 117), 0.8) * np.clip((at[:, None] - 28) / 3, 0, 1)
+    shell = soft_step(1.4 - np.abs(radius - 117), 0.8) * np.clip((at[:, None] - 28) / 3, 0, 1)
     return (-1000 + 1300 * shell).astype(np.float32)
 
 

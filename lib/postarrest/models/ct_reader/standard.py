@@ -1,0 +1,121 @@
+"""A slice of any size and spacing in the form that the network takes, and its answer on the slice's own grid."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from postarrest.models.ct_reader.network import CLASSES, SIZE, SPACING_MM, UNIT_MM
+
+# Denser than this is head: above fat and air, also where the window of level 40, width 80 HU has cut off the rest.
+_OUTLINE_HU = 1.0
+_AIR_HU = -1000.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network sees in a slice, on the slice's own grid.
+
+    Attributes
+    ----------
+    shares : dict of str to numpy.ndarray of float32, shape (rows, columns)
+        Share of each pixel that is of each of `network.CLASSES`.
+    template_mm : numpy.ndarray of float32, shape (3, rows, columns)
+        MNI coordinates: x to the patient's right, y to the front, z up.
+    error_mm : numpy.ndarray of float32, shape (3, rows, columns)
+        Expected absolute error of each coordinate.
+    spacing_mm : tuple of float
+        Distance between the centres of rows, and of columns.
+    """
+
+    shares: dict[str, np.ndarray]
+    template_mm: np.ndarray
+    error_mm: np.ndarray
+    spacing_mm: tuple[float, float]
+
+    @property
+    def brain(self) -> np.ndarray:
+        """Share of each pixel that is brain, fluid or a lesion."""
+        return 1 - self.shares["air"] - self.shares["bone_and_scalp"]
+
+    @property
+    def level_mm(self) -> float:
+        """Height of the slice above the anterior commissure, below the middle of the brain; NaN without brain."""
+        weight = self.brain * (self.brain > 0.5)
+        return float((weight * self.template_mm[2]).sum() / weight.sum()) if weight.any() else float("nan")
+
+
+def centre(hu: np.ndarray) -> tuple[float, float]:
+    """Return the row and column of the middle of the head's outline."""
+    parts, n = ndimage.label(ndimage.binary_opening(hu > _OUTLINE_HU, iterations=2))
+    if not n:
+        return (hu.shape[0] - 1) / 2, (hu.shape[1] - 1) / 2
+    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    rows, columns = np.flatnonzero(largest.any(axis=1)), np.flatnonzero(largest.any(axis=0))
+    return (rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2
+
+
+def standardised(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
+    """Return a slice as the network takes it: 160 x 160 pixels of 1.4 mm around the head, window 40 / 80 HU.
+
+    Parameters
+    ----------
+    hu : numpy.ndarray, shape (rows, columns)
+        Hounsfield units, seen from below, front at the top.
+    spacing_mm : tuple of float
+        Distance between the centres of rows, and of columns.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (160, 160)
+    """
+    scale = np.divide(SPACING_MM, spacing_mm)
+    # A pixel that becomes larger averages those that it covers.
+    smooth = ndimage.gaussian_filter(hu.astype(np.float32), 0.3 * np.maximum(scale - 1, 0), mode="nearest")
+    steps = np.arange(SIZE) - (SIZE - 1) / 2
+    rows, columns = (c + s * steps for c, s in zip(centre(hu), scale, strict=True))
+    at = np.meshgrid(rows, columns, indexing="ij")
+    standard = ndimage.map_coordinates(smooth, at, order=1, mode="constant", cval=_AIR_HU)
+    return np.round(255 * np.clip(standard / 80, 0, 1)).astype(np.uint8)
+
+
+def on_own_grid(out: dict[str, np.ndarray], hu: np.ndarray, spacing_mm: tuple[float, float]) -> Seen:
+    """Return the network's answer to one slice on the slice's own grid.
+
+    Parameters
+    ----------
+    out : dict of str to numpy.ndarray
+        ``shares``, (160, 160, 7), and ``template``, (160, 160, 6), of the network.
+    hu, spacing_mm
+        As for :func:`standardised`.
+    """
+    scale = np.divide(SPACING_MM, spacing_mm)
+    rows, columns = (
+        (np.arange(n) - c) / s + (SIZE - 1) / 2 for n, c, s in zip(hu.shape, centre(hu), scale, strict=True)
+    )
+    at = np.meshgrid(rows, columns, indexing="ij")
+    outside = (np.abs(at[0] - (SIZE - 1) / 2) > SIZE / 2) | (np.abs(at[1] - (SIZE - 1) / 2) > SIZE / 2)
+
+    def back(channel: np.ndarray) -> np.ndarray:
+        return ndimage.map_coordinates(channel.astype(np.float32), at, order=1, mode="nearest")
+
+    shares = {name: back(out["shares"][..., i]) for i, name in enumerate(CLASSES)}
+    for name in CLASSES:
+        shares[name] = np.where(outside, float(name == "air"), shares[name])
+    template = np.stack([UNIT_MM * back(out["template"][..., i]) for i in range(3)])
+    error = np.stack([UNIT_MM * back(np.exp(out["template"][..., 3 + i])) for i in range(3)])
+    return Seen(shares, template, error, tuple(spacing_mm))
+
+
+def see(model: Any, slices: list[np.ndarray], spacing_mm: tuple[float, float]) -> list[Seen]:
+    """Return what the network sees in slices of one spacing."""
+    images = np.stack([standardised(hu, spacing_mm) for hu in slices])[..., None]
+    out = [model(images[i : i + 16], training=False) for i in range(0, len(images), 16)]
+    joined = {
+        name: np.concatenate([np.asarray(part[name]) for part in out]) for name in ("shares", "template")
+    }
+    return [
+        on_own_grid({name: values[i] for name, values in joined.items()}, hu, spacing_mm)
+        for i, hu in enumerate(slices)
+    ]
