@@ -31,10 +31,13 @@ help:  # targets in groups, from the comments below
 	@awk '/^##/ {print substr($$0, 4)} /^[a-z-]+:.*## / {split($$0, p, ":.*## "); printf "  %-24s%s\n", p[1], p[2]}' Makefile
 
 ## Use
-.PHONY: report check-data evaluate lab pair
+.PHONY: report check-data read-ct evaluate lab pair
 # SNAKEMAKE= passes options on, such as those of a cluster's executor (docs/running.md).
 report: $(READY)  ## the report of both default studies, or of STUDY= (DATA=path, WEIGHTS=path)
 	@$(BIN)/python -m postarrest.pipeline report $(STUDY) --cores $(CORES) $(SNAKEMAKE)
+
+read-ct: $(READY)  ## measure the GWR of STUDY= automatically, and open build/<study>/read_ct/index.html to check it
+	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline report $$s --cores $(CORES) --target build/$$s/read_ct/index.html; done
 
 check-data: $(READY)  ## read and check the data of STUDY=; trains nothing
 	@$(BIN)/python -m postarrest.pipeline.check_data $(STUDY)
@@ -90,7 +93,10 @@ canary: $(READY)  ## long: search a whole report and its logs for planted names 
 	@$(BIN)/python tests/helpers/canary.py
 
 ## Measure
-.PHONY: benchmark benchmark-finetuning ablation golden coverage simulation-check
+pretrain: $(READY)  ## make the network that reads CT again, from nothing (30 min on two cores; resumes)
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m postarrest.pipeline.pretrain
+
+.PHONY: benchmark benchmark-finetuning ablation golden coverage simulation-check pretrain
 benchmark: $(READY)  ## speed as ratios in one run, and the time of each step
 	@$(BIN)/python benchmarks/benchmark_bootstrap.py
 	@$(BIN)/python benchmarks/benchmark_cnn.py

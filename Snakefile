@@ -145,6 +145,19 @@ rule splits:
     benchmark: "build/{study}/time/splits.tsv"
     shell: STEP
 
+rule read_ct:
+    message: "{wildcards.study}: read the regions of each head CT automatically"
+    input:
+        "build/{study}/cohort.parquet",
+        module("pipeline/read_ct"),
+        "lib/postarrest/models/ct_reader/reader.npz",
+    output: [f"build/{{study}}/{f}" for f in ("gwr_auto.csv", "reader_flags.csv", "proposals.csv", "read_ct/index.html")]
+    params: given=parameters("01_cohort"), data=fingerprint
+    log: "build/{study}/logs/read_ct.log"
+    benchmark: "build/{study}/time/read_ct.tsv"
+    threads: 2
+    shell: STEP + " --threads {threads} > {log} 2>&1"
+
 rule gwr:
     message: "{wildcards.study}: gray-to-white-matter ratio and its reliability (02_gwr)"
     input:

@@ -14,7 +14,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, EnhancedCTImageStorage
 
 from heads import SPACING_MM, dicom, head, header, nifti, png, save, series
-from postarrest.data import DataErrors, read_slice, read_slices, window
+from postarrest.data import DataErrors, read_series, read_slice, read_slices, window
 from postarrest.data.ct import slices
 
 # The head of heads.py, stored as HU + 1024 in 16 bits, compressed by other software than what reads it here:
@@ -396,3 +396,52 @@ def test_a_real_head_ct(shared: Path):
     np.testing.assert_array_equal(found.hu, expected)
     np.testing.assert_array_equal(found.image, window(expected))
     assert found.notes == ()
+
+
+# ---------------------------------------------------------------------- whole series
+
+
+def test_a_series_is_all_of_its_slices_from_the_caudal_end_up(tmp_path: Path):
+    found = read_series(series(tmp_path / "P1"))
+    assert [hu[64, 64] for hu in found.hu] == [30, 31, 32, 33, 34]
+    np.testing.assert_array_equal(found.position_mm, [0, 5, 10, 15, 20])
+    assert found.spacing_mm == (SPACING_MM, SPACING_MM)
+    one = read_slice(tmp_path / "P1", slice_index=3)
+    np.testing.assert_array_equal(found.hu[3], one.hu)
+
+
+def test_a_volume_and_a_series_give_the_same_slices(tmp_path: Path):
+    found = read_series(nifti(tmp_path / "a.nii.gz"))
+    assert len(found.hu) == 3
+    np.testing.assert_array_equal(found.hu[1], read_slice(tmp_path / "a.nii.gz", slice_index=1).hu)
+    np.testing.assert_array_equal(np.diff(found.position_mm), [5, 5])
+
+
+def test_a_png_is_a_series_of_one_slice_without_spacing(tmp_path: Path):
+    found = read_series(png(tmp_path / "a.png"))
+    (hu,) = found.hu
+    assert found.spacing_mm is None
+    assert found.position_mm is None
+    assert (hu.min(), hu.max()) == (0, 80)
+    np.testing.assert_array_equal(window(hu), read_slice(tmp_path / "a.png").image)
+
+
+def test_a_series_above_the_head_is_read_and_a_broken_one_is_not(tmp_path: Path):
+    """Unlike the one slice of a network, a slice of a series need not show a head."""
+    folder = series(tmp_path / "P1")
+    save(
+        dicom(np.full((128, 128), -1000.0), ImagePositionPatient=[-100.0, -120.0, 25.0]), folder / "IM900.dcm"
+    )
+    assert len(read_series(folder).hu) == 6
+    (folder / "IM003.dcm").write_bytes(b"no image")
+    with pytest.raises(DataErrors, match="not DICOM"):
+        read_series(folder)
+
+
+def test_slices_of_two_sizes_are_no_series(tmp_path: Path):
+    folder = series(tmp_path / "P1", levels=2)
+    other = dicom(head(size=96, spacing_mm=2.4), ImagePositionPatient=[-100.0, -120.0, 10.0])
+    other.PixelSpacing = [2.4, 2.4]
+    save(other, folder / "IM900.dcm")
+    with pytest.raises(DataErrors, match="2 sizes or pixel spacings"):
+        read_series(folder)

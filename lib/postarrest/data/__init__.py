@@ -5,7 +5,7 @@ Out: included patients, GWR readings and CT slices; or every error at once, with
 """
 
 from postarrest.data.cohort import outcome_labels, select
-from postarrest.data.ct.slices import read_slice, read_slices, window
+from postarrest.data.ct.slices import read_series, read_slice, read_slices, window
 from postarrest.data.errors import DataErrors, Finding
 from postarrest.data.export import StudyData, fingerprint, read_export
 from postarrest.data.included import save_included

@@ -1,13 +1,14 @@
 """Make the network that reads CT, from nothing: ``make pretrain``.
 
-Simulated heads of far wider variety than any study's (`simulate.wide`), each used once. An interrupted run resumes
-where it stopped.
+Simulated heads of far wider variety than any study's (`simulate.wide`), each used once. An interrupted run
+resumes where it stopped.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import joblib
@@ -31,7 +32,7 @@ def slices(anatomy: Anatomy, chunk: int, *, n: int) -> training.Slices:
         return [wide.draw(anatomy, np.random.default_rng(seed)) for seed in seeds]
 
     edges = np.linspace(0, n, 2 * joblib.cpu_count() + 1).astype(int)
-    jobs = (joblib.delayed(some)(*pair) for pair in zip(edges[:-1], edges[1:], strict=True))
+    jobs = (joblib.delayed(some)(*pair) for pair in pairwise(edges))
     drawn = [sample for part in joblib.Parallel(n_jobs=-1)(jobs) for sample in part]
     return training.Slices(
         *(np.stack([getattr(s, name) for s in drawn]) for name in ("image", "shares", "template_mm", "about"))
@@ -39,8 +40,9 @@ def slices(anatomy: Anatomy, chunk: int, *, n: int) -> training.Slices:
 
 
 def main() -> None:
+    """Train the network by the options of the command line."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--chunks", type=int, default=60, help=f"times {SLICES_PER_CHUNK} slices")
+    arguments.add_argument("--chunks", type=int, default=90, help=f"times {SLICES_PER_CHUNK} slices")
     arguments.add_argument("--slices", type=int, default=SLICES_PER_CHUNK, help="slices in a chunk")
     arguments.add_argument("--out", type=Path, default=network.WEIGHTS)
     arguments.add_argument("--work", type=Path, default=ROOT / "build" / "pretrain")

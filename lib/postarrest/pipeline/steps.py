@@ -56,6 +56,14 @@ def make_features(study: str, threads: int) -> None:
         raise StudyError(f"params/{study}.yaml, section '03_cnn': {error}") from error
 
 
+def read_ct(study: str, threads: int) -> None:
+    """Read the regions of every included patient's head CT, and write a page to look at them."""
+    os.environ.update(thread_environment(1))
+    from postarrest.pipeline import read_ct
+
+    read_ct.read_study(study, threads)
+
+
 def combine_scores(study: str, parts: list[str]) -> None:
     """Write ``build/<study>/scores.csv``, the evaluation's only input, from the models' files."""
     from postarrest import scores
@@ -109,6 +117,7 @@ _COMMANDS = {
     "notebook": run_notebook,
     "splits": make_splits,
     "features": make_features,
+    "read_ct": read_ct,
     "scores": combine_scores,
     "pages": site.write_study,
     "home": site.write_home,
@@ -125,10 +134,10 @@ def main(arguments: list[str] | None = None) -> int:
     parsers["report"].add_argument("names", metavar="studies", nargs="+")
     parsers["report"].add_argument("--cores", type=int, default=os.cpu_count() or 1)
     parsers["report"].add_argument("--target", dest="targets", action="append", default=[])
-    for name in ("notebook", "splits", "features", "scores"):
+    for name in ("notebook", "splits", "features", "read_ct", "scores"):
         parsers[name].add_argument("--study", required=True)
     parsers["pages"].add_argument("--study", dest="name", required=True)
-    for name in ("notebook", "features"):
+    for name in ("notebook", "features", "read_ct"):
         parsers[name].add_argument("--threads", type=int, default=1)
     parsers["notebook"].add_argument("--notebook", required=True)
     parsers["notebook"].add_argument("--run", default="")

@@ -63,8 +63,8 @@ class Head:
     csf_hu : float
         Attenuation of cerebrospinal fluid.
     sharpness : float
-        Power of the odds of the template's tissues. The template is the mean of 152 brains: at 1 its borders are
-        as soft as in that mean, at 2.2 as sharp as in one brain.
+        Power of the odds of the template's tissues. The template is the mean of 152 brains: at 1 its
+        borders are as soft as in that mean, at 2.2 as sharp as in one brain.
     """
 
     to_template: np.ndarray

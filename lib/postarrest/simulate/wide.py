@@ -1,9 +1,10 @@
 """Heads of far wider variety than any study's, to train the network that reads CT (`models.ct_reader`).
 
-Everything that a study of `simulate` holds fixed or varies a little is drawn widely here: contrast between the
-tissues, also inverted; deformation, atrophy and midline shift; level and tilt of the slice; lesions; noise, blur,
-shading, gain and compression. Below the level of the basal ganglia the head has a skull base, orbits and sinuses,
-made of random shapes, so that a network learns not to take them for anything else.
+Everything that a study of `simulate` holds fixed or varies a little is drawn widely here: contrast between
+the tissues, also inverted; deformation, atrophy and midline shift; level and tilt of the slice; lesions;
+noise, blur,
+shading, gain and compression. Below the level of the basal ganglia the head has a skull base, orbits and
+sinuses, made of random shapes, so that a network learns not to take them for anything else.
 """
 
 import io
@@ -38,8 +39,8 @@ class Sample:
     template_mm : numpy.ndarray of float16, shape (160, 160, 3)
         MNI coordinates of each pixel.
     about : numpy.ndarray of float32, shape (5,)
-        `ABOUT`: contrast of cortex and of deep nuclei to white matter, 10 HU; atrophy; whether there is a lesion;
-        level, 50 mm.
+        `ABOUT`: contrast of cortex and of deep nuclei to white matter, 10 HU; atrophy; whether there is a
+        lesion; level, 50 mm.
     """
 
     image: np.ndarray
@@ -85,7 +86,10 @@ def draw(anatomy: Anatomy, rng: np.random.Generator) -> Sample:
     shares = np.zeros((len(CLASSES), SIZE * SIZE), np.float32)
     shares[2:6, reach] = parts
     image, shares = image.reshape(SIZE, SIZE), shares.reshape(-1, SIZE, SIZE)
+    if rng.random() < 0.3:
+        image -= _leukoaraiosis(points, rng) * shares[2]
     image, shares = _lesions(image, shares, rng)
+    image = np.maximum(image, _holder(rng))
     within = 1 - shares.sum(axis=0)
     shares[0] = within * (image < -250)
     shares[1] = within - shares[0]
@@ -105,7 +109,7 @@ def draw(anatomy: Anatomy, rng: np.random.Generator) -> Sample:
 def _head(rng: np.random.Generator) -> phantom.Head:
     """Draw a head; its contrast does not depend on its severity, which here only effaces sulci."""
     size = rng.uniform(0.86, 1.08) * (1 + 0.05 * rng.standard_normal(3))
-    tilt = np.deg2rad([rng.uniform(-16, 16), rng.uniform(-7, 7), rng.uniform(-26, 26)])
+    tilt = np.deg2rad([rng.uniform(-20, 20), rng.uniform(-7, 7), rng.uniform(-26, 26)])
     severity = rng.uniform(-1, 4)
     # Swollen gray matter may be as dark as white matter, or darker.
     contrast = rng.uniform(-3, 15)
@@ -117,7 +121,7 @@ def _head(rng: np.random.Generator) -> phantom.Head:
         warp_mm=rng.uniform(0.5, 4.5) * rng.standard_normal((2, 5, 5)),
         level_mm={},
         severity=severity,
-        atrophy=float(np.clip(1.3 * rng.standard_normal(), -2.5, 3.5)),
+        atrophy=rng.uniform(-2, 3.6),
         baseline_hu=white - phantom.WHITE_HU,
         cortex_hu=white
         + cortex
@@ -130,7 +134,7 @@ def _head(rng: np.random.Generator) -> phantom.Head:
         fat_share=rng.uniform(0, 1),
         calcified=rng.random(3) < 0.5,
         csf_hu=rng.uniform(0, 14),
-        sharpness=rng.uniform(1.1, 3.5),
+        sharpness=rng.uniform(0.8, 3.5),
     )
 
 
@@ -175,6 +179,26 @@ def _skull_base(hu: np.ndarray, depth: np.ndarray, points: np.ndarray, textures:
     return np.where(around, low * made + (1 - low) * hu, hu)
 
 
+def _leukoaraiosis(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return how much darker white matter is around the ventricles, HU."""
+    x, y, z = points
+    away = np.sqrt((x / 30) ** 2 + ((y + 12) / 55) ** 2 + ((z - 20) / 22) ** 2)
+    patches = 1 + 0.5 * phantom.smooth_field(rng, coarse=10, size=SIZE)
+    return rng.uniform(2, 11) * np.exp(-(away**2)) * np.clip(patches, 0, 2)
+
+
+def _holder(rng: np.random.Generator) -> np.ndarray:
+    """Return a head holder of random shape, or none, as an image of air."""
+    if rng.random() < 0.3:
+        return np.full((SIZE, SIZE), -1000.0, np.float32)
+    at = (np.arange(SIZE) - (SIZE - 1) / 2) * SPACING_MM
+    radius = np.hypot(
+        at[None, :] * rng.uniform(0.8, 1.1) + rng.uniform(-8, 8), at[:, None] + rng.uniform(-25, 10)
+    )
+    shell = np.clip(rng.uniform(1, 3) - np.abs(radius - rng.uniform(102, 122)), 0, 1)
+    return -1000 + rng.uniform(900, 1400) * shell * (at[:, None] > rng.uniform(0, 50))
+
+
 def _lesions(
     image: np.ndarray, shares: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -200,8 +224,10 @@ def _lesions(
 
 
 def _scanned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the slice as some scanner and some archive give it: blurred, shaded, noisy, windowed, compressed."""
-    image = ndimage.gaussian_filter(image, rng.uniform(0.35, 1.4) * rng.uniform(0.5, 1.2), mode="nearest")
+    """Return the slice as a scanner and an archive give it: blurred, shaded, noisy, windowed, compressed."""
+    # A template that is the mean of many heads is as soft as the widest of these.
+    blur = rng.uniform(1.2, 3) if rng.random() < 0.12 else rng.uniform(0.2, 1.4)
+    image = ndimage.gaussian_filter(image, blur, mode="nearest")
     shading = rng.uniform(0, 3.5) * phantom.smooth_field(rng, coarse=3, size=SIZE)
     noise = rng.standard_normal((SIZE, SIZE)).astype(np.float32)
     if rng.random() < 0.7:

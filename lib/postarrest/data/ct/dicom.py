@@ -64,10 +64,33 @@ def read(
         If it is not a CT that can be read.
     """
     frames, notes = _axial_frames(_files(path) if path.is_dir() else [path])
-    frame = frames[chosen(_positions(frames), index, position_mm)]
+    hu, spacing_mm, remarks = _slice_of(frames[chosen(_positions(frames), index, position_mm)])
+    return hu, spacing_mm, notes + remarks
+
+
+def read_all(
+    path: Path,
+) -> tuple[list[NDArray[np.float32]], tuple[float, float], NDArray[np.float64] | None, list[str]]:
+    """Return every slice as `read` does, from the caudal end up, and their positions along the body (mm).
+
+    The positions are None for a single slice.
+    """
+    frames, notes = _axial_frames(_files(path) if path.is_dir() else [path])
+    slices = [_slice_of(frame) for frame in frames]
+    sizes = {(hu.shape, spacing_mm) for hu, spacing_mm, _ in slices}
+    if len(sizes) > 1:
+        raise Unreadable(
+            "series", f"slices of {len(sizes)} sizes or pixel spacings", "one of each in a series"
+        )
+    notes += dict.fromkeys(remark for *_, remarks in slices for remark in remarks)
+    return [hu for hu, *_ in slices], slices[0][1], _positions(frames) if len(frames) > 1 else None, notes
+
+
+def _slice_of(frame: _Frame) -> tuple[NDArray[np.float32], tuple[float, float], list[str]]:
+    """Return one frame's slice, the distances of rows and columns, and notes."""
     header = _parsed(frame.path, pixels=True)
     with damaged(*_DAMAGED):
-        notes += _remarks(header)
+        notes = list(_remarks(header))
         padding = header.get("PixelPaddingValue")
         filler = np.nan if padding is None else np.float32(float(padding) * frame.slope + frame.intercept)
     hu = _stored_values(header, frame.frame) * np.float32(frame.slope) + np.float32(frame.intercept)

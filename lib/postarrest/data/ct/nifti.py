@@ -2,6 +2,8 @@
 
 import gzip
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -34,6 +36,24 @@ def read(
     postarrest.data.ct.reading.Unreadable
         If it is not a volume that can be read.
     """
+    volume, along = _opened(path)
+    (hu,) = _slices(volume, [chosen(along, index, position_mm)])
+    return hu, _spacing_mm(volume)
+
+
+def read_all(
+    path: Path,
+) -> tuple[list[NDArray[np.float32]], tuple[float, float], NDArray[np.float64] | None]:
+    """Return every slice as `read` does, from the caudal end up, and their positions along the body (mm).
+
+    The positions are None for a single slice.
+    """
+    volume, along = _opened(path)
+    return _slices(volume, range(len(along))), _spacing_mm(volume), along if len(along) > 1 else None
+
+
+def _opened(path: Path) -> tuple[nib.Nifti1Image, NDArray[np.float64]]:
+    """Return a volume whose axes run to the patient's right, front and head, and the slices' positions."""
     _check_header(path)
     with damaged("a damaged NIfTI header", "a NIfTI file"):
         image = nib.load(path)
@@ -45,16 +65,29 @@ def read(
         raise Unreadable("size", f"{' x '.join(map(str, shape))} voxels", f"up to {MOST_PIXELS} per side")
     if None in axes or not np.isfinite(image.affine).all():
         raise Unreadable("orientation", "an affine without three directions", "voxel sizes and orientation")
+    with _whole():
+        volume = nib.as_closest_canonical(nib.squeeze_image(image))
+        return volume, volume.affine[2, 3] + volume.affine[2, 2] * np.arange(volume.shape[2])
+
+
+def _slices(volume: nib.Nifti1Image, indices: Iterable[int]) -> list[NDArray[np.float32]]:
+    with _whole():
+        planes = [np.asarray(volume.dataobj[..., index], dtype=np.float32) for index in indices]
+    return [np.ascontiguousarray(plane.T[::-1, ::-1]) for plane in planes]
+
+
+def _spacing_mm(volume: nib.Nifti1Image) -> tuple[float, float]:
+    column_mm, row_mm = nib.affines.voxel_sizes(volume.affine)[:2]
+    return float(row_mm), float(column_mm)
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
     try:
         with damaged(*_CUT_OFF):
-            # Axes then run to the patient's right, front and head.
-            volume = nib.as_closest_canonical(nib.squeeze_image(image))
-            along = volume.affine[2, 3] + volume.affine[2, 2] * np.arange(volume.shape[2])
-            hu = np.asarray(volume.dataobj[..., chosen(along, index, position_mm)], dtype=np.float32)
-    except OSError:  # nibabel's own, for a file that was opened above
+            yield
+    except OSError:  # nibabel's own, for a file that was opened before
         raise Unreadable("damaged", *_CUT_OFF) from None
-    column_mm, row_mm = nib.affines.voxel_sizes(volume.affine)[:2]
-    return np.ascontiguousarray(hu.T[::-1, ::-1]), (float(row_mm), float(column_mm))
 
 
 def _check_header(path: Path) -> None:

@@ -5,6 +5,7 @@ and checks that they show a head.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,33 @@ class CtSlice:
     hu: NDArray[np.float32] | None
     image: NDArray[np.uint8]
     spacing_mm: tuple[float, float] | None
+    source: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """All axial slices of a head CT.
+
+    Parameters
+    ----------
+    hu : list of ndarray of float32, each of shape (rows, columns)
+        Hounsfield units, from the caudal end up, seen from below: the patient's right at the left, front
+        at the
+        top. From a PNG they are its gray values in the window of level 40, width 80 HU, cut off at 0 and 80.
+    spacing_mm : tuple of float or None
+        Distance between the centres of rows, and of columns; None for a PNG.
+    position_mm : ndarray of float64, shape (n,), or None
+        Position of each slice along the body's axis; None for a single slice.
+    source : str
+        ``"DICOM"``, ``"NIfTI"`` or ``"PNG"``.
+    notes : tuple of str
+        Remarks for a person.
+    """
+
+    hu: list[NDArray[np.float32]]
+    spacing_mm: tuple[float, float] | None
+    position_mm: NDArray[np.float64] | None
     source: str
     notes: tuple[str, ...]
 
@@ -126,6 +154,27 @@ def read_slice(
         raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
 
 
+def read_series(path: Path) -> Series:
+    """Return all axial slices of a head CT.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        As for `read_slice`.
+
+    Raises
+    ------
+    postarrest.data.errors.DataErrors
+        If it cannot be read; the message says why. A slice of a series need not show a head: it may lie
+        above or below it.
+    """
+    path = Path(path)
+    try:
+        return _read_all(path)
+    except Unreadable as error:
+        raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
+
+
 def read_slices(paths: pd.Series, **choices: pd.Series | None) -> NDArray[np.uint8]:
     """Return the windowed slices of many patients.
 
@@ -187,17 +236,35 @@ def _choice(series: pd.Series | None, patient: str, kind: type) -> Any:
 
 
 def _read(path: Path, index: int | None, position_mm: float | None) -> CtSlice:
-    name = path.name.lower()
+    with _opened(path) as source:
+        if source == "PNG":
+            return CtSlice(None, png.read(path), None, source, ())
+        read = nifti.read if source == "NIfTI" else dicom.read
+        return _finished(source, *read(path, index, position_mm))
+
+
+def _read_all(path: Path) -> Series:
+    with _opened(path) as source:
+        if source == "PNG":
+            hu = png.read(path).astype(np.float32) * np.float32(WIDTH_HU / 255) + (LEVEL_HU - WIDTH_HU / 2)
+            return Series([hu], None, None, source, ("8-bit gray values, cut off at 0 and 80 HU",))
+        hu, spacing_mm, position_mm, *notes = (
+            nifti.read_all(path) if source == "NIfTI" else dicom.read_all(path)
+        )
+        finite = [_finite(one) for one in hu]
+        return Series(finite, spacing_mm, position_mm, source, tuple(notes[0]) if notes else ())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[str]:
+    """Yield the format of a file or folder; errors of the file system are reported as unreadable."""
+    name = "" if path.is_dir() else path.name.lower()
     try:
         if not path.is_dir():
             if not path.is_file():
                 raise Unreadable("readable", "no such file", "a DICOM file or folder, NIfTI or PNG")
             check_size(path)
-            if name.endswith(".png"):
-                return CtSlice(None, png.read(path), None, "PNG", ())
-            if name.endswith((".nii", ".nii.gz")):
-                return _finished("NIfTI", *nifti.read(path, index, position_mm))
-        return _finished("DICOM", *dicom.read(path, index, position_mm))
+        yield "PNG" if name.endswith(".png") else "NIfTI" if name.endswith((".nii", ".nii.gz")) else "DICOM"
     except OSError as error:
         found = error.strerror or "an error of the file system"
         raise Unreadable("readable", found, "a file that can be read") from None
@@ -206,13 +273,18 @@ def _read(path: Path, index: int | None, position_mm: float | None) -> CtSlice:
 def _finished(
     source: str, hu: NDArray[np.float32], spacing_mm: tuple[float, float], notes: Sequence[str] = ()
 ) -> CtSlice:
+    hu = _finite(hu)
+    _check_head(hu, spacing_mm)
+    return CtSlice(hu, window(to_grid(hu, spacing_mm=spacing_mm)), spacing_mm, source, tuple(notes))
+
+
+def _finite(hu: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return Hounsfield units not below air; refuse values that are not numbers."""
     if not np.isfinite(hu).all():
         found = f"values that are infinite or not a number ({(~np.isfinite(hu)).mean():.2%} of the slice)"
         raise Unreadable("voxels", found, "finite HU")
     # Scanners fill what lies outside the scan with their own values below air.
-    hu = np.maximum(hu, np.float32(AIR_HU))
-    _check_head(hu, spacing_mm)
-    return CtSlice(hu, window(to_grid(hu, spacing_mm=spacing_mm)), spacing_mm, source, tuple(notes))
+    return np.maximum(hu, np.float32(AIR_HU))
 
 
 def _check_head(hu: NDArray[np.float32], spacing_mm: tuple[float, float]) -> None:

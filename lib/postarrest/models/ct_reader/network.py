@@ -1,7 +1,7 @@
 """The network that reads head CT: what each pixel is, and where in the template it lies.
 
-A U-Net of less than a million parameters, made once from simulated heads (`training`) and kept beside this module
-as half-precision numbers. It takes a slice of 160 x 160 pixels of 1.4 mm (`standard`).
+A U-Net of less than a million parameters, made once from simulated heads (`training`) and kept beside this
+module as half-precision numbers. It takes a slice of 160 x 160 pixels of 1.4 mm (`standard`).
 """
 
 from functools import cache
@@ -30,9 +30,9 @@ def build() -> Any:
     -------
     keras.Model
         From gray values of 0 to 255, shape (n, 160, 160, 1), to a dict: ``shares``, (n, 160, 160, 7), of
-        :data:`CLASSES`; ``template``, (n, 160, 160, 6), coordinates in units of 50 mm and the logarithm of their
-        mean absolute errors; ``about``, (n, 5), :data:`ABOUT`; and the last maps of the encoder, ``encoded``,
-        (n, 20, 20, 296).
+        :data:`CLASSES`; ``template``, (n, 160, 160, 6), coordinates in units of 50 mm and the logarithm of
+        their mean absolute errors; ``about``, (n, 5), :data:`ABOUT`; and the last maps of the encoder,
+        ``encoded``, (n, 20, 20, 296).
     """
     import keras
     from keras import layers, ops

@@ -1,8 +1,9 @@
 """Attenuation of the eight regions on both sides, measured in HU on the original slice in three ways.
 
 ``region``: the pixels of a region whose tissue is surest, without the extremes. ``circle``: one circle of
-12.5 mm2, as a reader places it. ``unmixed``: attenuation of pure tissue, the least-squares solution of the slice's
-pixels on the shares of the tissues, which removes partial volume; the same for all regions of a tissue.
+12.5 mm2, as a reader places it. ``unmixed``: attenuation of pure tissue, the least-squares solution of the
+slice's pixels on the shares of the tissues, which removes partial volume; the same for all regions of a
+tissue.
 """
 
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def by_circle(hu: np.ndarray, seen: Seen, region: Region, side: int) -> Measured
 
 
 def unmixed(hu: np.ndarray, seen: Seen) -> dict[str, float]:
-    """Return the attenuation of pure white matter, cortex and deep nuclei in a slice, HU; NaN where there is none."""
+    """Return the attenuation of pure white matter, cortex and deep nuclei in a slice, HU; NaN for none."""
     names = ("white_matter", "cortex", "deep_nuclei", "csf")
     used = (seen.brain > 0.98) & (seen.shares["lesion"] < 0.05)
     # Near the bone, its edge and the scanner's shading disturb.

@@ -1,5 +1,6 @@
-"""A slice of any size and spacing in the form that the network takes, and its answer on the slice's own grid."""
+"""A slice of any size in the form that the network takes, and its answer on the slice's own grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,8 @@ from scipy import ndimage
 
 from postarrest.models.ct_reader.network import CLASSES, SIZE, SPACING_MM, UNIT_MM
 
-# Denser than this is head: above fat and air, also where the window of level 40, width 80 HU has cut off the rest.
+# Denser than this is head: above fat and air, also where the window of level 40, width 80 HU has cut off
+# the rest.
 _OUTLINE_HU = 1.0
 _AIR_HU = -1000.0
 
@@ -41,7 +43,7 @@ class Seen:
 
     @property
     def level_mm(self) -> float:
-        """Height of the slice above the anterior commissure, below the middle of the brain; NaN without brain."""
+        """Height of the slice above the anterior commissure, the mean over the brain; NaN without brain."""
         weight = self.brain * (self.brain > 0.5)
         return float((weight * self.template_mm[2]).sum() / weight.sum()) if weight.any() else float("nan")
 
@@ -80,6 +82,43 @@ def standardised(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
     return np.round(255 * np.clip(standard / 80, 0, 1)).astype(np.uint8)
 
 
+def predicted(
+    model: Any, slices: Sequence[np.ndarray], spacing_mm: tuple[float, float]
+) -> dict[str, np.ndarray]:
+    """Return the network's answer to slices of one spacing, on its own grid of 160 x 160 pixels.
+
+    Each slice is shown as it is and mirrored, and the mean is taken.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        ``shares``, (n, 160, 160, 7), and ``template``, (n, 160, 160, 6).
+    """
+    images = np.stack([standardised(hu, spacing_mm) for hu in slices])[..., None]
+
+    def answer(shown: np.ndarray) -> dict[str, np.ndarray]:
+        parts = [model(shown[i : i + 16], training=False) for i in range(0, len(shown), 16)]
+        return {
+            name: np.concatenate([np.asarray(part[name]) for part in parts])
+            for name in ("shares", "template")
+        }
+
+    straight, mirrored = answer(images), answer(images[:, :, ::-1])
+    mirrored = {name: values[:, :, ::-1] for name, values in mirrored.items()}
+    mirrored["template"] = mirrored["template"] * np.array([-1, 1, 1, 1, 1, 1], np.float32)
+    return {name: (straight[name] + mirrored[name]) / 2 for name in straight}
+
+
+def levels_mm(out: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the height of each slice above the anterior commissure, the mean over the brain, or NaN."""
+    brain = 1 - out["shares"][..., :2].sum(axis=-1)
+    weight = np.where(brain > 0.5, brain, 0.0)
+    area = weight.sum(axis=(1, 2))
+    sums = (weight * UNIT_MM * out["template"][..., 2]).sum(axis=(1, 2))
+    # Less than 10 cm2 is no slice through a brain.
+    return np.where(area * SPACING_MM**2 > 1000, sums / np.maximum(area, 1), np.nan)
+
+
 def on_own_grid(out: dict[str, np.ndarray], hu: np.ndarray, spacing_mm: tuple[float, float]) -> Seen:
     """Return the network's answer to one slice on the slice's own grid.
 
@@ -108,14 +147,10 @@ def on_own_grid(out: dict[str, np.ndarray], hu: np.ndarray, spacing_mm: tuple[fl
     return Seen(shares, template, error, tuple(spacing_mm))
 
 
-def see(model: Any, slices: list[np.ndarray], spacing_mm: tuple[float, float]) -> list[Seen]:
-    """Return what the network sees in slices of one spacing."""
-    images = np.stack([standardised(hu, spacing_mm) for hu in slices])[..., None]
-    out = [model(images[i : i + 16], training=False) for i in range(0, len(images), 16)]
-    joined = {
-        name: np.concatenate([np.asarray(part[name]) for part in out]) for name in ("shares", "template")
-    }
+def see(model: Any, slices: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> list[Seen]:
+    """Return what the network sees in slices of one spacing, on their own grid."""
+    out = predicted(model, slices, spacing_mm)
     return [
-        on_own_grid({name: values[i] for name, values in joined.items()}, hu, spacing_mm)
+        on_own_grid({name: values[i] for name, values in out.items()}, hu, spacing_mm)
         for i, hu in enumerate(slices)
     ]

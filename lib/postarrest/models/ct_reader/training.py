@@ -138,4 +138,29 @@ def train(
         done.assign_add(1)
         manager.save()
         say(f"chunk {number + 1} of {n_chunks}: " + ", ".join(f"{k} {v:.3f}" for k, v in means.items()))
+    for chunk in chunks(n_chunks - 1):
+        settle(average, chunk.image)
     save(average, out)
+
+
+def settle(model: Any, images: np.ndarray) -> None:
+    """Set the means and variances of batch normalisation to those that a network's own weights give.
+
+    Those gathered in training are of weights that changed all the while.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The network; changed in place.
+    images : numpy.ndarray of uint8, shape (n, 160, 160)
+        Slices.
+    """
+    import keras
+
+    normalising = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    model.trainable = True
+    for number, i in enumerate(range(0, len(images) - BATCH + 1, BATCH)):
+        for layer in normalising:
+            # The mean over all batches so far.
+            layer.momentum = number / (number + 1)
+        model(images[i : i + BATCH, ..., None], training=True)
