@@ -44,7 +44,8 @@ def score_files(w):
     """Every model's scores; a study of scores from elsewhere has one file."""
     if STUDIES[w.study].scores:
         return [STUDIES[w.study].scores]
-    files = ["scores_gwr.csv"] if "02_gwr" in STUDIES[w.study].notebooks else []
+    notebooks = STUDIES[w.study].notebooks
+    files = [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in notebooks]
     files += [f"scores_cnn_{part}.csv" for part in parts(w.study, "03_cnn")]
     files += [f"scores_stacking_{part}.csv" for part in parts(w.study, "04_stacking")]
     return [f"build/{w.study}/{file}" for file in files]
@@ -173,6 +174,20 @@ rule gwr:
     log: "build/{study}/logs/02_gwr.log"
     benchmark: "build/{study}/time/02_gwr.tsv"
     shell: NOTEBOOK + "02_gwr"
+
+rule gwr_automatic:
+    message: "{wildcards.study}: automatic gray-to-white-matter ratio (02_gwr_automatic)"
+    input:
+        [f"build/{{study}}/{f}" for f in ("cohort.parquet", "gwr.parquet", "splits.parquet", "gwr_auto.csv", "reader_flags.csv")],
+        code("notebooks/02_gwr_automatic.py"),
+    output:
+        "build/{study}/scores_gwr_automatic.csv",
+        "build/{study}/pages/02_gwr_automatic.json",
+        "reports/{study}/02_gwr_automatic.ipynb",
+    params: given=parameters("02_gwr_automatic")
+    log: "build/{study}/logs/02_gwr_automatic.log"
+    benchmark: "build/{study}/time/02_gwr_automatic.tsv"
+    shell: NOTEBOOK + "02_gwr_automatic"
 
 rule features:
     message: "{wildcards.study}: features of each CT slice from the frozen network"

@@ -1,7 +1,7 @@
-"""How right the automatic readings of head CT are, and how they bear what happens to images: docs/ct-reader.csv.
+"""How right the automatic readings of head CT are, and what they bear: docs/ct-reader.csv.
 
-Simulated patients of five seeds that no study uses, read at the three levels; the same slices shifted, rotated,
-scaled, stored in 8 bits, compressed, noisier; and, where `--template` names one, a real CT template.
+Simulated patients of five seeds that no study uses, read at the three levels; the same slices shifted,
+turned, scaled, stored in 8 bits, compressed, noisier; and, where `--template` names one, a real CT template.
 """
 
 import argparse

@@ -138,6 +138,7 @@ page.table(
 
 # %%
 if reliability["icc_a1"].notna().all():
+    readings_1_and_2 = [values.xs(reading, axis=1, level="reading") for reading in ("reading_1", "reading_2")]
     agreed = describe.compare_readings(values["GWR-AV", "reading_1"], values["GWR-AV", "reading_2"], digits=3)
     page.text(
         "For GWR-AV in {n_pairs} patients: Spearman {spearman}, ICC(A,1) {icc_a1}, ICC(A,2) {icc_a2}, bias {bias}, limits of agreement "
@@ -159,14 +160,14 @@ if reliability["icc_a1"].notna().all():
         alt=f"Points with intervals for eight regions and three ratios; ICC(A,1) of GWR-AV is {agreed.icc_a1.value:.2f}.",
     )
     page.figure(
-        figures.gwr.agreement(values),
+        figures.gwr.agreement(*readings_1_and_2),
         name="gwr_agreement",
         caption="Second against first reading; points: patients; line: identity.",
         alt=f"Three scatter plots along the line of identity; Spearman's correlation of GWR-AV is "
         f"{agreed.spearman.value:.2f}.",
     )
     page.figure(
-        figures.gwr.bland_altman(values),
+        figures.gwr.bland_altman(*readings_1_and_2, names=("reading 1", "reading 2")),
         name="gwr_bland_altman",
         caption="Difference of the readings against their mean (Bland and Altman). Solid: bias; dashed: limits of "
         "agreement; bands: 95 % intervals.",
@@ -183,7 +184,8 @@ else:
 # patient: those of the test patients are the test scores, those of the others serve to choose thresholds.
 
 # %%
-markers = models.gwr.marker_scores(values, cohort, splits=splits, outcome_labels=outcome_labels)
+ratios = models.gwr.markers(values)
+markers = models.gwr.marker_scores(ratios, cohort, splits=splits, outcome_labels=outcome_labels)
 scores.write(markers, here.out("scores_gwr.csv"))
 gwr_av = markers.query("model == 'gwr_av' and fold == 1 and outcome_label == @main_label")
 page.text(

@@ -32,7 +32,7 @@ n_resamples: int = 1000  # bootstrap resamples of patients
 seed: int = 2026  # seed of the resamples
 primary: list = []  # the two models of the primary comparison, named beforehand; none if empty
 focus: str = ""  # model whose band and operating points are drawn; blank: the highest AUC
-fixed_thresholds: dict = {"0.5": ["probability", 0.5], "GWR 1.2": ["gwr_*", 1.2]}  # name: [models, value]
+fixed_thresholds: dict = {"0.5": ["probability", 0.5], "GWR 1.2": ["gwr_[!u]*", 1.2]}  # name: [models, value]
 
 # %%
 from pathlib import Path

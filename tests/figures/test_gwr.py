@@ -43,7 +43,7 @@ def words(ax):
 
 def test_agreement_shows_every_pair_and_the_coefficients(study):
     values, _ = study
-    fig = draw.agreement(values)
+    fig = draw.agreement(*both(values))
     assert [ax.get_title() for ax in fig.axes] == [f"{name} (n = 60)" for name in gwr.RATIOS]
     for ax, name in zip(fig.axes, gwr.RATIOS, strict=True):
         points = ax.collections[0].get_offsets()
@@ -54,9 +54,14 @@ def test_agreement_shows_every_pair_and_the_coefficients(study):
         assert f"ICC(A,1) {result.icc_a1.value:.2f} ({result.icc_a1.lower:.2f} to" in shown
 
 
+def both(values):
+    return [values.xs(reading, axis=1, level="reading") for reading in ("reading_1", "reading_2")]
+
+
 def test_bland_altman_draws_bias_and_limits_where_they_are(study):
     values, _ = study
-    fig = draw.bland_altman(values)
+    fig = draw.bland_altman(*both(values), names=("reading 1", "reading 2"))
+    assert fig.axes[0].get_ylabel() == "Reading 1 minus reading 2"
     for ax, name in zip(fig.axes, gwr.RATIOS, strict=True):
         result = describe.compare_readings(values[name, "reading_1"], values[name, "reading_2"])
         lines = [line.get_ydata()[0] for line in ax.lines]
@@ -71,7 +76,8 @@ def test_bland_altman_draws_bias_and_limits_where_they_are(study):
 def test_a_patient_read_once_is_in_neither_figure_of_agreement(study):
     values = study[0].copy()
     values.loc["P00", (slice(None), "reading_2")] = np.nan
-    for figure in (draw.agreement(values), draw.bland_altman(values)):
+    figures = draw.agreement(*both(values)), draw.bland_altman(*both(values), names=("one", "two"))
+    for figure in figures:
         assert all(ax.get_title().endswith("(n = 59)") for ax in figure.axes)
 
 

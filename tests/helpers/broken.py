@@ -555,7 +555,7 @@ def reading(name: str, /, **cells: Any) -> None:
 
 reading("a reading of an unknown patient", patient_id=f"{CANARY}99")
 reading("a reading twice", side="L")
-reading("a third reading", reading="3")
+reading("a reading numbered 0", reading="0")
 reading("an unknown region", region="THAL")
 reading("an unknown side", side="both")
 reading("a reading of 900 HU", mean_hu="900")

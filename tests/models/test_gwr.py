@@ -39,7 +39,7 @@ class TestMeasures:
     def test_sides_are_averaged_before_the_ratio(self):
         table = readings(HU)
         table.loc[(table["region"] == "CN") & (table["side"] == "L"), "mean_hu"] = 41
-        assert gwr.by_region(table).loc[("a", 1), "CN"] == 39
+        assert gwr.by_region(table).loc[("a", "", 1), "CN"] == 39
         assert gwr.measures(table).loc["a", ("GWR-BG", "mean")] == pytest.approx((39 + 38) / (30 + 29))
 
     def test_two_readings_are_averaged_as_ratios(self):
@@ -62,7 +62,7 @@ class TestMeasures:
         assert values.drop(["PU", "GWR-BG", "GWR-AV"]).notna().all()
 
     def test_a_repeated_row_is_refused(self):
-        with pytest.raises(ValueError, match="16 rows repeat a patient, reading, region and side"):
+        with pytest.raises(ValueError, match="16 rows repeat a patient, reader, reading, region and side"):
             gwr.measures(pd.concat([readings(HU), readings(HU)]))
 
     def test_the_regions_are_those_of_the_data_contract(self):
@@ -293,7 +293,7 @@ class TestMarkerScores:
         y = pd.Series([0, 1] * 5, index=values.index)
         cohort = pd.DataFrame({"y_good_revised": y})
         splits = split_table(values.index, {"holdout-1": 2, "holdout-2": 3})
-        scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=["revised"])
+        scores = gwr.marker_scores(gwr.markers(values), cohort, splits=splits, outcome_labels=["revised"])
         assert list(scores.columns) == [
             *("patient_id", "y_good", "model", "kind", "role", "fold", "score", "outcome_label")
         ]
@@ -311,7 +311,7 @@ class TestMarkerScores:
         values = gwr.measures(cohort_readings(n=10))
         splits = split_table(values.index, {f"holdout-{i}": 2 for i in (1, 10, 2)})
         cohort = pd.DataFrame({"y_good_standard": 1}, index=values.index)
-        scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=["standard"])
+        scores = gwr.marker_scores(gwr.markers(values), cohort, splits=splits, outcome_labels=["standard"])
         assert sorted(scores["fold"].unique()) == [1, 2, 10]
 
     def test_hold_out_splits_are_used_where_there_are_any_and_outer_folds_where_not(self):
@@ -320,7 +320,9 @@ class TestMarkerScores:
         both = split_table(values.index, {"holdout-1": 2, "outer-1": 5, "outer-2": 5})
         outer = both[both["split"] != "holdout-1"]
         for splits, folds in ((both, {1}), (outer, {1, 2})):
-            scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=["standard"])
+            scores = gwr.marker_scores(
+                gwr.markers(values), cohort, splits=splits, outcome_labels=["standard"]
+            )
             assert set(scores["fold"]) == folds
 
     def test_each_outcome_label_has_its_own_rows(self):
@@ -328,7 +330,7 @@ class TestMarkerScores:
         cohort = pd.DataFrame({"y_good_revised": 1, "y_good_standard": [0, 1] * 5}, index=values.index)
         labels = ["revised", "standard"]
         splits = split_table(values.index, {"holdout-1": 2})
-        scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=labels)
+        scores = gwr.marker_scores(gwr.markers(values), cohort, splits=splits, outcome_labels=labels)
         assert list(scores["outcome_label"].unique()) == labels
         assert scores.groupby("outcome_label")["y_good"].mean().to_dict() == {"revised": 1, "standard": 0.5}
 
@@ -338,7 +340,7 @@ class TestMarkerScores:
         values = gwr.measures(table[~lost])
         splits = split_table(values.index, {"holdout-1": 2})
         cohort = pd.DataFrame({"y_good_standard": 0}, index=values.index)
-        scores = gwr.marker_scores(values, cohort, splits=splits, outcome_labels=["standard"])
+        scores = gwr.marker_scores(gwr.markers(values), cohort, splits=splits, outcome_labels=["standard"])
         assert scores["score"].notna().all()
         assert scores.groupby("model")["patient_id"].nunique().to_dict() == {
             "gwr_av": 9,
@@ -375,3 +377,52 @@ def split_table(ids, tests):
         ],
         ignore_index=True,
     )
+
+
+class TestReaders:
+    """Any number of readers and readings."""
+
+    def table(self, seed=0):
+        rng = np.random.default_rng(seed)
+        parts = []
+        for patient in "abcdef":
+            own = rng.normal(0, 1.5)
+            for reader, reading, shift in (("A", 1, 0.0), ("A", 2, 0.5), ("B", 1, -1.0)):
+                hu = {
+                    r: v + own * r.startswith(("C", "P", "MC")) + shift + rng.normal(0, 0.2)
+                    for r, v in HU.items()
+                }
+                parts.append(readings(hu, patient=patient, reading=reading).assign(reader=reader))
+        return pd.concat(parts, ignore_index=True)
+
+    def test_each_reading_and_each_reader_has_a_column_and_the_mean_is_of_all_readings(self):
+        table = self.table()
+        values = gwr.measures(table)["GWR-BG"]
+        assert list(values) == ["A, reading 1", "A, reading 2", "B, reading 1", "A", "B", "mean"]
+        np.testing.assert_allclose(values["A"], values[["A, reading 1", "A, reading 2"]].mean(axis=1))
+        three = ["A, reading 1", "A, reading 2", "B, reading 1"]
+        np.testing.assert_allclose(values["mean"], values[three].mean(axis=1))
+
+    def test_agreement_is_within_and_between_readers(self):
+        table = gwr.reliability(gwr.measures(self.table()))
+        assert table["compared"].unique().tolist() == ["A, reading 1 and A, reading 2", "A and B"]
+        of_cn = table[table["measure"] == "CN"].set_index("compared")["bias"]
+        assert of_cn.iloc[0] == pytest.approx(-0.5, abs=0.3)
+        assert of_cn.iloc[1] == pytest.approx(1.25, abs=0.3)
+
+    def test_a_reader_s_name_changes_nothing_but_the_name(self):
+        table = self.table()
+        renamed = table.assign(reader=table["reader"].map({"A": "Zoe", "B": "Abe"}))
+        one, other = (gwr.measures(t).xs("mean", axis=1, level="reading") for t in (table, renamed))
+        pd.testing.assert_frame_equal(one, other)
+
+    def test_a_second_reader_who_reads_the_same_leaves_the_mean(self):
+        once = self.table().query("reader == 'A'")
+        twice = pd.concat([once, once.assign(reader="again")])
+        one, other = (gwr.measures(t).xs("mean", axis=1, level="reading") for t in (once, twice))
+        pd.testing.assert_frame_equal(one, other)
+
+    def test_three_readings_of_one_reader_are_compared_in_pairs(self):
+        table = pd.concat([readings(HU, patient=p, reading=n) for p in "abcd" for n in (1, 2, 3)])
+        assert len(gwr.pairs(gwr.measures(table))) == 3
+        assert gwr.times_measured(gwr.measures(table)) == {"n": 4, "n_known": 4, "n_twice": 4, "n_once": 0}

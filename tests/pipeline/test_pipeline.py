@@ -52,6 +52,8 @@ def test_every_table_of_the_design_is_there(smoke):
             *("model", "rule", "chosen_on", "threshold", "tp", "fp", "fn", "tn"),
             *("sensitivity", "specificity", "ppv", "npv", "fnr", "fnr_upper"),
         ],
+        "automatic_agreement": ["reader", "measure", "n", "icc_a1", "bias", "loa_lower", "n_flagged"],
+        "reader_flags": ["reason", "n", "share"],
         "threshold_sweep": ["model", "threshold", "fnr"],
         "thresholds_fnr5": ["model", "threshold", "fnr"],
         "calibration": ["model", "stage", "intercept", "slope", "ici", "brier", "brier_skill"],
@@ -69,6 +71,7 @@ def test_every_notebook_ran_to_its_end(smoke):
     assert executed == [
         "01_cohort",
         "02_gwr",
+        "02_gwr_automatic",
         *(
             f"03_cnn_{s}"
             for s in ("holdout-1-revised", "holdout-1-standard", "outer-1-revised", "outer-2-revised")

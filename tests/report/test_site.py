@@ -40,6 +40,7 @@ def test_runs_in_reading_order(built):
     assert [r.name for r in runs.runs(held)] == [
         "01_cohort",
         "02_gwr",
+        "02_gwr_automatic",
         "03_cnn_holdout-1-revised",
         "03_cnn_holdout-1-standard",
         "03_cnn_outer-1-revised",

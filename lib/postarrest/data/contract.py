@@ -59,7 +59,7 @@ def _schema(name: str, unique: list[str]) -> pa.DataFrameSchema:
 
 _CONTRACT = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 PATIENTS = _schema("patients", unique=["patient_id"])
-GWR = _schema("gwr", unique=["patient_id", "reading", "region", "side"])
+GWR = _schema("gwr", unique=["patient_id", "reader", "reading", "region", "side"])
 COLUMNS = {**PATIENTS.columns, **GWR.columns}
 REGIONS = tuple(GWR.columns["region"].metadata["codes"])
 # Factors from the units of laboratories and exports onto the contract's, by column.

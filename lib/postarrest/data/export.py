@@ -239,11 +239,11 @@ def _gwr(
 ) -> pd.DataFrame | None:
     exports = {name: mapping.export_name(name) for name in contract.GWR.columns}
     present = {n: e if e in raw.header else n for n, e in exports.items() if {n, e} & set(raw.header)}
-    missing = [export for name, export in exports.items() if name not in present]
+    missing = [export for name, export in exports.items() if name not in present and name != "reader"]
     found.errors += _missing_columns(missing, raw)
     cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
     gwr = typed_columns(cells, contract.GWR, mapping, raw.file, found)
-    for name in cells.columns.difference(["patient_id", "area_mm2"]):
+    for name in cells.columns.difference(["patient_id", "reader", "area_mm2"]):
         blank = cells.loc[cells[name].isna(), name].fillna("")
         expected = "a value; leave out the row if there is no reading"
         found.errors += in_rows(blank, raw.file, "blank", expected, name)
@@ -256,13 +256,17 @@ def _gwr(
     found.warnings += _incomplete_readings(gwr, patients.loc[included, "patient_id"])
     if gwr["reading"].notna().all():
         gwr = gwr.astype({"reading": int})
-    return gwr.reset_index(drop=True)
+    reader = gwr["reader"].fillna("") if "reader" in gwr else ""
+    return gwr.assign(reader=reader).reset_index(drop=True)
 
 
 def _incomplete_readings(gwr: pd.DataFrame, included: pd.Series) -> Iterator[Finding]:
-    complete = 2 * len(contract.REGIONS) * 2
+    sessions = [name for name in ("reader", "reading") if name in gwr]
+    n_readings = max(2, len(gwr[sessions].drop_duplicates()))
+    complete = n_readings * len(contract.REGIONS) * 2
     counts = gwr.groupby("patient_id").size().reindex(included, fill_value=0)
-    expected = f"{complete} readings per patient (2 readings of {len(contract.REGIONS)} regions on 2 sides)"
+    what = f"{n_readings} readings of {len(contract.REGIONS)} regions on 2 sides"
+    expected = f"{complete} readings per patient ({what})"
     for what, number in (("no", (counts == 0).sum()), ("some", ((counts > 0) & (counts < complete)).sum())):
         if number:
             yield Finding("gwr", "complete", f"{number} included patients with {what} readings", expected)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from postarrest.data.contract import GWR
 from postarrest.data.ct.slices import read_slices
 from postarrest.data.export import StudyData
 from postarrest.files import whole, write_bytes
@@ -44,7 +45,7 @@ def save_included(
     main = labels[f"y_good_{main_label}"].rename("y_good")
     variables = included.drop(columns=["y_good", "exclusion"], errors="ignore")
     write_bytes(here.out("cohort.parquet"), pd.concat([main, labels, variables], axis=1).to_parquet())
-    readings = pd.DataFrame({"patient_id": []}) if study.gwr is None else study.gwr
+    readings = pd.DataFrame(columns=list(GWR.columns)) if study.gwr is None else study.gwr
     readings = readings[readings["patient_id"].isin(included.index)]
     write_bytes(here.out("gwr.parquet"), readings.to_parquet(index=False))
     paths = pd.Series(dtype=object) if study.ct is None else study.ct

@@ -8,14 +8,13 @@ from postarrest.describe.agreement import compare_readings, icc_a1
 from postarrest.describe.cohort_tables import (
     below_cut_off,
     characteristics,
-    data_warnings,
-    flow,
     further_variables,
     gwr_values,
     known_variables,
     missingness,
     table1,
 )
+from postarrest.describe.counts import data_warnings, flag_counts, flow
 from postarrest.describe.fisher import fisher_exact
 from postarrest.describe.masking import hide_small_counts
 from postarrest.describe.outcome_labels import label_counts, relabelled

@@ -17,13 +17,13 @@ _HEIGHT_IN = 2.7
 _BACKGROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
 
 
-def agreement(values: pd.DataFrame) -> Figure:
+def agreement(first: pd.DataFrame, second: pd.DataFrame) -> Figure:
     """Draw the second reading against the first, one panel per ratio.
 
     Parameters
     ----------
-    values : pandas.DataFrame
-        From `gwr.measures`.
+    first, second : pandas.DataFrame
+        One column per measure, the same patients.
 
     Returns
     -------
@@ -31,13 +31,13 @@ def agreement(values: pd.DataFrame) -> Figure:
         One point per patient with both readings, the line of identity, Spearman's correlation and ICC(A,1).
     """
     with style.panels(len(gwr.RATIOS), height=_HEIGHT_IN) as (fig, axes):
-        for ax, (measure, first, second, result) in zip(axes, _compared(values), strict=True):
-            low, high = np.min([first, second]), np.max([first, second])
+        for ax, (measure, one, other, result) in zip(axes, _compared(first, second), strict=True):
+            low, high = np.min([one, other]), np.max([one, other])
             margin = 0.05 * (high - low)
             limits = (low - margin, high + margin)
             ax.plot(limits, limits, color=style.NEUTRAL, linewidth=0.8, zorder=1)
             looks.note(ax, "identity", (limits[1], limits[1]), (2, -5), ha="right", va="top", rotation=45)
-            ax.scatter(first, second, s=7, color=style.GOOD, alpha=0.55, linewidth=0, zorder=2)
+            ax.scatter(one, other, s=7, color=style.GOOD, alpha=0.55, linewidth=0, zorder=2)
             ax.set(xlim=limits, ylim=limits, aspect="equal", title=f"{measure} (n = {result.n})")
             ax.set(xlabel="Reading 1", ylabel="Reading 2" if ax is axes[0] else "")
             text = f"Spearman {_interval(result.spearman)}\nICC(A,1) {_interval(result.icc_a1)}"
@@ -45,13 +45,15 @@ def agreement(values: pd.DataFrame) -> Figure:
     return fig
 
 
-def bland_altman(values: pd.DataFrame) -> Figure:
-    """Draw the difference of the readings against their mean, with bias and limits of agreement.
+def bland_altman(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str, str]) -> Figure:
+    """Draw the difference of two readings against their mean, with bias and limits of agreement.
 
     Parameters
     ----------
-    values : pandas.DataFrame
-        From `gwr.measures`.
+    first, second : pandas.DataFrame
+        One column per measure, the same patients.
+    names : tuple of str
+        What the two are called.
 
     Returns
     -------
@@ -59,8 +61,8 @@ def bland_altman(values: pd.DataFrame) -> Figure:
         One point per patient with both readings; lines and bands are bias and limits with 95 % intervals.
     """
     with style.drawing(1, len(gwr.RATIOS), height=_HEIGHT_IN, sharey=True) as (fig, axes):
-        for ax, (measure, first, second, result) in zip(axes, _compared(values), strict=True):
-            means, differences = (first + second) / 2, first - second
+        for ax, (measure, one, other, result) in zip(axes, _compared(first, second), strict=True):
+            means, differences = (one + other) / 2, one - other
             ax.scatter(means, differences, s=7, color=style.NEUTRAL, alpha=0.5, linewidth=0, zorder=2)
             for name, line, dash, colour in (
                 ("upper limit", result.loa_upper, "--", style.POOR),
@@ -73,7 +75,7 @@ def bland_altman(values: pd.DataFrame) -> Figure:
                 text = f"{name} {line.value:+.3f}"
                 looks.note(ax, text, (1, line.value), color=colour, bbox=_BACKGROUND, **right)
             ax.set(title=f"{measure} (n = {result.n})", xlabel="Mean of both readings")
-        axes[0].set_ylabel("Reading 1 minus reading 2")
+        axes[0].set_ylabel(f"{names[0]} minus {names[1]}".capitalize())
     return fig
 
 
@@ -170,11 +172,11 @@ def _clouds(
     ax.set_xticks([0, 1], ["poor", "good"])
 
 
-def _compared(values: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray, Any]]:
+def _compared(first: pd.DataFrame, second: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray, Any]]:
     """Yield each ratio with the patients' first and second readings and their agreement."""
     for measure in gwr.RATIOS:
-        first, second = values[measure][["reading_1", "reading_2"]].dropna().to_numpy().T
-        yield measure, first, second, compare_readings(first, second)
+        one, other = pd.concat([first[measure], second[measure]], axis=1).dropna().to_numpy().T
+        yield measure, one, other, compare_readings(one, other)
 
 
 def _interval(estimate: Estimate) -> str:

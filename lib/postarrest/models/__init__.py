@@ -4,4 +4,16 @@ In: the cohort, splits, readings and slices.
 Out: rows of the scores table, each predicted by a model fitted without that patient.
 """
 
-from postarrest.models import cnn, crossfit, gwr, leakage, ohca, platt, splits, stacking, tabular, tuning
+from postarrest.models import (
+    cnn,
+    crossfit,
+    gwr,
+    gwr_automatic,
+    leakage,
+    ohca,
+    platt,
+    splits,
+    stacking,
+    tabular,
+    tuning,
+)

@@ -1,6 +1,8 @@
 """Gray-to-white-matter ratios (GWR) from readings of regions on head CT, and how well two readings agree."""
 
 from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,6 @@ RATIOS = {
     "GWR-AV": "average of GWR-BG and GWR-CE",
 }
 CUT_OFF = 1.2  # a ratio below it predicts a poor outcome
-_READINGS = {1: "reading_1", 2: "reading_2"}
 # Estimate of an `Agreement` -> columns of the reliability table with its limits.
 _LIMITS = {
     "spearman": ("spearman_lower", "spearman_upper"),
@@ -43,35 +44,37 @@ def by_region(readings: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     readings : pandas.DataFrame
-        One row per region and side: ``patient_id, reading (1 | 2), region, side (L | R), mean_hu``.
+        One row per region and side: ``patient_id, reader, reading, region, side (L | R), mean_hu``. Without
+        ``reader``, there is one.
 
     Returns
     -------
     pandas.DataFrame
-        Index ``(patient_id, reading)``, one column for each of :data:`REGIONS`, in HU. A region that was read
-        on one side only is missing.
+        Index ``(patient_id, reader, reading)``, one column for each of :data:`REGIONS`, in HU. A region that
+        was read on one side only is missing.
 
     Raises
     ------
     ValueError
-        If a patient, reading, region and side occur in more than one row.
+        If a patient, reader, reading, region and side occur in more than one row.
 
     Examples
     --------
     >>> readings = pd.DataFrame(
     ...     {"patient_id": "a", "reading": 1, "region": "CN", "side": ["L", "R"], "mean_hu": [35.0, 37.0]}
     ... )
-    >>> by_region(readings).loc[("a", 1), "CN"]
+    >>> by_region(readings).loc[("a", "", 1), "CN"]
     np.float64(36.0)
     """
-    key = ["patient_id", "reading", "region", "side"]
+    if "reader" not in readings:
+        readings = readings.assign(reader="")
+    key = ["patient_id", "reader", "reading", "region", "side"]
     repeated = int(readings.duplicated(key).sum())
     if repeated:
-        raise ValueError(
-            f"gwr: {repeated} rows repeat a patient, reading, region and side; expected one row for each."
-        )
+        what = "a patient, reader, reading, region and side"
+        raise ValueError(f"gwr: {repeated} rows repeat {what}; expected one row for each.")
     columns = pd.MultiIndex.from_product([("L", "R"), REGIONS], names=["side", "region"])
-    wide = readings.pivot(index=key[:2], columns=columns.names, values="mean_hu").reindex(columns=columns)
+    wide = readings.pivot(index=key[:3], columns=columns.names, values="mean_hu").reindex(columns=columns)
     # A sum is missing where one side is; a mean would skip it.
     return (wide["L"] + wide["R"]) / 2
 
@@ -88,8 +91,10 @@ def measures(readings: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Index ``patient_id``; columns ``(measure, reading)`` with the measures :data:`REGIONS` (in HU) and
-        :data:`RATIOS`, and for each ``reading_1``, ``reading_2`` and ``mean``. A ratio is formed within a
-        reading and then averaged; in a patient who was read once, ``mean`` is that reading.
+        :data:`RATIOS`, and for each ``reading_1``, ``reading_2``, any further reading, and ``mean``. With
+        several readers these are ``<reader>, reading 1`` and so on, and ``<reader>`` is the mean of a
+        reader's own readings. A ratio is formed within a reading and then averaged; in a patient who was read
+        once, ``mean`` is that reading.
 
     Examples
     --------
@@ -106,11 +111,56 @@ def measures(readings: pd.DataFrame) -> pd.DataFrame:
     values["GWR-BG"] = (values["CN"] + values["PU"]) / (values["PLIC"] + values["CC"])
     values["GWR-CE"] = (values["MC1"] + values["MC2"]) / (values["MW1"] + values["MW2"])
     values["GWR-AV"] = (values["GWR-BG"] + values["GWR-CE"]) / 2
-    means = values.groupby("patient_id").mean().assign(reading="mean").set_index("reading", append=True)
-    both = pd.concat([values.rename(index=_READINGS, level="reading"), means])
-    columns = [[*REGIONS, *RATIOS], [*_READINGS.values(), "mean"]]
-    order = pd.MultiIndex.from_product(columns, names=["measure", "reading"])
-    return both.rename_axis(columns="measure").unstack("reading").reindex(columns=order)
+    readers = list(values.index.unique("reader"))
+    numbers = sorted({1, 2} | set(values.index.unique("reading")))
+    several = len(readers) > 1
+    names = {
+        (reader, number): f"{reader or 'unnamed reader'}, reading {number}"
+        if several
+        else f"reading_{number}"
+        for reader in readers or [""]
+        for number in numbers
+    }
+    read = set(values.index.droplevel("patient_id"))
+    parts = {
+        name: values.xs(which, level=["reader", "reading"])
+        if which in read
+        else values.iloc[:0].droplevel([1, 2])
+        for which, name in names.items()
+        if which in read or not several
+    }
+    if several:
+        of_reader = values.groupby(["patient_id", "reader"]).mean()
+        parts |= {reader or "unnamed reader": of_reader.xs(reader, level="reader") for reader in readers}
+    parts["mean"] = values.groupby("patient_id").mean()
+    joined = pd.concat(parts, axis=1, names=["reading", "measure"]).swaplevel(axis=1)
+    return joined.reindex(
+        columns=pd.MultiIndex.from_product([[*REGIONS, *RATIOS], parts], names=joined.columns.names)
+    )
+
+
+def pairs(values: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return which readings are compared: each reader's with each other, and the readers' means.
+
+    Parameters
+    ----------
+    values : pandas.DataFrame
+        From :func:`measures`.
+
+    Examples
+    --------
+    >>> columns = ["A, reading 1", "A, reading 2", "B, reading 1", "A", "B", "mean"]
+    >>> columns = pd.MultiIndex.from_product([["CN"], columns], names=["measure", "reading"])
+    >>> pairs(pd.DataFrame(columns=columns))
+    [('A, reading 1', 'A, reading 2'), ('A', 'B')]
+    """
+    names = [name for name in values.columns.unique("reading") if name != "mean"]
+    single = [name for name in names if name.startswith("reading_")]
+    if single:
+        return list(combinations(single, 2))
+    readers = [name for name in names if any(other.startswith(f"{name}, reading ") for other in names)]
+    own = [[name for name in names if name.startswith(f"{reader}, reading ")] for reader in readers]
+    return [pair for group in [*own, readers] for pair in combinations(group, 2)]
 
 
 def times_measured(values: pd.DataFrame, measure: str = "GWR-AV") -> dict[str, int]:
@@ -119,15 +169,17 @@ def times_measured(values: pd.DataFrame, measure: str = "GWR-AV") -> dict[str, i
     Returns
     -------
     dict
-        ``n`` (patients in ``values``), ``n_known``, ``n_twice``, ``n_once``.
+        ``n`` (patients in ``values``), ``n_known``, ``n_twice`` (or more often), ``n_once``.
     """
-    times = values[measure][list(_READINGS.values())].notna().sum(axis=1)
-    counts = {"n": len(times), "n_known": (times > 0).sum(), "n_twice": (times == 2).sum()}
+    names = {name for pair in pairs(values) for name in pair}
+    single = [name for name in values.columns.unique("reading") if name in names and "reading" in name]
+    times = values[measure][single].notna().sum(axis=1)
+    counts = {"n": len(times), "n_known": (times > 0).sum(), "n_twice": (times >= 2).sum()}
     return {name: int(n) for name, n in counts.items()} | {"n_once": int((times == 1).sum())}
 
 
 def reliability(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the agreement of the two readings for each region and ratio, as a table.
+    """Return the agreement of two readings for each region and ratio, as a table.
 
     Parameters
     ----------
@@ -137,40 +189,67 @@ def reliability(values: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per measure. ``bias`` is reading 1 minus reading 2 and ``loa_*`` are the limits of agreement,
-        both in ``unit``; ``*_from`` and ``*_to`` are the confidence limits of these. ``largest_difference``
-        is that of a single patient. For ratios, ``n_reclassified`` patients are on different sides of the
-        cut-off 1.2 in the two readings, and ``kappa`` (Cohen) is the agreement beyond chance. A measure with
+        One row per measure, and per pair of :func:`pairs`. ``bias`` is the first minus the second and
+        ``loa_*`` are the limits of agreement, both in ``unit``; ``*_from`` and ``*_to`` are the
+        confidence limits of these. ``largest_difference`` is that of a single patient. For ratios,
+        ``n_reclassified`` patients are on different sides of the cut-off 1.2 in the two readings, and ``kappa`` (Cohen) is the agreement beyond chance. A measure with
         fewer than three patients who were read twice has only its counts.
     """
-    rows = []
-    for measure in values.columns.unique("measure"):
-        readings = values[measure][list(_READINGS.values())]
-        n = len(readings.dropna())
-        row = {"measure": measure, "unit": "ratio" if measure in RATIOS else "HU"}
-        row |= {"n": n, "n_incomplete": len(readings) - n}
-        if n >= FEWEST_PAIRS:
-            result = compare_readings(*readings.to_numpy().T)
-            for name, (lower, upper) in _LIMITS.items():
-                estimate = getattr(result, name)
-                row |= {name: estimate.value, lower: estimate.lower, upper: estimate.upper}
-            row["sd_difference"] = result.sd_difference
-            both = readings.dropna()
-            row["largest_difference"] = both.diff(axis=1).iloc[:, 1].abs().max()
-            if measure in RATIOS:
-                below = (both < CUT_OFF).to_numpy().T
-                row["n_reclassified"] = int((below[0] != below[1]).sum())
-                # Without a patient on either side there is no agreement beyond chance.
-                row["kappa"] = cohen_kappa_score(*below) if below.any() and not below.all() else np.nan
-        rows.append(row)
+    rows = [
+        {"compared": f"{first} and {second}".replace("_", " "), "measure": measure}
+        | agreement(measure, values[measure, first], values[measure, second])
+        for first, second in pairs(values)
+        for measure in values.columns.unique("measure")
+    ]
+    return agreement_table(rows, first=["compared"])
+
+
+def agreement(measure: str, first: pd.Series, second: pd.Series) -> dict[str, Any]:
+    """Return how well two measurements of one region or ratio agree, as a row for `agreement_table`."""
+    both = pd.concat([first, second], axis=1)
+    known = both.dropna()
+    row = {"unit": "ratio" if measure in RATIOS else "HU"}
+    row |= {"n": len(known), "n_incomplete": len(both) - len(known)}
+    if len(known) < FEWEST_PAIRS:
+        return row
+    result = compare_readings(*both.to_numpy().T)
+    for name, (lower, upper) in _LIMITS.items():
+        estimate = getattr(result, name)
+        row |= {name: estimate.value, lower: estimate.lower, upper: estimate.upper}
+    row["sd_difference"] = result.sd_difference
+    row["largest_difference"] = known.diff(axis=1).iloc[:, 1].abs().max()
+    if measure in RATIOS:
+        below = (known < CUT_OFF).to_numpy().T
+        row["n_reclassified"] = int((below[0] != below[1]).sum())
+        # Without a patient on either side there is no agreement beyond chance.
+        row["kappa"] = cohen_kappa_score(*below) if below.any() and not below.all() else np.nan
+    return row
+
+
+def agreement_table(rows: list[dict[str, Any]], *, first: Sequence[str] = ()) -> pd.DataFrame:
+    """Return rows of :func:`agreement` as a table whose first columns are named."""
     estimates = [column for name, limits in _LIMITS.items() for column in (name, *limits)]
     counts, last = ["measure", "unit", "n", "n_incomplete"], ["sd_difference", "largest_difference"]
-    table = pd.DataFrame(rows, columns=[*counts, *estimates, *last, "n_reclassified", "kappa"])
+    table = pd.DataFrame(rows, columns=[*first, *counts, *estimates, *last, "n_reclassified", "kappa"])
     return table.astype({"n_reclassified": "Int64"})
 
 
+def markers(values: pd.DataFrame, *, ending: str = "") -> pd.DataFrame:
+    """Return the ratios as markers: one column each, named ``gwr_bg``, ``gwr_ce``, ``gwr_av`` and an ending.
+
+    Parameters
+    ----------
+    values : pandas.DataFrame
+        From :func:`measures`; the mean of the readings is used.
+    ending : str
+        Of the names.
+    """
+    means = values.xs("mean", axis=1, level="reading")[list(RATIOS)]
+    return means.rename(columns=lambda name: name.lower().replace("-", "_") + ending)
+
+
 def marker_scores(
-    values: pd.DataFrame, cohort: pd.DataFrame, *, splits: pd.DataFrame, outcome_labels: Sequence[str]
+    markers: pd.DataFrame, cohort: pd.DataFrame, *, splits: pd.DataFrame, outcome_labels: Sequence[str]
 ) -> pd.DataFrame:
     """Return the ratios as rows of the scores table: one marker each, higher meaning a better outcome.
 
@@ -178,8 +257,8 @@ def marker_scores(
 
     Parameters
     ----------
-    values : pandas.DataFrame
-        From :func:`measures`. Patients in whom a ratio is missing have no row for it.
+    markers : pandas.DataFrame
+        From :func:`markers`. Patients in whom a ratio is missing have no row for it.
     cohort : pandas.DataFrame
         ``y_good_<label>`` for each outcome label, by ``patient_id``.
     splits : pandas.DataFrame
@@ -191,11 +270,9 @@ def marker_scores(
     Returns
     -------
     pandas.DataFrame
-        ``patient_id, y_good, model, kind, role, fold, score, outcome_label``, with the models ``gwr_bg``,
-        ``gwr_ce`` and ``gwr_av``; role ``test`` for the test patients of a split, otherwise ``train_oof``.
+        ``patient_id, y_good, model, kind, role, fold, score, outcome_label``, with the markers as
+        models; role ``test`` for the test patients of a split, otherwise ``train_oof``.
     """
-    markers = values.xs("mean", axis=1, level="reading")[list(RATIOS)]
-    markers = markers.rename(columns=lambda name: name.lower().replace("-", "_"))
     markers = markers.rename_axis(index="patient_id", columns="model").stack().dropna().rename("score")
     holdout = splits["split"].str.startswith("holdout-")
     used = splits[holdout] if holdout.any() else splits

@@ -17,7 +17,15 @@ from postarrest.places import ROOT
 from postarrest.settings import Settings
 from postarrest.study import schema
 
-NOTEBOOKS = ("01_cohort", "02_gwr", "03_cnn", "04_stacking", "05_evaluation", "A1_simulation")
+NOTEBOOKS = (
+    "01_cohort",
+    "02_gwr",
+    "02_gwr_automatic",
+    "03_cnn",
+    "04_stacking",
+    "05_evaluation",
+    "A1_simulation",
+)
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 
@@ -73,6 +81,7 @@ class Study(About):
             return ("05_evaluation",)
         applies = {
             "02_gwr": "gwr" in self.modalities,
+            "02_gwr_automatic": "ct" in self.modalities,
             "03_cnn": "ct" in self.modalities,
             "04_stacking": "nested" in self.protocols,
             "A1_simulation": self.simulated and "ct" in self.modalities,
