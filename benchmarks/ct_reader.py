@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from postarrest.data.ct.slices import window
 from postarrest.describe.agreement import icc_a1
 from postarrest.models import gwr
-from postarrest.models.ct_reader import network, reading
+from postarrest.models.ct_reader import network, reading, standard
 from postarrest.simulate import cohort, phantom, readings
 from postarrest.simulate.anatomy import load_anatomy
 from postarrest.simulate.settings import Settings
@@ -84,12 +84,17 @@ def patients(seed: int, n: int, **settings: float) -> list[dict]:
             "cortex": phantom.CORTEX_HU + own + head.cortex_hu - phantom.CORTEX_LOSS_HU * head.severity,
             "deep_nuclei": phantom.DEEP_HU + own + head.deep_hu - phantom.DEEP_LOSS_HU * head.severity,
         }
-        level = [float(np.median(s.template_mm[2][s.tissue > 0])) for s in slices]
+        level = [_level(one) for one in slices]
         found.append(
             {"hu": [s.hu for s in slices], "manual": manual, "tissue": tissue, "good": latent["good"]}
             | {"level": level, "seed": seed}
         )
     return found
+
+
+def _level(image: phantom.Slice) -> float:
+    x, y, z = image.template_mm
+    return float(z[(image.tissue > 0) & standard.in_middle(x, y)].mean())
 
 
 def ratios(rows: pd.DataFrame) -> pd.Series:
@@ -99,7 +104,7 @@ def ratios(rows: pd.DataFrame) -> pd.Series:
 
 
 def _one(patient: dict, model_path: Path, number: int) -> dict[str, pd.Series]:
-    model, rng = network.load(model_path), np.random.default_rng(number)
+    model, rng = network.trained(model_path), np.random.default_rng(number)
     found = {"manual": ratios(patient["manual"])}
     truth = patient["manual"].assign(
         mean_hu=[patient["tissue"][reading.REGIONS[r].tissue] for r in patient["manual"]["region"]]
@@ -186,8 +191,6 @@ def on_template(path: Path, model_path: Path) -> pd.DataFrame:
     """Return the error of the level on a real CT template in MNI space, in Cormack units (Rorden 2012)."""
     import nibabel as nib
 
-    from postarrest.models.ct_reader import standard
-
     image = nib.as_closest_canonical(nib.load(path))
     stored = np.asarray(image.dataobj, np.float32)
     # Between -124 and 76 HU one unit of HU is eleven Cormack units.
@@ -198,7 +201,7 @@ def on_template(path: Path, model_path: Path) -> pd.DataFrame:
     spacing = float(image.affine[0, 0])
     levels = image.affine[2, 3] + spacing * np.arange(hu.shape[2])
     slices = [np.ascontiguousarray(hu[:, :, k].T[::-1, ::-1]) for k in range(hu.shape[2])]
-    out = standard.predicted(network.load(model_path), slices, (spacing, spacing))
+    out = standard.predicted(network.trained(model_path), slices, (spacing, spacing))
     error = standard.levels_mm(out) - levels
     inside = (levels >= 0) & (levels <= 55)
     rows = [("level on a real CT template, 0 to 55 mm: mean error, mm", error[inside].mean())]
@@ -233,7 +236,7 @@ def main() -> None:
 
 
 def _plain(patient: dict, model_path: Path) -> float:
-    read = reading.read(network.load(model_path), patient["hu"], SPACING_MM)
+    read = reading.read(network.trained(model_path), patient["hu"], SPACING_MM)
     return float(ratios(read.rows[read.rows["reader"] == reading.READERS["region"]]).get("GWR-AV", np.nan))
 
 

@@ -190,10 +190,11 @@ def reliability(values: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per measure, and per pair of :func:`pairs`. ``bias`` is the first minus the second and
-        ``loa_*`` are the limits of agreement, both in ``unit``; ``*_from`` and ``*_to`` are the
-        confidence limits of these. ``largest_difference`` is that of a single patient. For ratios,
-        ``n_reclassified`` patients are on different sides of the cut-off 1.2 in the two readings, and ``kappa`` (Cohen) is the agreement beyond chance. A measure with
-        fewer than three patients who were read twice has only its counts.
+        ``loa_*`` are the limits of agreement, both in ``unit``; ``*_from`` and ``*_to`` are the confidence
+        limits of these. ``largest_difference`` is that of a single patient. For ratios, ``n_reclassified``
+        patients are on different sides of the cut-off 1.2 in the two readings, and ``kappa`` (Cohen) is the
+        agreement beyond chance. A measure with fewer than three patients who were read twice has only its
+        counts.
     """
     rows = [
         {"compared": f"{first} and {second}".replace("_", " "), "measure": measure}

@@ -71,7 +71,7 @@ def _some(paths: pd.Series, folder: Path) -> list[dict | Finding]:
     """Read some patients' CT in a process of its own, and draw what was read."""
     from postarrest.models.ct_reader import network
 
-    model = network.load()
+    model = network.trained()
     found = []
     for patient, path in paths.items():
         try:
@@ -136,4 +136,5 @@ def _write(found: list[dict], here: places.Here) -> None:
 
 
 def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    return pd.concat([pd.DataFrame(columns=columns), *(part for part in parts if len(part))])[columns]
+    some = [part for part in parts if len(part)]
+    return pd.concat(some)[columns] if some else pd.DataFrame(columns=columns)

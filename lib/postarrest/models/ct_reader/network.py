@@ -93,11 +93,17 @@ def save(model: Any, path: Path) -> None:
     np.savez_compressed(path, *[weights.astype(np.float16) for weights in model.get_weights()])
 
 
-@cache
-def load(path: Path = WEIGHTS) -> Any:
-    """Return the trained network."""
+def load(path: Path) -> Any:
+    """Return a network with saved weights, to be trained further."""
     model = build()
     with np.load(path, allow_pickle=False) as kept:
         model.set_weights([kept[name].astype(np.float32) for name in kept.files])
+    return model
+
+
+@cache
+def trained(path: Path = WEIGHTS) -> Any:
+    """Return the trained network, always the same object."""
+    model = load(path)
     model.trainable = False
     return model

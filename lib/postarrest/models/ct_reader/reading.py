@@ -34,7 +34,7 @@ REASONS = {
     "sides": "sides differ by more than 6 HU",
     "implausible": "ratio below 0.9 or above 1.7",
 }
-_UNSURE_SHARE, _UNSURE_MM = 0.75, 5.0
+_UNSURE_SHARE, _UNSURE_MM = 0.6, 5.0
 _LESION_SHARE = 0.05
 _METAL_HU, _CONTRAST_HU, _SIDES_HU = 2900.0, 50.0, 6.0
 _PLAUSIBLE = (0.9, 1.7)

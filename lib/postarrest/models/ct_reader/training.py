@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from postarrest.models.ct_reader.network import CLASSES, UNIT_MM, build, save
+from postarrest.models.ct_reader.network import CLASSES, UNIT_MM, build, load, save
 
 BATCH = 16
-# Learning rate at its highest; it rises over the first steps and falls as a cosine to zero.
-RATE = 2e-3
 _IN_BRAIN = slice(CLASSES.index("white_matter"), None)
 
 
@@ -69,10 +67,11 @@ def train(
     *,
     n_chunks: int,
     slices_per_chunk: int,
+    rate: float,
     out: Path,
     work: Path,
     say: Callable[[str], None],
-    seed: int = 0,
+    start: Path | None = None,
 ) -> None:
     """Train the network and save its weights; resume where an interrupted training stopped.
 
@@ -84,27 +83,29 @@ def train(
         Returns an iterator of chunks of slices, from the chunk of a given number on.
     n_chunks, slices_per_chunk : int
         How many chunks are used, each of them once, and how many slices each holds.
+    rate : float
+        Learning rate at its highest; it rises over the first twentieth of the steps and falls as a cosine.
     out : pathlib.Path
         File of the weights.
     work : pathlib.Path
         Folder for what a later call resumes from.
     say : callable
         Receives one line of progress after each chunk.
-    seed : int
-        Seed of the first weights.
+    start : pathlib.Path, optional
+        Weights to start from; random ones, always the same, without.
     """
     import keras
     import tensorflow as tf
 
-    keras.utils.set_random_seed(seed)
-    model, average = build(), build()
+    keras.utils.set_random_seed(0)
+    model, average = (load(start), load(start)) if start else (build(), build())
     average.set_weights(model.get_weights())
     n_steps = n_chunks * slices_per_chunk // BATCH
     warm_up = n_steps // 20
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, n_steps - warm_up, warmup_target=RATE, warmup_steps=warm_up
+    falling = keras.optimizers.schedules.CosineDecay(
+        0.0, n_steps - warm_up, warmup_target=rate, warmup_steps=warm_up
     )
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-4, clipnorm=1.0)
+    optimizer = keras.optimizers.AdamW(falling, weight_decay=1e-4, clipnorm=1.0)
     optimizer.build(model.trainable_variables)
     done = tf.Variable(0, dtype=tf.int64)
     kept = tf.train.Checkpoint(model=model, average=average, optimizer=optimizer, done=done)
@@ -126,8 +127,8 @@ def train(
             mean.assign(0.995 * mean + 0.005 * now)
         return parts
 
-    start = int(done.numpy())
-    for number, chunk in zip(range(start, n_chunks), chunks(start), strict=False):
+    first = int(done.numpy())
+    for number, chunk in zip(range(first, n_chunks), chunks(first), strict=False):
         found = [
             step(
                 *(part[i : i + BATCH] for part in (chunk.image, chunk.shares, chunk.template_mm, chunk.about))
