@@ -20,10 +20,14 @@ $(error DATA= needs STUDY=: to which study do these data belong?)
 endif
 endif
 ifdef WEIGHTS
+ifneq ($(filter auto imagenet embedded none,$(WEIGHTS)),)
+export POSTARREST_WEIGHTS := $(WEIGHTS)
+else
 ifeq ($(origin STUDY),file)
-$(error WEIGHTS= needs STUDY=: the default studies use two different networks)
+$(error a file of WEIGHTS= needs STUDY=: the default studies use two different networks)
 endif
 export POSTARREST_WEIGHTS := $(abspath $(WEIGHTS))
+endif
 endif
 
 .PHONY: help
@@ -33,7 +37,7 @@ help:  # targets in groups, from the comments below
 ## Use
 .PHONY: report check-data read-ct evaluate lab pair
 # SNAKEMAKE= passes options on, such as those of a cluster's executor (docs/running.md).
-report: $(READY)  ## the report of both default studies, or of STUDY= (DATA=path, WEIGHTS=path)
+report: $(READY)  ## the report of both default studies, or of STUDY= (DATA=path, WEIGHTS=imagenet, embedded, none or a path)
 	@$(BIN)/python -m postarrest.pipeline report $(STUDY) --cores $(CORES) $(SNAKEMAKE)
 
 read-ct: $(READY)  ## measure the GWR of STUDY= automatically, and open build/<study>/read_ct/index.html to check it

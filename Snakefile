@@ -190,11 +190,12 @@ rule gwr_automatic:
     shell: NOTEBOOK + "02_gwr_automatic"
 
 rule features:
-    message: "{wildcards.study}: features of each CT slice from the frozen network"
+    message: "{wildcards.study}: decide the network's weights; features of each CT slice from the frozen network"
     input:
         "build/{study}/images.npz",
         module("models/cnn/finetune"),
-    # The features themselves are kept under a name made of all that they depend on, and computed if missing.
+    # The decision on the weights, which every notebook of the study uses. The features themselves are kept under a
+    # name made of all that they depend on, and computed if missing.
     output: "build/{study}/features.json"
     params: given=parameters("03_cnn")
     log: "build/{study}/logs/features.log"

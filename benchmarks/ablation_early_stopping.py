@@ -37,7 +37,7 @@ def main() -> None:
 
     loaded, here = load.load(given.study), places.open(given.study, save_to="report")
     values = load.complete_parameters(loaded, "03_cnn")
-    found = features.features(here, network.Network.of(values))
+    found = features.features(here, features.decided(here, network.Network.of(values)))
     training = head.Training.of(values)
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{loaded.labels[0]}"]
     table = pd.read_parquet(here.build("splits.parquet"))

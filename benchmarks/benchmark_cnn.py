@@ -37,9 +37,10 @@ def main() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
 
+    from postarrest.models.cnn.backbone import backbone
     from postarrest.models.cnn.features import Features, pooled
     from postarrest.models.cnn.head import Head
-    from postarrest.models.cnn.network import Network, augment, backbone
+    from postarrest.models.cnn.network import Network, augment
 
     rng = np.random.default_rng(0)
     network = Network(

@@ -39,7 +39,7 @@ def main() -> None:
 
     loaded, here = load.load(given.study), places.open(given.study, save_to="report")
     values = load.complete_parameters(loaded, "03_cnn")
-    network, training = Network.of(values), Training.of(values)
+    network, training = features.decided(here, Network.of(values)), Training.of(values)
     found = features.features(here, network)
     label = loaded.labels[0]
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{label}"]

@@ -17,7 +17,8 @@
 # # What can a neural network predict from one CT slice?
 #
 # A network that was trained on photographs (VGG19 in paper A, ResNet50 in paper B) turns each patient's CT slice
-# into numbers, its features. A small head is trained on these to predict the outcome. By default the network
+# into numbers, its features. Where its weights are not to be had, a network that was trained on simulated heads and
+# comes with this library (the embedded network) takes its place. A small head is trained on these to predict the outcome. By default the network
 # itself is not changed: a head is tuned on frozen features.
 #
 # *Reads* the cohort, the splits, the slices and the kept features. *Writes* the scores of this split's patients.
@@ -27,9 +28,9 @@ study_name: str = "holdout"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
 split: str = "holdout-1"  # hold-out split or outer fold
 outcome_label: str = "revised"  # outcome label to learn: revised or standard
-architecture: str = "VGG19"  # VGG19 or ResNet50
-weights: str = "auto"  # auto (Keras's cache, else none), imagenet (cache or download), none, or a file
-fit_image: str = "crop"  # crop (central 224 of 256 pixels) or resize (all, to 224)
+architecture: str = "VGG19"  # VGG19, ResNet50 or embedded (trained on simulated heads, in this library)
+weights: str = "auto"  # auto (imagenet if to be had, else embedded), imagenet, embedded, none, or a file
+fit_image: str = "crop"  # crop (central 224 of 256 pixels) or resize (all, to 224); not for embedded
 augmentation: dict = {"sharpness": [0.3, 0.7], "rotation_deg": 10, "erasing": 0.3}  # ranges, augmented copies
 copies: int = 4  # augmented copies of each slice
 precision: str = "float32"  # float32 or mixed_bfloat16, for the frozen network
@@ -55,7 +56,7 @@ y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{outcome_label}"]
 this = models.splits.get(pd.read_parquet(here.build("splits.parquet")), split)
 ledger = models.leakage.Ledger(this)
 fold = models.crossfit.CrossFit(this, y, ledger, keep=here.build("optuna"), trials=trials, seed=seed)
-network = models.cnn.network.Network(
+asked = models.cnn.network.Network(
     architecture=architecture,
     weights=weights,
     fit_image=fit_image,
@@ -64,6 +65,7 @@ network = models.cnn.network.Network(
     precision=precision,
     seed=seed,
 )
+network = models.cnn.features.decided(here, asked)
 training = models.cnn.head.Training(
     space=space,
     fixed=fixed,
@@ -92,16 +94,16 @@ page.text(
 # %% [markdown]
 # ## Network input
 #
-# The slice at the foramen of Monro, window 40 / 80 HU, 256 x 256 pixels; then the central 224 pixels (or all of
-# them, reduced), in three equal channels, minus the ImageNet channel means. Augmented copies differ from it at
-# random within the ranges of `augmentation`.
+# The slice at the foramen of Monro, window 40 / 80 HU, 256 x 256 pixels. Augmented copies differ from it at random
+# within the ranges of `augmentation`.
 
 # %%
+page.text("The {name} receives {given}.", name=network.name, given=network.input_in_words)
 one_slice = models.cnn.features.images(here, this.test[:1])
 page.figure(
     figures.cnn.slices(models.cnn.network.variants(one_slice, network)),
     name="cnn_input",
-    caption="One patient's slice and its augmented copies, before they are cropped or reduced to 224 pixels.",
+    caption="One patient's slice and its augmented copies, before they are cropped or resized for the network.",
     alt="Head CT slices side by side: the original and copies that are rotated, blurred or partly erased.",
 )
 
@@ -131,7 +133,7 @@ page.table(
 
 # %%
 page.figure(
-    figures.cnn.history({architecture: result.tuned.history}),
+    figures.cnn.history({network.name: result.tuned.history}),
     name="cnn_search",
     caption="The search: each trial (circles) and the best so far (line).",
     alt=f"ROC-AUC of {len(result.tuned.history)} trials; the best reaches {result.tuned.auc:.2f}.",

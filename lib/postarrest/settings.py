@@ -27,5 +27,5 @@ class Settings(BaseModel):
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Self:
-        """Return the settings that are among a notebook's parameters."""
-        return cls(**{name: parameters[name] for name in cls.model_fields})
+        """Return the settings that are among a notebook's parameters; of others, the defaults."""
+        return cls(**{name: parameters[name] for name in cls.model_fields if name in parameters})

@@ -1,5 +1,12 @@
 """The network on small images: kept features, the head, Grad-CAM. One file, so that TensorFlow loads once."""
 
+import dataclasses
+import hashlib
+import json
+import shutil
+import socket
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,9 +15,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from postarrest.models import splits
-from postarrest.models.cnn import alignment, features, finetune, fit, gradcam, head
+from postarrest.models.cnn import alignment, features, finetune, fit, gradcam, head, weights
 from postarrest.models.cnn import network as net
+from postarrest.models.cnn.backbone import backbone
 from postarrest.models.crossfit import CrossFit
+from postarrest.models.ct_reader import network as reader
 from postarrest.models.leakage import Ledger
 from postarrest.places import Here
 
@@ -19,6 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SEED = 3
 AUGMENTATION = {"rotation_deg": 10, "shift": 0.05, "zoom": 0.05}
+EMBEDDED = {"architecture": "embedded", "weights": "embedded"}
 
 
 def network(**changes):
@@ -56,6 +66,12 @@ def y():
 @pytest.fixture(scope="module")
 def found(here):
     return features.features(here, network())
+
+
+@pytest.fixture(scope="module")
+def embedded(here):
+    """The embedded network's features of the same slices."""
+    return features.features(here, network(**EMBEDDED))
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +133,7 @@ def test_features_are_those_of_keras_applications(here, found):
     import keras
 
     images = features.images(here, found.patients[:2]).astype(np.float32)
-    model = net.backbone(network())
+    model = backbone(network())
     theirs = keras.applications.ResNet50(include_top=False, weights=None, pooling="avg")
     for layer in theirs.layers:
         if layer.weights:
@@ -208,6 +224,82 @@ def test_grad_cam_is_blank_where_the_image_was_cut_away():
     assert cam.sum() == 224**2
 
 
+def test_the_embedded_network_is_the_reader_s_encoder(here, embedded):
+    import keras
+
+    assert embedded.variants.shape == (60, 2, 296)
+    images = features.images(here, embedded.patients[:2]).astype(np.float32)
+    resized = np.asarray(keras.ops.image.resize(images[..., None], (171, 171)))
+    expected = np.asarray(reader.load()(resized[:, 5:165, 5:165], training=False)["encoded"])
+    np.testing.assert_allclose(backbone(network(**EMBEDDED)).predict(images, verbose=0), expected, atol=1e-4)
+    np.testing.assert_allclose(embedded.variants[:2, 0], expected.mean(axis=(1, 2)), atol=1e-4)
+
+
+def test_the_embedded_network_does_not_depend_on_how_others_fit_images(here, embedded):
+    assert features.features(here, network(**EMBEDDED, fit_image="crop")).key == embedded.key
+
+
+def test_the_embedded_network_s_maps_lie_where_it_looks(here, embedded, y, table, tmp_path):
+    """A saved model gives the same maps; they are fine, and blank where the image does not reach it."""
+    import keras
+
+    fitted = holdout(embedded, y, table, tmp_path).head
+    model = fitted.whole_model(network(**EMBEDDED))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert not [layer for layer in loaded.layers if isinstance(layer, keras.Model)]
+    images = features.images(here, embedded.patients[:3])
+    probability = loaded.predict(images[..., None].astype(np.float32), verbose=0)[:, 0]
+    ours = fitted.predict_proba(pd.DataFrame(index=embedded.patients[:3]))[:, 1]
+    np.testing.assert_allclose(probability, ours, atol=1e-5)
+    signed = gradcam.maps(loaded, network(**EMBEDDED), images)
+    assert signed.shape == (3, 20, 20)
+    np.testing.assert_allclose(signed, gradcam.maps(model, network(**EMBEDDED), images), atol=1e-5)
+    cam = gradcam.for_class(np.ones_like(signed), np.ones(3, bool), network(**EMBEDDED))[0]
+    assert (cam[7:247, 7:247] == 1).all() and cam.sum() == 240**2
+    agreement = gradcam.agreement_with(
+        signed, gradcam.maps(gradcam.randomised(model, seed=1), network(**EMBEDDED), images)
+    )
+    assert (np.abs(agreement) < 0.9).all()
+
+
+def test_what_reaches_the_network_is_where_its_field_says():
+    """A bright pixel changes the maps inside the field, and none outside it does."""
+    frozen = backbone(network(**EMBEDDED))
+    first, size = network(**EMBEDDED).field
+    images = np.zeros((5, 256, 256, 1), np.float32)
+    for image, place in zip(
+        images[1:], (first - 2, first + 1, first + size - 2, first + size + 1), strict=True
+    ):
+        image[place, 128] = 255
+    maps = np.asarray(frozen(images, training=False))
+    changed = [bool(np.abs(one - maps[0]).max() > 1e-4) for one in maps[1:]]
+    assert changed == [False, True, True, False]
+
+
+@pytest.mark.parametrize("depth", ["last_block", "all"])
+def test_the_embedded_network_is_fine_tuned(here, embedded, y, table, tmp_path, depth):
+    fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 16}
+    own = network(**EMBEDDED)
+    final = finetune.final(here, embedded, own, training(depth=depth, fine_tuning=fine))
+    space = {"learning_rate": {"choices": [1e-7]}}
+    fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
+    tuned = holdout(embedded, y, table, tmp_path, space=space, fixed=fixed, final=final)
+    before, after = backbone(own), tuned.head.whole_model(own)
+    moved = {
+        layer.name
+        for layer in before.layers
+        if layer.weights and (layer.get_weights()[0] != after.get_layer(layer.name).get_weights()[0]).any()
+    }
+    last = {f"stage{stage}_{half}_conv" for stage in (2, 3) for half in (0, 1)}
+    first = {f"stage{stage}_{half}_conv" for stage in (0, 1) for half in (0, 1)}
+    assert moved == (last if depth == "last_block" else first | last)
+    ids = embedded.patients[:4]
+    images = features.images(here, ids).astype(np.float32)[..., None]
+    expected = tuned.head.predict_proba(pd.DataFrame(index=ids))[:, 1]
+    np.testing.assert_allclose(after.predict(images, verbose=0)[:, 0], expected, atol=5e-3)
+
+
 def test_group_means_are_in_register():
     """The same head, moved, turned and of another size: its marked place stays in one place."""
     rows, columns = np.mgrid[:256, :256]
@@ -255,9 +347,9 @@ def test_a_wide_head_is_not_turned_on_its_side(half_width):
     assert np.unravel_index(moved.argmax(), moved.shape) == pytest.approx((60, 128), abs=1.5)
 
 
-@pytest.mark.parametrize("fit_image", ["crop", "resize"])
-def test_even_attention_has_each_tissue_s_share_of_what_is_seen(fit_image):
-    net = network(fit_image=fit_image)
+@pytest.mark.parametrize("change", [{"fit_image": "crop"}, {"fit_image": "resize"}, EMBEDDED])
+def test_even_attention_has_each_tissue_s_share_of_what_is_seen(change):
+    net = network(**change)
     tissue = np.zeros((2, 256, 256), np.uint8)
     tissue[:, 60:190, 70:180], tissue[:, 100:120, 100:120] = 1, 3
     even = gradcam.for_class(np.ones((2, 7, 7), np.float32), np.array([True, False]), net)
@@ -293,7 +385,7 @@ def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(here, found
     space = {"learning_rate": {"choices": [1e-7]}}
     fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
     tuned = holdout(found, y, table, tmp_path, space=space, fixed=fixed, final=final)
-    before = net.backbone(network())
+    before = backbone(network())
     after = tuned.head.whole_model(network())
     moved = {
         layer.name
@@ -377,38 +469,153 @@ def test_shuffled_weights_give_other_maps(here, result):
 
 def test_real_imagenet_weights_name_their_source(shared):
     path = shared / "weights" / "resnet50_imagenet_notop.weights.h5"
-    source = net.weights_source(network(weights=str(path)))
-    assert source.path == path
+    source = weights.source(network(weights=str(path)))
+    assert source.path == path and source.kind == f"file-{source.sha256[:12]}"
     assert path.name in source.words
     assert str(path.parent) not in source.words
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Keras lists every layer before it gives up
-def test_weights_of_another_network_are_refused(shared):
+def test_weights_of_another_network_are_refused(shared, tmp_path):
     path = shared / "weights" / "resnet50_imagenet_notop.weights.h5"
-    with pytest.raises(net.NetworkError, match="does not fit VGG19"):
-        net.backbone(network(architecture="VGG19", weights=str(path)))
+    with pytest.raises(net.NetworkError, match="does not fit the VGG19"):
+        backbone(network(architecture="VGG19", weights=str(path)))
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    with pytest.raises(net.NetworkError, match=r"'other.npz' does not fit the embedded network"):
+        backbone(network(architecture="embedded", weights=str(tmp_path / "other.npz")))
 
 
-def test_no_weights_is_said(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    source = net.weights_source(network(weights="auto"))
-    assert source.path is None
-    assert "no pretrained weights" in source.words
+@pytest.fixture
+def no_cache(monkeypatch, tmp_path):
+    """An empty cache of Keras; what the server is asked for is listed, and it does not answer."""
+    asked = []
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(weights, "answers", lambda url: bool(asked.append(url)))
+    return asked
 
 
-def test_keras_cache_is_used(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    cached = tmp_path / "models" / net.NETWORKS["ResNet50"][1]
-    cached.parent.mkdir()
+def test_without_imagenet_the_embedded_network_takes_the_place(no_cache, capsys):
+    found = weights.settled(network(architecture="VGG19", weights="auto"))
+    assert (found.architecture, found.weights) == ("embedded", "embedded")
+    expected = (
+        "VGG19's ImageNet weights were not available; the network used is the embedded reader (U-Net "
+        "encoder), pretrained on simulated heads"
+    )
+    assert weights.source(found).words == expected and weights.source(found).kind == "embedded"
+    assert capsys.readouterr().err == f"{expected} (their server does not answer).\n"
+    assert [url.rsplit("/", 1)[1] for url in no_cache] == [
+        "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    ]
+
+
+def test_imagenet_that_cannot_be_had_is_an_error(no_cache):
+    with pytest.raises(
+        net.NetworkError, match=r"ImageNet's weights of ResNet50 could not be had \(their server"
+    ):
+        weights.settled(network(weights="imagenet"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "settled"),
+    [
+        (("VGG19", "embedded"), ("embedded", "embedded")),
+        (("embedded", "auto"), ("embedded", "embedded")),
+        (("embedded", "none"), ("embedded", "none")),
+        (("ResNet50", "none"), ("ResNet50", "none")),
+        (("ResNet50", "file.h5"), ("ResNet50", "file.h5")),
+    ],
+)
+def test_what_is_asked_for_by_name_needs_no_server(no_cache, asked, settled):
+    found = weights.settled(network(architecture=asked[0], weights=asked[1]))
+    assert (found.architecture, found.weights) == settled and not no_cache and not found.instead_of
+
+
+def test_keras_cache_is_used(no_cache, tmp_path):
+    cached = tmp_path / "keras/models/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    cached.parent.mkdir(parents=True)
     cached.write_bytes(b"weights")
-    assert net.weights_source(network(weights="auto")).path == cached
+    source = weights.source(weights.settled(network(weights="auto")))
+    assert source.path == cached and source.kind == "imagenet" and not no_cache
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_download_is_kept_only_if_it_is_the_expected_file(monkeypatch, tmp_path, capsys, whole):
+    (tmp_path / "server/resnet").mkdir(parents=True)
+    known = net.NETWORKS["ResNet50"]
+    (tmp_path / "server" / known.file).write_bytes(b"weights" if whole else b"weig")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(weights, "IMAGENET_URL", f"{(tmp_path / 'server').as_uri()}/")
+    md5 = hashlib.md5(b"weights", usedforsecurity=False).hexdigest()
+    monkeypatch.setitem(net.NETWORKS, "ResNet50", dataclasses.replace(known, md5=md5))
+    found = weights.settled(network(weights="auto"))
+    assert found.weights == ("imagenet" if whole else "embedded")
+    assert [p.name for p in (tmp_path / "keras/models").iterdir()] == [known.file.split("/")[1]] * whole
+    said = capsys.readouterr().err
+    assert "Downloading ImageNet's weights of ResNet50 (95 MB), once." in said
+    assert ("the file is not the expected one" in said) != whole
+
+
+def test_the_files_are_those_of_keras():
+    from keras.src.applications import resnet, vgg19
+
+    vgg, of_resnet = net.NETWORKS["VGG19"], net.NETWORKS["ResNet50"]
+    assert weights.IMAGENET_URL + vgg.file == vgg19.WEIGHTS_PATH_NO_TOP
+    assert (weights.IMAGENET_URL + of_resnet.file).startswith(resnet.BASE_WEIGHTS_PATH)
+    assert of_resnet.md5 == resnet.WEIGHTS_HASHES["resnet50"][1]
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        assert not weights.answers(f"http://127.0.0.1:{silent.getsockname()[1]}/", within_s=0.2)
+    # Nor is the look-up of a name waited for, which has no limit of its own.
+    monkeypatch.setattr(weights.urllib.request, "urlopen", lambda *_, **__: time.sleep(2))
+    assert not weights.answers("https://nowhere.invalid/", within_s=0.2)
+    assert time.monotonic() - start < 2
+
+
+def test_the_decision_is_made_once_per_study(here, no_cache, tmp_path, monkeypatch):
+    own = Here("once", "report", tmp_path)
+    shutil.copy(here.build("images.npz"), own.out("images.npz"))
+    monkeypatch.setattr(features, "_compute", lambda images, _: np.zeros((len(images), 1, 4)))
+    asked = network(architecture="VGG19", weights="auto")
+    kept = features.keep_features(own, asked, simulated=True)
+    assert len(no_cache) == 1
+    # Even if the weights are to be had by now.
+    cached = tmp_path / "keras/models/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"weights")
+    found = features.features(own, features.decided(own, asked))
+    assert len(no_cache) == 1 and found.key == kept.key
+    assert found.source.startswith("VGG19's ImageNet weights were not available;")
+    assert "pretrained on heads of the same kind of simulation, with other settings and seeds" in found.source
+    # A run that would mix two networks stops; one that is not for the report may use another.
+    with pytest.raises(net.NetworkError, match=r"build/once/features.json: found features of other"):
+        features.features(own, weights.settled(asked))
+    aside = Here("once", "scratch", tmp_path)
+    assert features.features(aside, weights.settled(asked)).source == "ImageNet weights of VGG19 from Keras"
+
+
+def test_real_patients_are_not_called_circular(here, no_cache, tmp_path, monkeypatch):
+    own = Here("real", "report", tmp_path)
+    shutil.copy(here.build("images.npz"), own.out("images.npz"))
+    monkeypatch.setattr(features, "_compute", lambda images, _: np.zeros((len(images), 1, 4)))
+    features.keep_features(own, network(**EMBEDDED), simulated=False)
+    record = json.loads(own.build("features.json").read_text())
+    assert (
+        record["circular"] == ""
+        and record["source"] == "embedded"
+        and record["network"] == "embedded network"
+    )
+    assert record["weights"] == weights.READER
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"architecture": "VGG16"}, "Input should be 'VGG19' or 'ResNet50'"),
+        ({"architecture": "VGG16"}, "Input should be 'VGG19', 'ResNet50' or 'embedded'"),
+        ({"architecture": "embedded", "weights": "imagenet"}, "embedded network has no ImageNet weights"),
         ({"fit_image": "stretch"}, "Input should be 'crop' or 'resize'"),
         ({"precision": "float16"}, "Input should be 'float32' or 'mixed_bfloat16'"),
         ({"copies": -1}, "greater than or equal to 0"),
@@ -423,7 +630,7 @@ def test_impossible_networks_are_errors(change, message):
 
 def test_missing_weights_are_an_error():
     with pytest.raises(net.NetworkError, match=r"found no file 'nowhere.h5'"):
-        net.weights_source(network(weights="nowhere.h5"))
+        weights.source(network(weights="nowhere.h5"))
 
 
 def test_a_patient_without_a_slice_is_an_error(here, found):

@@ -307,3 +307,7 @@ def test_a_module_is_followed_to_what_it_needs():
     assert {"gwr.py", "page.py", "places.py", "estimate.py"} <= needed
     assert not {"fit.py", "stacking.py", "tabular.py"} & needed
     assert "contract.yaml" in {p.name for p in stale.modules_of(ROOT / "notebooks" / "01_cohort.py")}
+    network = {
+        p.name for p in stale.modules_of(ROOT / "lib" / "postarrest" / "models" / "cnn" / "finetune.py")
+    }
+    assert {"weights.py", "embedded.py", "reader.npz"} <= network

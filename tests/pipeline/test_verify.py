@@ -195,6 +195,16 @@ def test_kept_numbers_are_read_back(report):
     assert compare.compare(json.loads(place.read_text()), snapshot(report)).passed
 
 
+def test_kept_numbers_are_those_of_one_source_of_weights(report):
+    summary = report / "reports/tiny/summary.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"source": "embedded"}))
+    assert verify.keep("tiny", root=report).name == "tiny-embedded.json"
+    assert verify.missing("tiny", "imagenet", root=report) == (
+        "There are no expected numbers of the study tiny with weights from the source 'imagenet'. "
+        "There are some for: embedded."
+    )
+
+
 def test_what_a_search_chose_is_reported_but_no_error(report):
     folder = report / "reports/tiny/tables"
     (folder / "base_search.csv").write_text("trial,value\n1,0.7\n")

@@ -11,6 +11,7 @@ import pytest
 from postarrest import places
 from postarrest.report import environment, methods, office, site
 from postarrest.report.office import Table
+from postarrest.report.used import NO_NETWORK, UsedNetwork
 from postarrest.study import load
 from report_project import make, run_all
 
@@ -33,6 +34,12 @@ def written(tmp_path_factory):
     patch.undo()
     site.write_study("tiny", root=root)
     return root / "reports/tiny"
+
+
+def network(**changes):
+    return UsedNetwork(
+        **{"architecture": "VGG19", "name": "VGG19", "source": "none", "weights": "none"} | changes
+    )
 
 
 def simulated():
@@ -104,7 +111,7 @@ def test_word_escapes_what_xml_would_take_for_its_own():
 
 def test_methods_are_those_of_the_parameters():
     held = load.load("holdout", environment={})
-    text = dict(methods.methods(held, DESCRIBED, weights="ImageNet", root=places.ROOT))
+    text = dict(methods.methods(held, DESCRIBED, network=network(weights="ImageNet"), root=places.ROOT))
     assert set(text) == {
         "Patients and outcome",
         "Training, tuning and hold-out sets",
@@ -127,7 +134,7 @@ def test_methods_follow_a_changed_parameter():
     held = load.load("ensemble", environment={})
     held.sections["04_stacking"]["trials"] = 77
     held.sections["splits"]["outer_folds"] = 9
-    text = dict(methods.methods(held, DESCRIBED, weights="none", root=places.ROOT))
+    text = dict(methods.methods(held, DESCRIBED, network=network(), root=places.ROOT))
     assert "in 77 trials" in text["Base models and ensemble"]
     assert "9 outer and" in text["Nested cross-validation"]
     assert "no-flow time, low-flow time, creatinine and lactate" in text["Base models and ensemble"]
@@ -136,5 +143,5 @@ def test_methods_follow_a_changed_parameter():
 def test_methods_of_a_study_without_images_have_no_network(tmp_path):
     root = make(tmp_path / "project", protocols="nested", modalities="")
     held = load.load("tiny", root=root)
-    text = dict(methods.methods(held, environment.describe(root=root), weights="", root=root))
+    text = dict(methods.methods(held, environment.describe(root=root), network=NO_NETWORK, root=root))
     assert "Network on head CT" not in text and "Gray-to-white-matter ratio" not in text

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 
+import docx
 import nbformat
 import pandas as pd
 import pytest
@@ -50,6 +51,32 @@ def test_runs_in_reading_order(built):
         "05_evaluation",
         "A1_simulation",
     ]
+
+
+def test_every_page_says_that_another_network_was_used(tmp_path, monkeypatch):
+    root = make(tmp_path / "project")
+    place = root / "build/tiny/features.json"
+    place.parent.mkdir(parents=True)
+    circular = "pretrained on heads of the same kind of simulation, with other settings and seeds"
+    weights = f"VGG19's ImageNet weights were not available; the network used is another ({circular})"
+    used = {"architecture": "embedded", "weights": "embedded", "instead_of": "VGG19"}
+    record = {"used": used, "network": "embedded network", "source": "embedded"}
+    place.write_text(json.dumps(record | {"weights": weights, "circular": circular}))
+    run_all(root, monkeypatch)
+    written = site.write_study("tiny", root=root)
+    site.write_home(root=root)
+    for path in [*written, root / "reports/index.html"]:
+        page = BeautifulSoup(path.read_text(), "html.parser")
+        assert weights in page.find(class_="notice").text, path.name
+    report = root / "reports/tiny"
+    assert circular in soup(root, "index.html").find(class_="result").text
+    assert json.loads((report / "summary.json").read_text())["source"] == "embedded"
+    methods = (report / "manuscript/methods.md").read_text()
+    assert "was the input of the embedded network (weights: VGG19's ImageNet" in methods
+    assert "the central 160 x 160 pixels of the slice resized to 171 x 171" in methods
+    assert "and head CT (embedded network)." in methods
+    supplement = docx.Document(report / "manuscript/supplement.docx")
+    assert circular in supplement.sections[0].header.paragraphs[0].text
 
 
 def test_every_page_stands_alone(built):

@@ -162,7 +162,7 @@ def test_lock_holds_hashes_and_no_address():
 @pytest.mark.parametrize(
     ("text", "changed", "message"),
     [
-        ("architecture: ResNet50", "architecture: resnet", "expected 'VGG19' or 'ResNet50'"),
+        ("architecture: ResNet50", "architecture: resnet", "expected 'VGG19', 'ResNet50' or 'embedded'"),
         (
             "rotation_deg: 10",
             "twist_deg: 10",

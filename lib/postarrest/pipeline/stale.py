@@ -31,12 +31,16 @@ def modules_of(path: Path) -> list[Path]:
     while waiting:
         found |= waiting
         waiting = set().union(*map(_used_by, waiting)) - found
-    # Some modules read a table in the same folder, or templates that they name.
+    # Some modules read a table in the same folder, or templates or weights that they name.
     tables = {m.with_suffix(".yaml") for m in found if m.with_suffix(".yaml").is_file()}
-    templates = {
-        t for m in found for t in m.parent.glob("templates/*") if t.name in m.read_text(encoding="utf-8")
+    named = {
+        file
+        for m in found
+        for pattern in ("templates/*", "*.npz")
+        for file in m.parent.glob(pattern)
+        if file.name in m.read_text(encoding="utf-8")
     }
-    return sorted(found | tables | templates)
+    return sorted(found | tables | named)
 
 
 @cache

@@ -42,16 +42,18 @@ def make_splits(study: str) -> None:
 
 
 def make_features(study: str, threads: int) -> None:
-    """Compute and save the frozen network's features of every image, once for all folds."""
+    """Decide the frozen network's weights, and compute its features of every image, once for all folds."""
     os.environ.update(thread_environment(threads))
     from postarrest.models.cnn import features, finetune
     from postarrest.models.cnn.network import Network, NetworkError
 
     here = places.open(study, save_to="report")
-    values = load.complete_parameters(load.load(study), "03_cnn")
+    loaded = load.load(study)
+    values = load.complete_parameters(loaded, "03_cnn")
     try:
         network = Network.of(values)
-        finetune.inputs(here, features.keep_features(here, network), network, values["depth"])
+        found = features.keep_features(here, network, simulated=loaded.simulated)
+        finetune.inputs(here, found, features.decided(here, network), values["depth"])
     except NetworkError as error:
         raise StudyError(f"params/{study}.yaml, section '03_cnn': {error}") from error
 

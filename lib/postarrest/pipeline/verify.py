@@ -19,6 +19,7 @@ from postarrest.pipeline.notebook import run_notebook
 from postarrest.places import ROOT, Here
 from postarrest.report import environment, manifest
 from postarrest.report.rendering import as_json
+from postarrest.report.used import used_network
 from postarrest.study import load, schema
 
 # Larger tables (every threshold, every trial) are compared by their hash alone.
@@ -26,9 +27,25 @@ _LARGEST_KEPT_CHARACTERS = 200_000
 _SHOWN = 40
 
 
-def expected_file(name: str, *, root: Path = ROOT) -> Path:
-    """Return the file of a study's expected numbers."""
-    return root / "reports" / "expected" / f"{name}.json"
+def expected_file(name: str, source: str, *, root: Path = ROOT) -> Path:
+    """Return the file of a study's expected numbers, by the source of its network's weights.
+
+    Examples
+    --------
+    >>> expected_file("ensemble", "imagenet").name, expected_file("arrest1000", "").name
+    ('ensemble-imagenet.json', 'arrest1000.json')
+    """
+    return root / "reports" / "expected" / f"{name}{source and f'-{source}'}.json"
+
+
+def source_of(name: str, *, root: Path = ROOT) -> str:
+    """Return the source of the weights of a study's network; blank without a network.
+
+    The report states it; a study without a report has it from its features.
+    """
+    here = Here(name, save_to="report", root=root)
+    place = here.report_dir / "summary.json"
+    return _read(place).get("source", "") if place.is_file() else used_network(here).source
 
 
 def snapshot(
@@ -61,7 +78,9 @@ def snapshot(
 def snapshot_of(name: str, *, root: Path = ROOT) -> dict[str, Any]:
     """Return the snapshot of a study's report."""
     here = Here(name, save_to="report", root=root)
-    pages = {t["name"]: t["page"] for t in _read(here.report_dir / "summary.json").get("tables", [])}
+    # A table with parts on several pages belongs to the first: the evaluation alone cannot make all of it.
+    listed = reversed(_read(here.report_dir / "summary.json").get("tables", []))
+    pages = {table["name"]: table["page"] for table in listed}
     # What the first notebook recorded; the report may have been copied to this machine.
     records = sorted(here.build("pages").glob("*.json"))
     computed_with = _read(records[0])["environment"] if records else environment.describe(root=root)
@@ -70,7 +89,7 @@ def snapshot_of(name: str, *, root: Path = ROOT) -> dict[str, Any]:
 
 def keep(name: str, *, root: Path = ROOT) -> Path:
     """Save a study's numbers and tables as the expected ones; return the file."""
-    place = expected_file(name, root=root)
+    place = expected_file(name, source_of(name, root=root), root=root)
     write_text(place, as_json(snapshot_of(name, root=root)))
     return place
 
@@ -116,11 +135,21 @@ def _in_words_manifest(differing: list[manifest.Difference]) -> list[str]:
     return lines + ([f"  and {len(differing) - 20} more"] if len(differing) > 20 else [])
 
 
+def missing(name: str, source: str, *, root: Path = ROOT) -> str:
+    """Return in words that a study has no expected numbers for some weights, and for which it has."""
+    weights = f" with weights from the source '{source}'" if source else ""
+    folder = expected_file(name, source, root=root).parent
+    kept = sorted(path.stem.removeprefix(f"{name}-") for path in folder.glob(f"{name}-*.json"))
+    others = f" There are some for: {', '.join(kept)}." if kept else ""
+    return f"There are no expected numbers of the study {name}{weights}.{others}"
+
+
 def _verify(given: argparse.Namespace) -> tuple[bool, list[str]]:
     """Return whether a study's report is the expected one, and what to print."""
     study = load.load(given.study)
-    here, place = Here(study.name, save_to="report"), expected_file(study.name)
-    none = f"There are no expected numbers of this study in {place.relative_to(ROOT)}."
+    source = source_of(study.name) if given.source is None else given.source
+    here, place = Here(study.name, save_to="report"), expected_file(study.name, source)
+    none = missing(study.name, source)
     if given.from_scores is not None:
         scores = Path(given.from_scores or here.build("scores.csv"))
         if not place.is_file() or not scores.is_file():
@@ -144,6 +173,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Verify a report; the exit status is 1 if something differs."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline.verify", description=__doc__)
     parser.add_argument("--study", required=True)
+    help_source = (
+        "compare with the numbers of weights from SOURCE: imagenet, embedded or none; else the report's own"
+    )
+    parser.add_argument("--source", help=help_source)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--keep", action="store_true", help="save this report's numbers as the expected ones")
     help_scores = "run only the evaluation, on the study's scores table or on FILE, and compare that"

@@ -77,7 +77,7 @@ def _model_card(report: Report) -> dict[str, Any]:
     shown = performance[performance["recommended"]].itertuples()
     return {
         "report": report,
-        "model": model_in_words(report.result.main),
+        "model": model_in_words(report.result.main, report.network.name),
         "good": outcome.get("meaning", "CPC 1 or 2"),
         "measures": {
             f"{m.metric} {m.positive_class}": (Estimate(m.estimate, m.lower, m.upper), m.n, m.n_good)

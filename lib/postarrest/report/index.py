@@ -36,6 +36,7 @@ def page(report: Report, *, further: Sequence[Body], items: Sequence[Item]) -> s
         name="index",
         study=study,
         title=study.title,
+        notice=report.network.notice,
         report=report,
         figure=Markup(_key_figure(report)),
         further=further,

@@ -14,7 +14,14 @@ from postarrest.study.load import Study
 # Causes before consequences, so that the first difference explains the others.
 KINDS = ("lock", "code", "data", "scores", "outputs")
 NAME = "manifest.json"
-_CODE = ("lib/**/*.py", "lib/**/templates/**/*", "notebooks/*.py", "Snakefile", "params/published.yaml")
+_CODE = (
+    "lib/**/*.py",
+    "lib/**/templates/**/*",
+    "lib/**/*.npz",
+    "notebooks/*.py",
+    "Snakefile",
+    "params/published.yaml",
+)
 _CODE += ("docs/coverage.csv", "docs/simulation-seeds.csv", "docs/tripod-ai.yaml")
 # What a study reads of its data folder. CT files are named after patients, so a folder has one hash.
 _DATA = ("patients.*", "gwr.*", "truth.json", "ct", "tissue")

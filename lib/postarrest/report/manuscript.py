@@ -33,7 +33,7 @@ def write(report: Report, *, items: Sequence[Item], text: Sequence[tuple[str, st
     text : sequence of (str, str)
         The methods, from :func:`postarrest.report.methods.methods`.
     """
-    study, here = report.study, report.here
+    study, here, network = report.study, report.here, report.network
     # A table with parts on several pages is included once, with its first caption.
     first = {item.name: item for item in reversed(items)}
     saved = [i for i in items if first[i.name] is i and here.table(i.name).is_file()]
@@ -41,7 +41,8 @@ def write(report: Report, *, items: Sequence[Item], text: Sequence[tuple[str, st
     files = {"methods.docx": word(study, [], paragraphs=text), "methods.md": markdown(study, text).encode()}
     supplement = {"supplement": supplementary(report)} if "nested" in study.protocols else {}
     for name, content in ({"tables": tables} | supplement).items():
-        files |= {f"{name}.docx": word(study, content), f"{name}.xlsx": excel(study, content)}
+        files[f"{name}.docx"] = word(study, content, network=network)
+        files[f"{name}.xlsx"] = excel(study, content, network=network)
     for name, content in files.items():
         write_bytes(here.report_dir / "manuscript" / name, content)
 
@@ -50,6 +51,10 @@ def supplementary(report: Report) -> list[Table]:
     """Return paper B's supplementary tables S1 to S7, made from a nested study's tables and parameters."""
     study, here, result = report.study, report.here, report.result
     network = complete_parameters(study, "03_cnn", root=here.root) if "03_cnn" in study.notebooks else {}
+    if network:
+        network["architecture"] = report.network.name or network["architecture"]
+    if report.network.architecture == "embedded":
+        del network["fit_image"]
     image = [(name, plain_value(network[name])) for name in _IMAGE_SETTINGS if name in network]
     chosen = _read(here, "hyperparameters")
     is_network, is_pupil = chosen["model"].str.startswith("cnn"), chosen["model"] == "pupil"
@@ -67,7 +72,7 @@ def supplementary(report: Report) -> list[Table]:
         "S6": of_main("threshold_sweep"),
         "S7": of_main("thresholds_fnr5"),
     }
-    model = uncapitalised(model_in_words(result.main))
+    model = uncapitalised(model_in_words(result.main, report.network.name))
     return [
         Table(f"Table {name}", words()["supplement"][name].format(model=model), data, name)
         for name, data in tables.items()

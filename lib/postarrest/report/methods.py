@@ -8,12 +8,16 @@ from typing import Any
 from postarrest.data.contract import NAMES
 from postarrest.models import splits, stacking, tabular, tuning
 from postarrest.models.cnn.head import Training
+from postarrest.models.cnn.network import Network
 from postarrest.models.tuning import Space
 from postarrest.report.rendering import in_words, listed, model_in_words, render, uncapitalised, words
+from postarrest.report.used import UsedNetwork
 from postarrest.study.load import Study, complete_parameters
 
 
-def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Path) -> list[tuple[str, str]]:
+def methods(
+    study: Study, computed: Mapping[str, Any], *, network: UsedNetwork, root: Path
+) -> list[tuple[str, str]]:
     """Return the methods in words, from the parameters and versions that were used.
 
     Parameters
@@ -22,8 +26,8 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
         The study.
     computed : Mapping
         From :func:`postarrest.report.environment.describe`.
-    weights : str
-        Source of the network's weights, in words; blank without a network.
+    network : UsedNetwork
+        The network on head CT.
 
     Returns
     -------
@@ -31,7 +35,7 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
         Heading and paragraph.
     """
     given = {n: complete_parameters(study, n, root=root) for n in study.notebooks}
-    network, stack = given.get("03_cnn"), given.get("04_stacking")
+    settings, stack = given.get("03_cnn"), given.get("04_stacking")
     text = render(
         "methods.md.j2",
         study=study,
@@ -40,11 +44,12 @@ def methods(study: Study, computed: Mapping[str, Any], *, weights: str, root: Pa
         splits=splits.Settings(**study.sections["splits"]),
         cohort=given.get("01_cohort"),
         ratio=given.get("02_gwr"),
-        network=network,
-        head_spaces={p: _space(Training.of(network).searched(p)) for p in study.protocols if network},
-        weights=weights,
+        network=settings,
+        head_spaces={p: _space(Training.of(settings).searched(p)) for p in study.protocols if settings},
+        used=network,
+        input=_input(settings, network) if settings else "",
         stack=stack,
-        base_models=_base_models(stack) if stack else [],
+        base_models=_base_models(stack, network.name) if stack else [],
         base_spaces=_base_spaces(stack) if stack else [],
         trees=stacking.STACK_TREES,
         tie=tuning.TIE,
@@ -60,12 +65,19 @@ def markdown(study: Study, text: Sequence[tuple[str, str]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _base_models(stack: Mapping[str, Any]) -> list[str]:
+def _input(settings: Mapping[str, Any], used: UsedNetwork) -> str:
+    architecture = used.architecture or settings["architecture"]
+    return Network.of({**settings, "architecture": architecture, "weights": "none"}).input_in_words
+
+
+def _base_models(stack: Mapping[str, Any], network: str) -> list[str]:
     algorithms, models = words()["algorithms"], []
     for name, model in tabular.declared(stack["base_models"]).items():
         predictors = [_variable(column) for column in model.predictors]
         source = f" on {listed(predictors)}" if predictors else ""
-        models.append(f"{uncapitalised(model_in_words(name))} ({algorithms[model.algorithm]}{source})")
+        text = uncapitalised(model_in_words(name, network))
+        # "Head CT (ResNet50)" says already what it is.
+        models.append(text if ")" in text else f"{text} ({algorithms[model.algorithm]}{source})")
     return models
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from postarrest.report.tables import head_in_words, is_numeric, shown_cells
+from postarrest.report.used import NO_NETWORK, UsedNetwork
 from postarrest.study.load import Study
 
 # Longer tables are left to the spreadsheet.
@@ -39,10 +40,27 @@ class Table:
     name: str
 
 
-def word(study: Study, tables: Sequence[Table], *, paragraphs: Sequence[tuple[str, str]] = ()) -> bytes:
+def word(
+    study: Study,
+    tables: Sequence[Table],
+    *,
+    paragraphs: Sequence[tuple[str, str]] = (),
+    network: UsedNetwork = NO_NETWORK,
+) -> bytes:
     """Return a Word file of paragraphs and tables, the same bytes for the same content.
 
     A table of more than 120 rows is replaced by a reference to the spreadsheet.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    tables : sequence of Table
+        The tables.
+    paragraphs : sequence of (str, str)
+        Headings and paragraphs, which come first.
+    network : UsedNetwork
+        The network on head CT.
     """
     from docx import Document
     from docx.enum.section import WD_ORIENT
@@ -59,7 +77,7 @@ def word(study: Study, tables: Sequence[Table], *, paragraphs: Sequence[tuple[st
     section.page_width, section.page_height = Mm(width), Mm(height)
     section.left_margin = section.right_margin = Mm(18)
     if study.simulated:
-        section.header.paragraphs[0].text = _SIMULATED
+        section.header.paragraphs[0].text = _marked(network)
     document.add_heading(study.title, level=1)
     for heading, paragraph in paragraphs:
         document.add_heading(heading, level=2)
@@ -74,18 +92,26 @@ def word(study: Study, tables: Sequence[Table], *, paragraphs: Sequence[tuple[st
         elif len(table.data) > _LONGEST_IN_WORD:
             document.add_paragraph(f"{len(table.data)} rows: see sheet {table.name[:31]} of the spreadsheet.")
         else:
-            _add_word_table(document, table.data)
+            _add_word_table(document, table.data, network.name)
     out = io.BytesIO()
     document.save(out)
     return _timeless(out.getvalue())
 
 
-def _add_word_table(document: Any, data: pd.DataFrame) -> None:
+def _marked(network: UsedNetwork) -> str:
+    """Return the mark of a simulated study's file."""
+    return f"{_SIMULATED}. The network on head CT was {network.circular}" if network.circular else _SIMULATED
+
+
+def _add_word_table(document: Any, data: pd.DataFrame, network: str) -> None:
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.oxml import OxmlElement
     from docx.shared import Pt
 
-    lines = [[head_in_words(c) for c in data.columns], *shown_cells(data).to_numpy().tolist()]
+    lines = [
+        [head_in_words(c) for c in data.columns],
+        *shown_cells(data, network=network).to_numpy().tolist(),
+    ]
     size, numeric = Pt(7 if data.shape[1] > 9 else 8), is_numeric(data)
     table = document.add_table(len(lines), data.shape[1], style="Light Shading")
     # Word repeats a row that is marked as the head on every page.
@@ -100,13 +126,13 @@ def _add_word_table(document: Any, data: pd.DataFrame) -> None:
     document.add_paragraph()
 
 
-def excel(study: Study, tables: Sequence[Table]) -> bytes:
+def excel(study: Study, tables: Sequence[Table], *, network: UsedNetwork = NO_NETWORK) -> bytes:
     """Return an Excel file with a sheet of contents and one per table; equal content, equal bytes."""
     from openpyxl.styles import Font
 
     listed = [(t.label, t.name[:31], t.caption) for t in tables]
     contents = pd.DataFrame(listed, columns=["table", "sheet", "caption"])
-    title = study.title + (f" ({_SIMULATED})" if study.simulated else "")
+    title = study.title + (f" ({_marked(network)})" if study.simulated else "")
     sheets = [("contents", title, contents)]
     sheets += [(t.name[:31], f"{t.label}. {t.caption}", t.data.map(_excel_cell)) for t in tables]
     out = io.BytesIO()

@@ -20,6 +20,7 @@ from postarrest.report.drawings import data_uri, render
 from postarrest.report.rendering import as_json, words
 from postarrest.report.rendering import render as render_template
 from postarrest.report.tables import number_in_words, table_html
+from postarrest.report.used import used_network
 
 KINDS = {"tab": "Table", "fig": "Figure"}
 
@@ -102,7 +103,8 @@ class Page:
         else:
             write_text(self.here.table(name), text)
         anchor = self._anchor(name)
-        display(HTML(table_html(data, anchor=anchor, name=name, caption=caption, note=note, digits=digits)))
+        shown = {"anchor": anchor, "name": name, "caption": caption, "note": note, "digits": digits}
+        display(HTML(table_html(data, **shown, network=used_network(self.here).name)))
 
     def standard_table(self, data: pd.DataFrame, *, name: str, part: str = "") -> None:
         """Show and save a table whose caption, note and decimals are in ``templates/words.yaml``.

@@ -45,15 +45,23 @@ def words() -> dict[str, dict[str, Any]]:
     return yaml.safe_load((TEMPLATES / "words.yaml").read_text(encoding="utf-8"))
 
 
-def model_in_words(name: str) -> str:
+def model_in_words(name: str, network: str = "") -> str:
     """Return the readers' name of a model in the scores table.
+
+    Parameters
+    ----------
+    name : str
+        Its identifier.
+    network : str
+        Readers' name of the network on head CT; blank if it is not known.
 
     Examples
     --------
-    >>> model_in_words("ohca_score"), model_in_words("mri")
-    ('OHCA score (Adrie 2006)', 'mri')
+    >>> model_in_words("ohca_score"), model_in_words("mri"), model_in_words("ct", "ResNet50")
+    ('OHCA score (Adrie 2006)', 'mri', 'Head CT (ResNet50)')
     """
-    return words()["models"].get(name, name)
+    known = words()["models"].get(name)
+    return known.format(network=network or "neural network") if known else name
 
 
 def uncapitalised(name: str) -> str:

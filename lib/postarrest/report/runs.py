@@ -16,6 +16,7 @@ from postarrest.places import Here, run_name
 from postarrest.report import environment
 from postarrest.report.body import Body, PageError, from_notebook, problems
 from postarrest.report.summary import Summary
+from postarrest.report.used import UsedNetwork
 from postarrest.study.load import Study
 from postarrest.study.schema import declared_parameters
 
@@ -80,6 +81,8 @@ class Report:
         What each was computed with, where it was recorded.
     result : Summary
         The main result.
+    network : UsedNetwork
+        The network on head CT.
     """
 
     study: Study
@@ -88,6 +91,7 @@ class Report:
     bodies: Mapping[Run, Body]
     environments: Mapping[Run, dict[str, Any]]
     result: Summary
+    network: UsedNetwork
 
     @property
     def computed(self) -> dict[str, Any]:
@@ -99,7 +103,7 @@ class Report:
         """Source of the network's weights; blank without a network."""
         if "03_cnn" not in self.study.notebooks:
             return ""
-        return _read_json(self.here.build("features.json")).get("weights", "not noted")
+        return self.network.weights or "not noted"
 
     @property
     def seeds(self) -> dict[str, Any]:

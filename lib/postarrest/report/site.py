@@ -13,6 +13,7 @@ from postarrest.report.body import Body, PageError, resolve
 from postarrest.report.page import KINDS
 from postarrest.report.rendering import as_json, render, words
 from postarrest.report.runs import Report, Run
+from postarrest.report.used import NO_NETWORK, used_network
 from postarrest.study import load
 
 
@@ -41,15 +42,16 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     notebooks, bodies = runs.read_notebooks(here, runs.runs(study))
     saved = runs.records(here, bodies)
     runs.join_tables(here, saved)
-    result = summary.of(study, here.report_dir / "tables")
+    network = used_network(here) if "03_cnn" in study.notebooks else NO_NETWORK
+    result = summary.of(study, here.report_dir / "tables", network=network)
     environments = {run: record["environment"] for run, record in saved.items()}
-    report = Report(study, here, notebooks, bodies, environments, result)
+    report = Report(study, here, notebooks, bodies, environments, result, network)
     numbers = {name: entry for record in saved.values() for name, entry in record["numbers"].items()}
     write_text(here.report_dir / "numbers.json", as_json(numbers | result.numbers))
 
     items = [item for body in bodies.values() for item in body.items]
     tables, figures = ([item for item in items if item.id.startswith(kind)] for kind in KINDS)
-    text = methods.methods(study, report.computed, weights=report.weights, root=root)
+    text = methods.methods(study, report.computed, network=network, root=root)
     manuscript.write(report, items=tables, text=text)
     further = cards.pages(report, methods=text, figures=figures)
     every = [*bodies.values(), *further]
@@ -66,6 +68,8 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
         "title": study.title,
         "question": study.question,
         "simulated": study.simulated,
+        "source": network.source,
+        "notice": network.notice,
         "sentences": result.sentences,
         "run": max(n["metadata"]["papermill"]["end_time"] for n in notebooks.values())[:10],
         "tables": [asdict(item) for item in tables],
@@ -99,7 +103,7 @@ def write_home(*, root: Path = ROOT) -> Path:
 
 def _page(report: Report, body: Body, **values: object) -> str:
     page = {"title": body.title, "headings": body.headings, "body": Markup(str(body.soup))}
-    start = {"before": ("Start of the report", "index.html")}
+    start = {"before": ("Start of the report", "index.html"), "notice": report.network.notice}
     return render("page.html.j2", name=body.name, study=report.study, **(page | start | values))
 
 

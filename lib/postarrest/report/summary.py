@@ -12,6 +12,7 @@ from postarrest.estimate import Estimate
 from postarrest.evaluation import discrimination
 from postarrest.report.page import number_entry
 from postarrest.report.rendering import listed, model_in_words, uncapitalised, words
+from postarrest.report.used import NO_NETWORK, UsedNetwork
 from postarrest.study.load import Study
 
 # The first of these that a study has is its main model: prespecified, not chosen by its results.
@@ -34,6 +35,8 @@ class Summary:
         Name of the main model.
     where : Mapping
         Outcome label (``outcome_label``) and patients (``set``) of the main result.
+    network : str
+        Readers' name of the network on head CT.
     data : str
         The patients, in a sentence or two.
     sentences : list of str
@@ -44,6 +47,7 @@ class Summary:
 
     main: str
     where: Mapping[str, str]
+    network: str = ""
     data: str = ""
     sentences: list[str] = field(default_factory=list)
     numbers: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -60,7 +64,7 @@ class Summary:
         return words()["sentences"][sentence].format(**values)
 
 
-def of(study: Study, tables: Path) -> Summary:
+def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summary:
     """Return a study's main result in words.
 
     Parameters
@@ -70,6 +74,8 @@ def of(study: Study, tables: Path) -> Summary:
     tables : pathlib.Path
         Folder of its tables; ``performance`` must be there, ``flow``, ``comparisons`` and ``thresholds`` are
         used if present.
+    network : UsedNetwork
+        The network on head CT.
 
     Raises
     ------
@@ -91,14 +97,14 @@ def of(study: Study, tables: Path) -> Summary:
         "outcome_label": _first((*study.outcome_labels, *own["outcome_label"]), own["outcome_label"]),
         "set": _first(_SETS, own["set"]),
     }
-    result = Summary(main, where)
+    result = Summary(main, where, network.name)
     # Of cross-validated models, the AUC is the mean over the folds, which has an interval for the procedure.
     folds = where["set"] == "pooled"
     mean = where | {"set": "fold mean"} if folds else where
     aucs = _rows(aucs, mean).set_index("model")
     n, n_good = (int(aucs.loc[main, column]) for column in ("n", "n_good"))
     numbers = {"auc": _estimate(aucs.loc[main]), "n_tested": n, "n_tested_good": n_good}
-    model = model_in_words(main)
+    model = model_in_words(main, network.name)
     sentence = "discrimination_in_folds" if folds else "discrimination"
     result.sentences.append(result.state(sentence, "performance", model=model, **numbers))
     others = aucs.drop(index=[main, *_VARIANTS], errors="ignore")
@@ -124,6 +130,8 @@ def of(study: Study, tables: Path) -> Summary:
         chosen = {"model": main, "rule": "Spec-Max-CI", "chosen_on": "train_oof"}
         for _, row in _rows(read["thresholds"], where | chosen).head(1).iterrows():
             result.sentences += _guideline(result, row)
+    if network.circular:
+        result.sentences.append(result.state("circular", "performance", circular=network.circular))
     result.data = _data(result, study, read.get("flow"))
     return result
 
@@ -146,7 +154,7 @@ def _comparison(result: Summary, row: pd.Series, *, in_some: bool) -> str:
     return result.state(
         "comparison_in_some" if in_some else "comparison",
         "performance",
-        model=uncapitalised(model_in_words(str(row.name))),
+        model=uncapitalised(model_in_words(str(row.name), result.network)),
         auc_compared=_estimate(row),
         n_compared=int(row["n"]),
     )

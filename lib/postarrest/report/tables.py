@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from postarrest.report.rendering import in_words, render, words
+from postarrest.report.rendering import in_words, model_in_words, render, words
 
 # A table with more rows is folded, and one with more cells is shown in part; its file has all.
 _LONGEST_OPEN_TABLE = 60
@@ -14,7 +14,14 @@ _MODEL_COLUMNS = ("model", "model_a", "model_b")
 
 
 def table_html(
-    data: pd.DataFrame, *, anchor: str, caption: str, name: str = "", note: str = "", digits: int = 2
+    data: pd.DataFrame,
+    *,
+    anchor: str,
+    caption: str,
+    name: str = "",
+    note: str = "",
+    digits: int = 2,
+    network: str = "",
 ) -> str:
     """Return a table with its caption and note as HTML.
 
@@ -30,6 +37,8 @@ def table_html(
         Name of its file in ``tables/``, without ending; blank if it has none.
     digits : int
         Decimals of real numbers.
+    network : str
+        Readers' name of the network on head CT.
 
     Examples
     --------
@@ -41,7 +50,7 @@ def table_html(
         "table.html.j2",
         heads=[head_in_words(column) for column in data.columns],
         numeric=is_numeric(data),
-        rows=shown_cells(shown, digits=digits).to_numpy().tolist(),
+        rows=shown_cells(shown, digits=digits, network=network).to_numpy().tolist(),
         n_rows=len(data),
         folded=len(data) > _LONGEST_OPEN_TABLE,
         anchor=anchor,
@@ -68,7 +77,7 @@ def head_in_words(column: Any) -> str:
     return text[:1].upper() + text[1:]
 
 
-def shown_cells(data: pd.DataFrame, *, digits: int = 2) -> pd.DataFrame:
+def shown_cells(data: pd.DataFrame, *, digits: int = 2, network: str = "") -> pd.DataFrame:
     """Return a table as text, each cell as the report shows it.
 
     Examples
@@ -76,7 +85,7 @@ def shown_cells(data: pd.DataFrame, *, digits: int = 2) -> pd.DataFrame:
     >>> shown_cells(pd.DataFrame({"auc": [0.8211, float("nan")], "n": [64, 64]})).to_numpy().tolist()
     [['0.82', '64'], ['', '64']]
     """
-    columns = {name: _shown_column(data[name], digits) for name in data.columns}
+    columns = {name: _shown_column(data[name], digits, network) for name in data.columns}
     return pd.DataFrame(columns, index=data.index, dtype=object)
 
 
@@ -91,9 +100,9 @@ def number_in_words(value: float, digits: int = 2) -> str:
     return f"{value:.1g}" if 0 < abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"
 
 
-def _shown_column(column: pd.Series, digits: int) -> list[str]:
+def _shown_column(column: pd.Series, digits: int, network: str) -> list[str]:
     whole = pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all()
-    names = words()["models" if column.name in _MODEL_COLUMNS else "values"]
+    is_model, names = column.name in _MODEL_COLUMNS, words()["values"]
     is_p = column.name == "p" or str(column.name).startswith("p_")
 
     def cell(value: Any) -> str:
@@ -102,7 +111,7 @@ def _shown_column(column: pd.Series, digits: int) -> list[str]:
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
         if isinstance(value, str):
-            return names.get(value, value)
+            return model_in_words(value, network) if is_model else names.get(value, value)
         if is_p:
             return "<0.001" if value < 0.001 else f"{value:.3f}"
         if isinstance(value, float | np.floating):

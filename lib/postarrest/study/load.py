@@ -28,6 +28,8 @@ NOTEBOOKS = (
 )
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
+# Weights that are not a file's path.
+_NAMED_WEIGHTS = ("auto", "imagenet", "embedded", "none")
 
 
 class About(Settings):
@@ -146,7 +148,8 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
             errors.append(f"section '{section}': found {found}, expected keys with values.")
     _refuse(name, errors)
     if weights := environment.get("POSTARREST_WEIGHTS"):
-        sections["03_cnn"]["weights"] = str(Path(weights).expanduser().resolve())
+        named = weights in _NAMED_WEIGHTS
+        sections["03_cnn"]["weights"] = weights if named else str(Path(weights).expanduser().resolve())
     about = About(**sections.pop("study"))
     data = environment.get("POSTARREST_DATA") or about.data
     scores = environment.get("POSTARREST_SCORES", about.scores) if about.scores else ""

@@ -4,4 +4,4 @@ In: windowed slices, outcomes and one split.
 Out: scores of the split's patients, the fitted network and its Grad-CAM maps.
 """
 
-from postarrest.models.cnn import alignment, features, finetune, fit, gradcam, head, network
+from postarrest.models.cnn import alignment, features, finetune, fit, gradcam, head, network, weights

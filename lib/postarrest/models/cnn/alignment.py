@@ -2,7 +2,7 @@
 
 Heads differ in size, position and rotation. Each is described by an ellipse, whose centre, axes and tilt are
 mapped to those of a common one. This is coarse compared with registration to an atlas, but enough for maps
-with a resolution of 32 pixels.
+with a resolution of 12 to 32 pixels.
 
 The axis nearer to the vertical is taken as front to back, whichever is longer: patients lie on their back,
 and a wide head must not be turned on its side.

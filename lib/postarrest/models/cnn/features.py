@@ -1,14 +1,16 @@
 """Features of each CT slice from the frozen network, computed once per study."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from postarrest.files import whole, write_text
-from postarrest.models.cnn.network import Network, backbone, variants, weights_source
+from postarrest.models.cnn.backbone import backbone
+from postarrest.models.cnn.network import Network, NetworkError, variants
+from postarrest.models.cnn.weights import CIRCULAR, settled, source
 from postarrest.models.kept import digest
 from postarrest.places import Here
 
@@ -58,6 +60,23 @@ def images(here: Here, ids: pd.Index) -> np.ndarray:
     return slices[_rows(patients, ids)]
 
 
+def decided(here: Here, network: Network) -> Network:
+    """Return a network with the weights that were decided for the study; without a decision, decide now.
+
+    Parameters
+    ----------
+    here : Here
+        The study's places; :func:`keep_features` left its decision in ``features.json``.
+    network : Network
+        The network as the study asks for it.
+    """
+    record = _record(here)
+    asked = {"architecture": network.architecture, "weights": network.weights}
+    if network.weights == "auto" and record.get("asked") == asked:
+        return network.model_copy(update=record["used"])
+    return settled(network)
+
+
 def features(here: Here, network: Network) -> Features:
     """Return the features of a study's images, computed unless they are kept.
 
@@ -69,15 +88,72 @@ def features(here: Here, network: Network) -> Features:
     here : Here
         The study's places; the images are in ``images.npz``.
     network : Network
-        The frozen network.
+        The frozen network, from :func:`decided`.
+
+    Raises
+    ------
+    NetworkError
+        If a run for the report would use other features than the study's other runs.
     """
+    found, record = _features(here, network), _record(here)
+    if found.key == record.get("key"):
+        # What the features step found, and knew of the patients.
+        return replace(found, source=record["weights"])
+    if record and here.save_to == "report":
+        raise NetworkError(
+            f"build/{here.study}/features.json: found features of other images, settings, weights or "
+            f"versions ({record['weights']}); expected those of this run ({found.source}). Delete the "
+            f"file, and run 'make report STUDY={here.study}' again."
+        )
+    return found
+
+
+def keep_features(here: Here, network: Network, *, simulated: bool) -> Features:
+    """Decide a study's weights, compute its features, and describe both in ``features.json``.
+
+    Every later run of the study uses this decision (:func:`decided`), whatever is to be had by then.
+
+    Parameters
+    ----------
+    here : Here
+        The study's places.
+    network : Network
+        The network as the study asks for it.
+    simulated : bool
+        Whether the patients are simulated; the network may have been pretrained on their like.
+    """
+    used = settled(network)
+    found, weights = _features(here, used), source(used)
+    words = weights.words
+    if simulated and weights.kind == "embedded":
+        words += f" (circular: {CIRCULAR})"
+    about = {
+        "key": found.key,
+        "shape": found.variants.shape,
+        "asked": {"architecture": network.architecture, "weights": network.weights},
+        "used": {name: getattr(used, name) for name in ("architecture", "weights", "instead_of")},
+        "network": used.name,
+        "source": weights.kind,
+        "weights": words,
+        "circular": CIRCULAR if words != weights.words else "",
+    }
+    write_text(here.out("features.json"), json.dumps(about, indent=1) + "\n")
+    return found
+
+
+def _features(here: Here, network: Network) -> Features:
     patients, slices = _slices(here)
-    source = weights_source(network)
+    weights = source(network)
     # The weights by their content: a path differs from machine to machine.
-    settings = network.model_dump() | {"weights": source.sha256}
+    settings = network.model_dump(exclude={"instead_of"}) | {"weights": weights.sha256}
+    modules = ["cnn/network", "cnn/backbone", "cnn/features"]
+    if network.architecture == "embedded":
+        # What the other networks do to an image does not change it.
+        del settings["fit_image"]
+        modules += ["cnn/embedded", "ct_reader/network"]
     key = digest(
         *("features", slices, list(patients), settings),
-        modules=("cnn/network", "cnn/features"),
+        modules=modules,
         packages=("keras", "tensorflow"),
     )
     place = here.build(f"features/{key}.npy")
@@ -85,15 +161,12 @@ def features(here: Here, network: Network) -> Features:
         computed = _compute(slices, network)
         with whole(place) as beside, beside.open("wb") as file:
             np.save(file, computed)
-    return Features(patients, np.load(place), key, source.words)
+    return Features(patients, np.load(place), key, weights.words)
 
 
-def keep_features(here: Here, network: Network) -> Features:
-    """Compute a study's features ahead of the notebooks, and describe them in ``features.json``."""
-    found = features(here, network)
-    about = {"key": found.key, "weights": found.source, "shape": found.variants.shape}
-    write_text(here.out("features.json"), json.dumps(about, indent=1) + "\n")
-    return found
+def _record(here: Here) -> dict[str, Any]:
+    place = here.build("features.json")
+    return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
 
 
 def _slices(here: Here) -> tuple[pd.Index, np.ndarray]:

@@ -14,18 +14,24 @@ import numpy as np
 import pandas as pd
 
 from postarrest.files import whole
+from postarrest.models.cnn.backbone import backbone
 from postarrest.models.cnn.features import Features, images
 from postarrest.models.cnn.head import Head, Training
-from postarrest.models.cnn.network import Network, NetworkError, backbone, variants
+from postarrest.models.cnn.network import Network, NetworkError, variants
 from postarrest.models.kept import digest
 from postarrest.places import Here
 
-# The layer whose output the last block starts from, and how the names of the block's layers start.
-_LAST_BLOCK = {"VGG19": ("block4_pool", "block5_"), "ResNet50": ("conv4_block6_out", "conv5_")}
+# The layer whose output the last block starts from, and how the names of its layers start.
+# Of the embedded network, its stages at 20 and at 10 pixels.
+_LAST_BLOCK = {
+    "VGG19": ("block4_pool", ("block5_",)),
+    "ResNet50": ("conv4_block6_out", ("conv5_",)),
+    "embedded": ("below_last", ("stage2_", "stage3_")),
+}
 
 
-def _start(network: Network, depth: str) -> tuple[str, str]:
-    return _LAST_BLOCK[network.architecture] if depth == "last_block" else ("slice", "")
+def _start(network: Network, depth: str) -> tuple[str, tuple[str, ...]]:
+    return _LAST_BLOCK[network.architecture] if depth == "last_block" else ("slice", ("",))
 
 
 def inputs(here: Here, found: Features, network: Network, depth: str) -> np.ndarray | None:
@@ -48,7 +54,7 @@ def inputs(here: Here, found: Features, network: Network, depth: str) -> np.ndar
     if depth == "head":
         return None
     layer, _ = _start(network, depth)
-    modules = ("cnn/network", "cnn/finetune")
+    modules = ("cnn/network", "cnn/backbone", "cnn/finetune")
     key = digest(found.key, layer, modules=modules, packages=("keras", "tensorflow"))
     place = here.build(f"features/{key}-{depth}.npy")
     if not place.is_file():

@@ -18,7 +18,7 @@ from scipy.stats import t as student_t
 
 from postarrest.estimate import Estimate
 from postarrest.models.cnn import alignment
-from postarrest.models.cnn.network import INPUT_PIXELS, NETWORKS, Network
+from postarrest.models.cnn.network import LAST, Network
 
 TISSUES = ("outside the brain", "white matter", "cortex", "deep nuclei", "cerebrospinal fluid")
 
@@ -31,7 +31,7 @@ def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
     model : keras.Model
         Whole network, from :meth:`postarrest.models.cnn.head.Head.whole_model`.
     network : Network
-        Its settings (last convolution, crop or resize).
+        Its settings (last convolution).
     images : numpy.ndarray of shape (n, 256, 256)
         Slices.
 
@@ -46,7 +46,7 @@ def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
     import keras
     import tensorflow as tf
 
-    convolutions = keras.Model(model.inputs[0], model.get_layer(NETWORKS[network.architecture][0]).output)
+    convolutions = keras.Model(model.inputs[0], model.get_layer(LAST[network.architecture]).output)
     # A graph releases each layer's output once it has been used; called directly, Keras keeps them all.
     base = tf.function(lambda batch: convolutions(batch, training=False), reduce_retracing=True)
     names = [layer.name for layer in model.layers]
@@ -78,7 +78,7 @@ def for_class(signed: np.ndarray, good: np.ndarray, network: Network) -> np.ndar
     good : numpy.ndarray of bool, shape (n,)
         Whether that outcome is the good one.
     network : Network
-        Its settings: the map is 0 where the image was cropped.
+        Its settings: the map is 0 where the image does not reach the network.
 
     Returns
     -------
@@ -88,10 +88,10 @@ def for_class(signed: np.ndarray, good: np.ndarray, network: Network) -> np.ndar
     import tensorflow as tf
 
     towards = np.where(good[:, None, None], signed, -signed)
-    size = INPUT_PIXELS if network.fit_image == "crop" else 256
+    first, size = network.field
     cam = tf.image.resize(np.maximum(towards, 0)[..., None], (size, size)).numpy()[..., 0]
-    margin = (256 - size) // 2
-    return np.pad(cam, ((0, 0), (margin, margin), (margin, margin)))
+    margins = (first, 256 - first - size)
+    return np.pad(cam, ((0, 0), margins, margins))
 
 
 def randomised(model: Any, *, seed: int) -> Any:
@@ -176,7 +176,7 @@ def shares_by_outcome(
         return pd.DataFrame(columns=columns)
     rows = []
     shares = attention_by_tissue(cams, tissues)
-    seen = for_class(np.ones((1, 7, 7), dtype=np.float32), np.array([True]), network)
+    seen = for_class(np.ones((1, 1, 1), dtype=np.float32), np.array([True]), network)
     area = attention_by_tissue(seen, tissues).mean(axis=0)
     for outcome, group in (("good", y_good == 1), ("poor", y_good == 0)):
         for t, tissue in enumerate(TISSUES):

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
+from postarrest.models.cnn.backbone import backbone
 from postarrest.models.cnn.features import Features
-from postarrest.models.cnn.network import Network, backbone
+from postarrest.models.cnn.network import Network
 from postarrest.models.tuning import Searched, Space, Values
 from postarrest.settings import Settings
 

@@ -1,22 +1,35 @@
-"""The frozen network: its settings, its weights, its input and the augmentation of images."""
+"""The frozen network: its settings, its input and the augmentation of images."""
 
-import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from postarrest.models.cnn import embedded
+from postarrest.models.ct_reader.network import SIZE
 from postarrest.settings import Settings
 
-# Name of each network's last convolution (Grad-CAM uses it) and of its weights in Keras's cache.
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a network of Keras: its ImageNet weights' file at Keras's server, size and MD5."""
+
+    file: str
+    megabytes: int
+    md5: str
+
+
+_KERAS = "{}_weights_tf_dim_ordering_tf_kernels_notop.h5"
 NETWORKS = {
-    "VGG19": ("block5_conv4", "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"),
-    "ResNet50": ("conv5_block3_out", "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"),
+    "VGG19": Known(f"vgg19/{_KERAS.format('vgg19')}", 80, "253f8cb515780f3b799900260a226db6"),
+    "ResNet50": Known(f"resnet/{_KERAS.format('resnet50')}", 95, "4d473c1dd8becc155b73f8504c6f6626"),
 }
+# The layer that Grad-CAM uses: the last convolution, or what joins the last ones.
+LAST = {"VGG19": "block5_conv4", "ResNet50": "conv5_block3_out", "embedded": "encoded"}
+# For readers.
+NAMES = {"VGG19": "VGG19", "ResNet50": "ResNet50", "embedded": "embedded network"}
 # Both networks were trained on images minus these channel means (blue, green, red). A gray slice has three
 # equal channels, so their order makes no difference.
 IMAGENET_MEANS = (103.939, 116.779, 123.68)
@@ -55,12 +68,13 @@ class Network(Settings):
     Parameters
     ----------
     architecture : str
-        ``VGG19`` or ``ResNet50``.
+        ``VGG19``, ``ResNet50`` or ``embedded``.
     weights : str
-        ``auto`` (Keras's cache, else none), ``imagenet`` (Keras's cache, else its download), ``none``, or a
-        file.
+        ``auto`` (Keras's cache, else its download, else the embedded network), ``imagenet`` (cache or
+        download), ``embedded`` (the embedded network, whatever the architecture), ``none``, or a file.
     fit_image : str
-        ``crop`` (the central 224 of 256 pixels, as paper A) or ``resize`` (all, to 224, as paper B).
+        ``crop`` (the central 224 of 256 pixels, as paper A) or ``resize`` (all, to 224, as paper B). The
+        embedded network always takes the central 160 of 171 pixels of 1.4 mm.
     augmentation : Augmentation
         Ranges of the random changes in augmented copies.
     copies : int
@@ -69,6 +83,8 @@ class Network(Settings):
         ``float32`` or ``mixed_bfloat16``.
     seed : int
         Seed of augmentation, and of the weights where there are none to load.
+    instead_of : str
+        Set where weights are decided: the architecture asked for, where its weights were not available.
 
     Raises
     ------
@@ -76,109 +92,54 @@ class Network(Settings):
         Listing every error.
     """
 
-    architecture: Literal["VGG19", "ResNet50"]
+    architecture: Literal["VGG19", "ResNet50", "embedded"]
     weights: str
     fit_image: Literal["crop", "resize"]
     augmentation: Augmentation
     copies: int = Field(ge=0)
     precision: Literal["float32", "mixed_bfloat16"]
     seed: int = Field(ge=0)
+    instead_of: str = ""
 
+    @model_validator(mode="after")
+    def _exists(self) -> "Network":
+        if self.architecture == "embedded" and self.weights == "imagenet":
+            raise ValueError("the embedded network has no ImageNet weights; expected auto, embedded or none")
+        return self
 
-@dataclass(frozen=True)
-class WeightsSource:
-    """Where a network's weights come from.
+    @property
+    def name(self) -> str:
+        """Its name for readers."""
+        return NAMES[self.architecture]
 
-    Parameters
-    ----------
-    path : pathlib.Path or None
-        The file that is loaded; None for random weights.
-    sha256 : str
-        Its hash; blank where there is none.
-    words : str
-        The source as the report states it; it holds no path.
-    """
+    @property
+    def field(self) -> tuple[int, int]:
+        """First row (and column) of the slice that reaches the network, and how many do, of 256."""
+        if self.architecture == "embedded":
+            # The central 160 of 171 pixels; Keras rounds the first one down.
+            scale = 256 / embedded.PIXELS
+            return round((embedded.PIXELS - SIZE) // 2 * scale), round(SIZE * scale)
+        size = INPUT_PIXELS if self.fit_image == "crop" else 256
+        return (256 - size) // 2, size
 
-    path: Path | None
-    sha256: str
-    words: str
+    @property
+    def input_in_words(self) -> str:
+        """What reaches the network of a slice of 256 x 256 pixels.
 
-
-def weights_source(network: Network) -> WeightsSource:
-    """Find a network's weights.
-
-    Raises
-    ------
-    NetworkError
-        If a named file does not exist, or a requested download fails.
-    """
-    name = network.architecture
-    cached = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models" / NETWORKS[name][1]
-    if network.weights == "none" or (network.weights == "auto" and not cached.is_file()):
-        words = (
-            f"no pretrained weights: an untrained {name} with random weights (seed {network.seed}), so its "
-            "results say little about transfer learning"
-        )
-        return WeightsSource(None, "", words)
-    from_keras = network.weights in ("auto", "imagenet")
-    if from_keras and not cached.is_file():
-        import keras
-
-        try:
-            getattr(keras.applications, name)(include_top=False, weights="imagenet")
-        except Exception as error:
-            raise NetworkError(
-                f"weights: Keras's download for {name} failed ({error}). Give a file, or 'none'."
-            ) from error
-    path = cached if from_keras else Path(network.weights).expanduser()
-    if not path.is_file():
-        raise NetworkError(
-            f"weights: found no file '{path.name}'; expected auto, imagenet, none or a file's path."
-        )
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    file = f"weights of {name} from the file {path.name} ({sha256[:12]})"
-    return WeightsSource(path, sha256, f"ImageNet weights of {name} from Keras" if from_keras else file)
-
-
-def backbone(network: Network) -> Any:
-    """Build the frozen network, from the 256 x 256 slice to its last convolution.
-
-    The model is flat (no network nested in it), which Grad-CAM and use elsewhere need; its first layers are
-    the preprocessing.
-
-    Returns
-    -------
-    keras.Model
-        From ``(n, 256, 256, 1)`` gray values of 0 to 255 to ``(n, 7, 7, d)`` or so.
-
-    Raises
-    ------
-    NetworkError
-        If the weights are not this network's.
-    """
-    import keras
-
-    source = weights_source(network)
-    keras.utils.set_random_seed(network.seed)
-    keras.config.set_dtype_policy(network.precision)
-    slices = keras.Input((256, 256, 1), name="slice")
-    layer = keras.layers.CenterCrop if network.fit_image == "crop" else keras.layers.Resizing
-    fitted = layer(INPUT_PIXELS, INPUT_PIXELS, name=network.fit_image)(slices)
-    coloured = keras.layers.Concatenate(name="three_channels")([fitted] * 3)
-    means = keras.layers.Normalization(mean=IMAGENET_MEANS, variance=(1.0, 1.0, 1.0), name="imagenet_means")
-    application = getattr(keras.applications, network.architecture)
-    whole = application(include_top=False, weights=None, input_tensor=means(coloured))
-    keras.config.set_dtype_policy("float32")
-    if source.path is not None:
-        # The file is of the network alone; it fits, since the layers of the preprocessing have no weights.
-        try:
-            whole.load_weights(source.path)
-        except (ValueError, OSError, KeyError) as error:
-            file = f"'{source.path.name}' does not fit {network.architecture} without its top"
-            raise NetworkError(f"weights: {file} ({error}).") from error
-    whole.trainable = False
-    last = whole.get_layer(NETWORKS[network.architecture][0]).output
-    return keras.Model(slices, last, name=network.architecture.lower())
+        Examples
+        --------
+        >>> Network(
+        ...     architecture="VGG19", weights="none", fit_image="crop", augmentation=Augmentation(), copies=0,
+        ...     precision="float32", seed=1,
+        ... ).input_in_words
+        'the central 224 x 224 pixels in three equal channels, minus the ImageNet channel means'
+        """
+        if self.architecture == "embedded":
+            whole = f"the slice resized to {embedded.PIXELS} x {embedded.PIXELS}"
+            return f"the central {SIZE} x {SIZE} pixels of {whole}"
+        fitted = "the central" if self.fit_image == "crop" else "the whole slice resized to"
+        pixels = f"{INPUT_PIXELS} x {INPUT_PIXELS} pixels"
+        return f"{fitted} {pixels} in three equal channels, minus the ImageNet channel means"
 
 
 def augment(images: np.ndarray, network: Network, copy: int) -> np.ndarray:

@@ -20,7 +20,7 @@ ABOUT = ("cortex_contrast", "deep_contrast", "atrophy", "lesion", "level")
 UNIT_MM = 50.0
 WEIGHTS = Path(__file__).with_name("reader.npz")
 # Channels at 80, 40, 20 and 10 pixels.
-_WIDTHS = (32, 64, 88, 112)
+WIDTHS = (32, 64, 88, 112)
 
 
 def build() -> Any:
@@ -37,35 +37,54 @@ def build() -> Any:
     import keras
     from keras import layers, ops
 
-    def convolve(x: Any, width: int, stride: int = 1) -> Any:
-        x = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(x)
-        return layers.ReLU()(layers.BatchNormalization(momentum=0.98)(x))
-
     slices = keras.Input((SIZE, SIZE, 1), name="standard_slice")
-    x = layers.Rescaling(1 / 127.5, offset=-1.0)(slices)
-    x = _to_depth(x, 2)
-    encoded = []
-    for width in _WIDTHS:
-        x = convolve(convolve(x, width, 2 if encoded else 1), width)
-        encoded.append(x)
-    for width, skipped in zip(_WIDTHS[-2::-1], encoded[-2::-1], strict=True):
+    x = entrance(slices)
+    encoded = [x := stage(x, number) for number in range(len(WIDTHS))]
+    for width, skipped in zip(WIDTHS[-2::-1], encoded[-2::-1], strict=True):
         x = layers.Concatenate()([layers.UpSampling2D(interpolation="bilinear")(x), skipped])
-        x = convolve(convolve(x, width), width)
+        x = _convolve(_convolve(x, width), width)
     out = _to_space(layers.Conv2D(4 * (len(CLASSES) + 6), 3, padding="same")(x), 2)
     shares = layers.Softmax(name="shares")(out[..., : len(CLASSES)])
     template = layers.Identity(name="template")(out[..., len(CLASSES) :])
     fine, middle, coarse, coarsest = encoded
-    maps = layers.Concatenate(name="encoded")(
-        [
-            layers.AveragePooling2D(4)(fine),
-            layers.AveragePooling2D(2)(middle),
-            coarse,
-            layers.UpSampling2D(2)(coarsest),
-        ]
-    )
+    maps = joined(layers.AveragePooling2D(4)(fine), layers.AveragePooling2D(2)(middle), coarse, coarsest)
     about = layers.Dense(len(ABOUT), name="about")(layers.GlobalAveragePooling2D()(maps))
     outputs = {"shares": shares, "template": template, "about": about, "encoded": maps}
     return keras.Model(slices, {name: ops.cast(value, "float32") for name, value in outputs.items()})
+
+
+def entrance(slices: Any) -> Any:
+    """Scale gray values of 0 to 255 to -1 to 1, and move blocks of 2 x 2 pixels into channels."""
+    from keras import layers
+
+    return _to_depth(layers.Rescaling(1 / 127.5, offset=-1.0)(slices), 2)
+
+
+def stage(x: Any, number: int) -> Any:
+    """Apply a stage of the encoder: two convolutions, the first of which halves the size after stage 0.
+
+    The names of its layers with weights begin with ``stage<number>_``.
+    """
+    for half in range(2):
+        stride = 2 if number and not half else 1
+        x = _convolve(x, WIDTHS[number], stride, name=f"stage{number}_{half}")
+    return x
+
+
+def joined(fine: Any, middle: Any, coarse: Any, coarsest: Any) -> Any:
+    """Join the stages' maps at 20 x 20 pixels; the last ones come at 10 x 10."""
+    from keras import layers
+
+    return layers.Concatenate(name="encoded")([fine, middle, coarse, layers.UpSampling2D(2)(coarsest)])
+
+
+def _convolve(x: Any, width: int, stride: int = 1, *, name: str | None = None) -> Any:
+    from keras import layers
+
+    x = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False, name=name and f"{name}_conv")(
+        x
+    )
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.98, name=name and f"{name}_bn")(x))
 
 
 def _to_depth(x: Any, block: int) -> Any:
@@ -91,6 +110,19 @@ def _to_space(x: Any, block: int) -> Any:
 def save(model: Any, path: Path) -> None:
     """Save a network's weights as half-precision numbers."""
     np.savez_compressed(path, *[weights.astype(np.float16) for weights in model.get_weights()])
+
+
+def load_encoder(encoder: Any, path: Path = WEIGHTS) -> None:
+    """Load a model that has the weights of the encoder alone; they come first in the file.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit.
+    """
+    with np.load(path, allow_pickle=False) as kept:
+        names = kept.files[: len(encoder.weights)]
+        encoder.set_weights([kept[name].astype(np.float32) for name in names])
 
 
 def load(path: Path) -> Any:
