@@ -88,7 +88,7 @@ test-environment: $(READY)  ## long: install the lock into an empty environment
 	@rm -rf build/environment-test
 
 test-browser: $(READY)  ## long: pages and JupyterLab in Chromium (needs node and Chromium)
-	@cd browser && npm ci --silent && npm run pages && npm run lab
+	@cd browser && npm ci --silent && npm run pages && npm run lab && npm run readings
 
 fuzz: $(READY)  ## long: the readers of tables and images on broken files
 	@$(BIN)/python tests/helpers/fuzz.py --seconds 600
@@ -145,5 +145,8 @@ lock:  ## new versions: requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-annotate --no-header --upgrade --quiet pyproject.toml -o requirements.lock
 
-clean:  ## delete everything that was made, except the environment
-	rm -rf build $(filter-out reports/expected/,$(wildcard reports/*/)) reports/*.html .snakemake
+clean:  ## delete everything that was made, except the environment and readings by hand
+	mkdir -p build
+	find build -mindepth 2 -maxdepth 2 ! -name readings -exec rm -rf {} +
+	find build -mindepth 1 -maxdepth 1 \( ! -type d -o -empty \) -delete
+	rm -rf $(filter-out reports/expected/,$(wildcard reports/*/)) reports/*.html .snakemake

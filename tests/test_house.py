@@ -14,8 +14,8 @@ from postarrest.places import ROOT
 LIB = ROOT / "lib" / "postarrest"
 # From the top down; a room imports only from those below it.
 ROOMS = (
-    *("pipeline", "report", "study", "figures", "simulate", "evaluation", "models", "scores", "describe"),
-    *("data", "settings", "places", "estimate", "files"),
+    *("pipeline", "report", "study", "reading", "figures", "simulate", "evaluation", "models", "scores"),
+    *("describe", "data", "settings", "places", "estimate", "files"),
 )
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 MODULES = sorted(LIB.rglob("*.py"))
