@@ -170,16 +170,20 @@ page.figure(
 )
 
 # %% [markdown]
-# Means over groups show what patients have in common. Heads are aligned to a common ellipse first, so that the same
-# places of different heads overlap. Each patient's map is that of the predicted outcome, so that a group by true
+# Means over groups show what patients have in common. The network that reads CT says where in the MNI template each
+# pixel lies, so that the same places of different brains overlap. Each patient's map is that of the predicted outcome, so that a group by true
 # outcome alone mixes maps of both.
 
 # %%
+mapped, mapped_cams, tissues = models.ct_reader.template.registered(
+    images, cams, models.ct_reader.network.trained()
+)
+groups = models.cnn.gradcam.group_means(mapped_cams, mapped, y_test, predicted_good)
 page.figure(
-    figures.cnn.attention(*models.cnn.gradcam.group_means(cams, images, y_test, predicted_good), columns=3),
+    figures.cnn.attention(*groups, columns=3),
     name="gradcam_groups",
     caption=f"Mean Grad-CAM of the {len(y_test)} test patients for the predicted outcome, by true, by predicted and "
-    "by both outcomes, over the group's mean slice; heads aligned.",
+    "by both outcomes, over the group's mean slice, in the space of the MNI template.",
     alt="Mean head CT slices of the groups; colour and contours mark the mean regions of attention.",
 )
 
@@ -187,25 +191,22 @@ page.figure(
 # ## Which tissues get attention?
 
 # %%
-known, tissues = models.cnn.gradcam.read_tissues(here.data / "tissue", this.test)
-shares = models.cnn.gradcam.shares_by_outcome(cams[known], tissues, y_test[known], network)
-if shares.empty:
-    page.text("The tissue of each pixel is known only in simulated slices, so this section does not apply.")
-else:
-    page.text(
-        "The share of each map on each tissue, and the tissue's share of the area the network receives:"
-    )
-    page.table(
-        shares,
-        name="attention",
-        caption="Mean share of Grad-CAM attention by tissue and outcome, with 95 % interval, and share of area.",
-    )
-    page.figure(
-        figures.cnn.tissue_shares(shares),
-        name="attention",
-        caption="Share of attention by tissue; bars mark the tissue's share of the area the network receives.",
-        alt="Mean share of attention on each tissue in good and poor outcomes with intervals.",
-    )
+shares = models.cnn.gradcam.shares_by_outcome(cams, tissues, y_test, network)
+page.text(
+    "The share of each map on each tissue, as the network that reads CT sees it, and the tissue's share of the area that "
+    "the network receives:"
+)
+page.table(
+    shares,
+    name="attention",
+    caption="Mean share of Grad-CAM attention by tissue and outcome, with 95 % interval, and share of area.",
+)
+page.figure(
+    figures.cnn.tissue_shares(shares),
+    name="attention",
+    caption="Share of attention by tissue; bars mark the tissue's share of the area the network receives.",
+    alt="Mean share of attention on each tissue in good and poor outcomes with intervals.",
+)
 
 # %% [markdown]
 # ## Does the map depend on what the network learned?

@@ -10,12 +10,10 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from postarrest.models import splits
-from postarrest.models.cnn import alignment, features, finetune, fit, gradcam, head, weights
+from postarrest.models.cnn import features, finetune, fit, gradcam, head, weights
 from postarrest.models.cnn import network as net
 from postarrest.models.cnn.backbone import backbone
 from postarrest.models.crossfit import CrossFit
@@ -230,7 +228,7 @@ def test_the_embedded_network_is_the_reader_s_encoder(here, embedded):
     assert embedded.variants.shape == (60, 2, 296)
     images = features.images(here, embedded.patients[:2]).astype(np.float32)
     resized = np.asarray(keras.ops.image.resize(images[..., None], (171, 171)))
-    expected = np.asarray(reader.load()(resized[:, 5:165, 5:165], training=False)["encoded"])
+    expected = np.asarray(reader.trained()(resized[:, 5:165, 5:165], training=False)["encoded"])
     np.testing.assert_allclose(backbone(network(**EMBEDDED)).predict(images, verbose=0), expected, atol=1e-4)
     np.testing.assert_allclose(embedded.variants[:2, 0], expected.mean(axis=(1, 2)), atol=1e-4)
 
@@ -279,7 +277,7 @@ def test_what_reaches_the_network_is_where_its_field_says():
 
 @pytest.mark.parametrize("depth", ["last_block", "all"])
 def test_the_embedded_network_is_fine_tuned(here, embedded, y, table, tmp_path, depth):
-    fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 16}
+    fine = {"learning_rate": 1e-3, "epochs": 6, "batch_size": 16}
     own = network(**EMBEDDED)
     final = finetune.final(here, embedded, own, training(depth=depth, fine_tuning=fine))
     space = {"learning_rate": {"choices": [1e-7]}}
@@ -300,51 +298,20 @@ def test_the_embedded_network_is_fine_tuned(here, embedded, y, table, tmp_path, 
     np.testing.assert_allclose(after.predict(images, verbose=0)[:, 0], expected, atol=5e-3)
 
 
-def test_group_means_are_in_register():
-    """The same head, moved, turned and of another size: its marked place stays in one place."""
-    rows, columns = np.mgrid[:256, :256]
-
-    def head(row, column, size, turn):
-        r, c = (rows - row) / size, (columns - column) / size
-        r, c = r * np.cos(turn) + c * np.sin(turn), c * np.cos(turn) - r * np.sin(turn)
-        return (r**2 / 90**2 + c**2 / 70**2 < 1) * 200.0, np.exp(-((r - 40) ** 2 + (c + 20) ** 2) / 50)
-
-    views = [head(120, 130, 1.0, 0.0), head(135, 120, 0.85, 0.2), head(128, 128, 1.15, -0.15)] * 2
-    images, marks = np.stack([v[0] for v in views]), np.stack([v[1] for v in views]).astype(np.float32)
-    y = np.array([1, 1, 1, 0, 0, 0])
-    slices, means, titles = gradcam.group_means(marks, images, y, y == 1)
+def test_group_means_leave_out_where_most_patients_have_no_brain():
+    cams = np.array([[[1.0, 2.0]], [[3.0, np.nan]], [[5.0, np.nan]], [[7.0, 1.0]]])
+    y = np.array([1, 1, 1, 0])
+    slices, means, titles = gradcam.group_means(cams, 2 * cams, y, y == 1)
     assert titles == [
         "good outcome\n(n = 3)",
         "good, predicted good\n(n = 3)",
-        "poor outcome\n(n = 3)",
-        "poor, predicted poor\n(n = 3)",
+        "poor outcome\n(n = 1)",
+        "poor, predicted poor\n(n = 1)",
         "predicted good\n(n = 3)",
-        "predicted poor\n(n = 3)",
+        "predicted poor\n(n = 1)",
     ]
-    for mean in means:
-        # The three peaks lie on each other; as they came, they lie apart.
-        assert mean.max() > 0.95
-    assert marks[:3].mean(axis=0).max() < 0.6
-    assert slices.shape == means.shape
-
-
-def test_a_slice_without_a_head_stays_as_it_is():
-    blank = np.zeros((1, 64, 64))
-    heads = [alignment.outline(image) for image in blank]
-    onto = alignment.common(heads, shape=(64, 64))
-    assert heads == [None]
-    np.testing.assert_array_equal(alignment.aligned(blank + 3, heads, onto), blank + 3)
-
-
-@pytest.mark.parametrize("half_width", [84, 90, 96, 110])
-def test_a_wide_head_is_not_turned_on_its_side(half_width):
-    rows, columns = np.mgrid[:256, :256]
-    head = ((rows - 128) / 90) ** 2 + ((columns - 128) / half_width) ** 2 < 1
-    front = np.exp(-((rows - 60) ** 2 + (columns - 128) ** 2) / 50)
-    found = alignment.outline(head)
-    assert (found.length, found.width) == pytest.approx((90, half_width), abs=0.7)
-    moved = alignment.aligned(front[None], [found], alignment.common([found], shape=(256, 256)))[0]
-    assert np.unravel_index(moved.argmax(), moved.shape) == pytest.approx((60, 128), abs=1.5)
+    np.testing.assert_allclose(means[:, 0], [[3, 0], [3, 0], [7, 1], [7, 1], [3, 0], [7, 1]])
+    np.testing.assert_allclose(slices, 2 * means)
 
 
 @pytest.mark.parametrize("change", [{"fit_image": "crop"}, {"fit_image": "resize"}, EMBEDDED])
@@ -358,23 +325,6 @@ def test_even_attention_has_each_tissue_s_share_of_what_is_seen(change):
         np.concatenate([even] * 2), np.concatenate([tissue] * 2), np.array([1, 0, 1, 0]), net
     )
     np.testing.assert_allclose(shares["share"], shares["area"], atol=1e-6)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    row=st.floats(100, 156),
-    column=st.floats(100, 156),
-    size=st.floats(0.7, 1.1),
-    turn=st.floats(-0.6, 0.6),
-)
-def test_an_ellipse_is_found_wherever_it_lies(row, column, size, turn):
-    rows, columns = np.mgrid[:256, :256]
-    r, c = rows - row, columns - column
-    down, right = r * np.cos(turn) + c * np.sin(turn), c * np.cos(turn) - r * np.sin(turn)
-    found = alignment.outline((down / 90 / size) ** 2 + (right / 70 / size) ** 2 < 1)
-    assert found.centre == pytest.approx([row, column], abs=0.5)
-    assert [found.length, found.width] == pytest.approx([90 * size, 70 * size], abs=0.7)
-    assert found.tilt_rad == pytest.approx(turn, abs=0.03)
 
 
 @pytest.mark.parametrize("depth", ["last_block", "all"])
@@ -569,8 +519,13 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         start = time.monotonic()
         assert not weights.answers(f"http://127.0.0.1:{silent.getsockname()[1]}/", within_s=0.2)
+
     # Nor is the look-up of a name waited for, which has no limit of its own.
-    monkeypatch.setattr(weights.urllib.request, "urlopen", lambda *_, **__: time.sleep(2))
+    def slow(*_, **__):
+        time.sleep(2)
+        raise OSError
+
+    monkeypatch.setattr(weights.urllib.request, "urlopen", slow)
     assert not weights.answers("https://nowhere.invalid/", within_s=0.2)
     assert time.monotonic() - start < 2
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from postarrest.models.ct_reader import network, reading, regions, standard, training
+from postarrest.data import window
+from postarrest.models.ct_reader import network, reading, regions, standard, template, training
 from postarrest.pipeline import pretrain
 from postarrest.simulate import phantom, wide
 from postarrest.simulate.anatomy import load_anatomy
@@ -173,6 +174,29 @@ def test_a_wrong_level_of_one_slice_does_not_move_the_line():
     np.testing.assert_allclose(smoothed, position - 20, atol=0.5)
 
 
+# --------------------------------------------------------------------------------------- template space
+
+
+def test_the_same_place_of_different_heads_comes_to_one_place(model):
+    """A mark at one place of the template, on heads that are moved, turned and of another size."""
+    anatomy, images, marks = load_anatomy(), [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        head = phantom.draw_head(rng, severity=0.0, atrophy=0.5)
+        image = phantom.render(anatomy, head, level="basal_ganglia", noise_sd_hu=2.0, rng=rng)
+        x, y = image.template_mm[:2]
+        images.append(window(image.hu))
+        marks.append(100 * np.exp(-((x - 26) ** 2 + (y - 3) ** 2) / 50))
+    slices, maps, tissue = template.registered(np.stack(images), np.stack(marks), model)
+    assert slices.shape == maps.shape == (4, *template.SHAPE)
+    peaks = [np.unravel_index(np.nanargmax(one), one.shape) for one in maps]
+    # Rows begin at y = 84 mm and columns at x = 80 mm, in steps of 2 mm.
+    at_mm = np.array([(80 - 2 * column, 84 - 2 * row) for row, column in peaks])
+    assert np.abs(at_mm - [26, 3]).max() < 7
+    assert np.abs(at_mm.mean(axis=0) - [26, 3]).max() < 4
+    assert set(np.unique(tissue)) == {0, 1, 2, 3, 4}
+
+
 # --------------------------------------------------------------------------------------------- training
 
 
@@ -198,7 +222,7 @@ def test_an_interrupted_training_resumes_as_if_uninterrupted(tmp_path):
 
     def chunks(start):
         for number in range(start, 2):
-            yield pretrain.slices(anatomy, 0, number, n=16)
+            yield pretrain.slices(anatomy, number, n=16)
 
     def train(name, stop_after=2):
         lines = []

@@ -7,6 +7,7 @@ Out: rows of the scores table, each predicted by a model fitted without that pat
 from postarrest.models import (
     cnn,
     crossfit,
+    ct_reader,
     gwr,
     gwr_automatic,
     leakage,

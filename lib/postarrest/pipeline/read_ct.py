@@ -21,11 +21,10 @@ from postarrest.data.errors import DataErrors, Finding
 from postarrest.files import write_text
 from postarrest.models.ct_reader import reading
 from postarrest.models.ct_reader.reading import AutomaticReading, Level
+from postarrest.models.ct_reader.standard import FIELD_MM
 from postarrest.report.rendering import render
 from postarrest.study import load
 
-# A PNG has no pixel spacing: 256 pixels are taken for a field of view of 240 mm.
-ASSUMED_SPACING_MM = (0.9375, 0.9375)
 _COLOURS = {"deep_nuclei": (86, 180, 233), "white_matter": (240, 228, 66), "cortex": (230, 159, 0)}
 _TILE = 384
 
@@ -80,7 +79,8 @@ def _some(paths: pd.Series, folder: Path) -> list[dict | Finding]:
             found += error.findings
             continue
         clipped = series.spacing_mm is None
-        spacing_mm = series.spacing_mm or ASSUMED_SPACING_MM
+        assumed_mm = FIELD_MM / series.hu[0].shape[0]
+        spacing_mm = series.spacing_mm or (assumed_mm, assumed_mm)
         read = reading.read(model, series.hu, spacing_mm, position_mm=series.position_mm, clipped=clipped)
         tiles = {}
         for name, level in read.levels.items():

@@ -49,7 +49,7 @@ class Sample:
     about: np.ndarray
 
 
-def draw(anatomy: Anatomy, rng: np.random.Generator, *, soft: float = 0.12) -> Sample:
+def draw(anatomy: Anatomy, rng: np.random.Generator) -> Sample:
     """Draw a head and one slice of it.
 
     Parameters
@@ -58,8 +58,6 @@ def draw(anatomy: Anatomy, rng: np.random.Generator, *, soft: float = 0.12) -> S
         The template, down to its lower end: `load_anatomy(-70)`.
     rng : numpy.random.Generator
         Source of randomness.
-    soft : float
-        Share of slices as soft as a template that is the mean of many heads.
     """
     level_mm = rng.uniform(-20, 66) if rng.random() < 0.75 else rng.uniform(-62, 80)
     head = _head(rng)
@@ -101,7 +99,7 @@ def draw(anatomy: Anatomy, rng: np.random.Generator, *, soft: float = 0.12) -> S
     lesion = float(shares[6].sum() > 10)
     about = [(cortex - white) / 10, (deep - white) / 10, head.atrophy, lesion, level_mm / 50]
     return Sample(
-        _scanned(image, rng, soft=rng.random() < soft),
+        _scanned(image, rng),
         np.round(255 * np.moveaxis(np.clip(shares, 0, 1), 0, -1)).astype(np.uint8),
         np.moveaxis(points, 0, -1).astype(np.float16),
         np.array(about, np.float32),
@@ -225,9 +223,10 @@ def _lesions(
     return image, shares
 
 
-def _scanned(image: np.ndarray, rng: np.random.Generator, *, soft: bool) -> np.ndarray:
+def _scanned(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the slice as a scanner and an archive give it: blurred, shaded, noisy, windowed, compressed."""
-    blur = rng.uniform(1.2, 3) if soft else rng.uniform(0.2, 1.4)
+    # A template that is the mean of many heads is as soft as the widest of these.
+    blur = rng.uniform(1.2, 3) if rng.random() < 0.12 else rng.uniform(0.2, 1.4)
     image = ndimage.gaussian_filter(image, blur, mode="nearest")
     shading = rng.uniform(0, 3.5) * phantom.smooth_field(rng, coarse=3, size=SIZE)
     noise = rng.standard_normal((SIZE, SIZE)).astype(np.float32)

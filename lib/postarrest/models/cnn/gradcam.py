@@ -7,17 +7,14 @@ ICCV 2017.
 Adebayo J et al. Sanity checks for saliency maps. NeurIPS 2018.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from scipy.stats import spearmanr
 from scipy.stats import t as student_t
 
 from postarrest.estimate import Estimate
-from postarrest.models.cnn import alignment
 from postarrest.models.cnn.network import LAST, Network
 
 TISSUES = ("outside the brain", "white matter", "cortex", "deep nuclei", "cerebrospinal fluid")
@@ -131,26 +128,6 @@ def attention_by_tissue(cams: np.ndarray, tissues: np.ndarray) -> np.ndarray:
     return np.divide(shares, total[:, None], out=np.full(shares.shape, np.nan), where=total[:, None] > 0)
 
 
-def read_tissues(folder: Path, patients: pd.Index) -> tuple[np.ndarray, np.ndarray]:
-    """Return which patients have a map of tissues (those of a simulation do), and these maps.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Folder of ``<patient_id>.png`` label maps; it need not exist.
-    patients : pandas.Index
-        Patients.
-
-    Returns
-    -------
-    (numpy.ndarray of bool, shape (n,), numpy.ndarray of shape (m, 256, 256), uint8)
-    """
-    files = [folder / f"{patient}.png" for patient in patients]
-    known = np.array([file.is_file() for file in files], dtype=bool)
-    tissues = [np.asarray(Image.open(file)) for file in files if file.is_file()]
-    return known, np.array(tissues, dtype=np.uint8).reshape(-1, 256, 256)
-
-
 def shares_by_outcome(
     cams: np.ndarray, tissues: np.ndarray, y_good: np.ndarray, network: Network
 ) -> pd.DataFrame:
@@ -190,16 +167,16 @@ def shares_by_outcome(
 def group_means(
     cams: np.ndarray, images: np.ndarray, y_good: np.ndarray, predicted_good: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return mean slices and mean maps, heads aligned, by true, by predicted, and by both outcomes.
+    """Return mean slices and mean maps by true, by predicted, and by both outcomes.
 
     Each map is that of its patient's predicted outcome, so that a group by true outcome alone holds maps of
-    both. Heads are aligned to a common ellipse first (:mod:`postarrest.models.cnn.alignment`). Empty groups
-    are left out.
+    both. Empty groups are left out.
 
     Parameters
     ----------
-    cams, images : numpy.ndarray of shape (n, 256, 256)
-        Maps and slices of the same patients.
+    cams, images : numpy.ndarray of shape (n, rows, columns)
+        Maps and slices of the same patients in one space, from `ct_reader.template.registered`; NaN outside
+        a patient's brain.
     y_good : numpy.ndarray of shape (n,)
         1 where the outcome is good.
     predicted_good : numpy.ndarray of bool, shape (n,)
@@ -207,12 +184,9 @@ def group_means(
 
     Returns
     -------
-    (numpy.ndarray of shape (g, 256, 256), numpy.ndarray of shape (g, 256, 256), list of str)
-        Slices, maps, and titles with the groups' sizes.
+    (numpy.ndarray of shape (g, rows, columns), numpy.ndarray of the same shape, list of str)
+        Slices, maps, and titles with the groups' sizes; 0 where most of a group's patients have no brain.
     """
-    heads = [alignment.outline(image) for image in images]
-    onto = alignment.common(heads, shape=images.shape[1:])
-    cams, images = alignment.aligned(cams, heads, onto), alignment.aligned(images, heads, onto)
     good = y_good == 1
     groups = {
         "good outcome": good,
@@ -225,9 +199,16 @@ def group_means(
         "predicted poor": ~predicted_good,
     }
     groups = {title: group for title, group in groups.items() if group.any()}
-    slices = np.stack([images[group].mean(axis=0) for group in groups.values()])
-    maps = np.stack([cams[group].mean(axis=0) for group in groups.values()])
+    slices, maps = (
+        np.stack([_mean_of_most(values[group]) for group in groups.values()]) for values in (images, cams)
+    )
     return slices, maps, [f"{title}\n(n = {int(group.sum())})" for title, group in groups.items()]
+
+
+def _mean_of_most(values: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    n = known.sum(axis=0)
+    return np.where(2 * n > len(values), np.where(known, values, 0).sum(axis=0) / np.maximum(n, 1), 0)
 
 
 def sanity_check(

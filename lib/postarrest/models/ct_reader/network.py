@@ -125,17 +125,11 @@ def load_encoder(encoder: Any, path: Path = WEIGHTS) -> None:
         encoder.set_weights([kept[name].astype(np.float32) for name in names])
 
 
-def load(path: Path) -> Any:
-    """Return a network with saved weights, to be trained further."""
-    model = build()
-    with np.load(path, allow_pickle=False) as kept:
-        model.set_weights([kept[name].astype(np.float32) for name in kept.files])
-    return model
-
-
 @cache
 def trained(path: Path = WEIGHTS) -> Any:
     """Return the trained network, always the same object."""
-    model = load(path)
+    model = build()
+    with np.load(path, allow_pickle=False) as kept:
+        model.set_weights([kept[name].astype(np.float32) for name in kept.files])
     model.trainable = False
     return model

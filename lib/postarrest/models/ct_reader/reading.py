@@ -38,6 +38,8 @@ _UNSURE_SHARE, _UNSURE_MM = 0.6, 5.0
 _LESION_SHARE = 0.05
 _METAL_HU, _CONTRAST_HU, _SIDES_HU = 2900.0, 50.0, 6.0
 _PLAUSIBLE = (0.9, 1.7)
+# Millimetres of the template per millimetre of a head: the template is as large as a large head.
+_SCALE = (0.95, 1.2)
 
 
 @dataclass(frozen=True)
@@ -149,15 +151,17 @@ def read(
 
 
 def _smoothed(level_mm: np.ndarray, position_mm: Sequence[float] | None) -> np.ndarray:
-    """Return the levels of a series as a line over the slices' positions, robust to single wrong levels."""
+    """Return the levels of a series as a line over the slices' positions, robust to single wrong levels.
+
+    The line rises as steeply as heads allow: in slices without detail, levels are drawn to the middle.
+    """
     known = np.isfinite(level_mm) & (level_mm > -40) & (level_mm < 75)
-    if known.sum() < 8:
+    if known.sum() < 8 or position_mm is None:
         return level_mm
-    position = (
-        np.arange(len(level_mm), dtype=float) if position_mm is None else np.asarray(position_mm, float)
-    )
-    line = theilslopes(level_mm[known], position[known])
-    return np.where(np.isfinite(level_mm), line.intercept + line.slope * position, np.nan)
+    position = np.asarray(position_mm, float)
+    slope = np.clip(theilslopes(level_mm[known], position[known]).slope, *_SCALE)
+    intercept = np.median(level_mm[known] - slope * position[known])
+    return np.where(np.isfinite(level_mm), intercept + slope * position, np.nan)
 
 
 def _nearest(level_mm: np.ndarray, target_mm: float) -> int | None:
@@ -179,7 +183,7 @@ def _doubts_of_slice(hu: np.ndarray, seen: Seen, measured: dict[tuple[str, str],
     found = [one for one in measured.values() if one.mask.any()]
     if len(found) < len(measured):
         flags.add("missing")
-    if any(one.lesion > _LESION_SHARE for one in found):
+    if any(one.lesion > _LESION_SHARE for one in measured.values()):
         flags.add("lesion")
     placed_mm = [float(seen.error_mm[:, one.mask].mean()) for one in found]
     if any(one.sureness < _UNSURE_SHARE for one in found) or any(error > _UNSURE_MM for error in placed_mm):

@@ -1,6 +1,6 @@
 """A slice of any size in the form that the network takes, and its answer on the slice's own grid."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +14,8 @@ from postarrest.models.ct_reader.network import CLASSES, SIZE, SPACING_MM, UNIT_
 # the rest.
 _OUTLINE_HU = 1.0
 _AIR_HU = -1000.0
+# The field of view of an image that does not say its own.
+FIELD_MM = 240.0
 # The part of a slice in which all regions lie: to either side, and from back to front.
 MIDDLE_MM = (40, -25, 35)
 
@@ -161,6 +163,22 @@ def on_own_grid(out: dict[str, np.ndarray], hu: np.ndarray, spacing_mm: tuple[fl
     template = np.stack([UNIT_MM * back(out["template"][..., i]) for i in range(3)])
     error = np.stack([UNIT_MM * back(np.exp(out["template"][..., 3 + i])) for i in range(3)])
     return Seen(shares, template, error, tuple(spacing_mm))
+
+
+def see_windowed(model: Any, images: np.ndarray) -> Iterator[Seen]:
+    """Yield what the network sees in slices without a known spacing, in the window of level 40, width 80 HU.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `network.trained`.
+    images : numpy.ndarray of uint8, shape (n, 256, 256)
+        Gray values; the field of view is taken for :data:`FIELD_MM`.
+    """
+    spacing_mm = FIELD_MM / images.shape[1]
+    for start in range(0, len(images), 16):
+        hu = images[start : start + 16].astype(np.float32) * (80 / 255)
+        yield from see(model, list(hu), (spacing_mm, spacing_mm))
 
 
 def _linear(at: np.ndarray) -> np.ndarray:

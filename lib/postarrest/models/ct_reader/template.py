@@ -1,11 +1,11 @@
 """Maps of many patients brought into one space, that of the MNI template, by what the network sees."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from postarrest.models.ct_reader.standard import Seen
+from postarrest.models.ct_reader.standard import Seen, see_windowed
 
 # Columns run to the patient's left, rows to the back, in steps of 2 mm.
 STEP_MM = 2.0
@@ -13,28 +13,36 @@ _X_MM, _Y_MM = np.arange(80, -81, -STEP_MM), np.arange(84, -117, -STEP_MM)
 SHAPE = (len(_Y_MM), len(_X_MM))
 
 
-def on_template(values: np.ndarray, seen: Sequence[Seen]) -> np.ndarray:
-    """Return each patient's map on the grid of the template.
-
-    A pixel counts where its coordinates say, by its share of brain; gaps between pixels are filled from their
-    neighbours.
+def registered(images: np.ndarray, maps: np.ndarray, model: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return slices and maps of patients in the space of the template, and the tissue of each pixel.
 
     Parameters
     ----------
-    values : numpy.ndarray, shape (n, rows, columns)
-        One map per patient, on the patient's own slice.
-    seen : sequence of Seen
-        What the network sees in these slices.
+    images : numpy.ndarray of uint8, shape (n, 256, 256)
+        Slices in the window of level 40, width 80 HU.
+    maps : numpy.ndarray, shape (n, 256, 256)
+        A map of each.
+    model : keras.Model
+        From `network.trained`.
 
     Returns
     -------
-    numpy.ndarray of float32, shape (n, *SHAPE)
-        NaN outside the patient's brain.
+    images, maps : numpy.ndarray of float32, shape (n, *SHAPE)
+        Each pixel counts where its coordinates say, by its share of brain, and gaps are filled from their
+        neighbours; NaN outside the patient's brain.
+    tissue : numpy.ndarray of uint8, shape (n, 256, 256)
+        As from :func:`tissues`, on the patients' own slices.
     """
-    return np.stack([_one(value, one) for value, one in zip(values, seen, strict=True)])
+    parts = [
+        (_one(image, seen), _one(value, seen), tissues(seen))
+        for image, value, seen in zip(images, maps, see_windowed(model, images), strict=True)
+    ]
+    slices, values, tissue = (np.stack(part) for part in zip(*parts, strict=True))
+    return slices, values, tissue
 
 
 def _one(value: np.ndarray, seen: Seen) -> np.ndarray:
+    """Return one patient's map on the grid of the template."""
     brain = seen.brain > 0.5
     column = np.rint((_X_MM[0] - seen.template_mm[0][brain]) / STEP_MM).astype(int)
     row = np.rint((_Y_MM[0] - seen.template_mm[1][brain]) / STEP_MM).astype(int)

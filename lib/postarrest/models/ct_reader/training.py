@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from postarrest.models.ct_reader.network import CLASSES, UNIT_MM, build, load, save
+from postarrest.models.ct_reader.network import CLASSES, UNIT_MM, build, save
 
 BATCH = 16
 _IN_BRAIN = slice(CLASSES.index("white_matter"), None)
@@ -71,7 +71,6 @@ def train(
     out: Path,
     work: Path,
     say: Callable[[str], None],
-    start: Path | None = None,
 ) -> None:
     """Train the network and save its weights; resume where an interrupted training stopped.
 
@@ -91,14 +90,12 @@ def train(
         Folder for what a later call resumes from.
     say : callable
         Receives one line of progress after each chunk.
-    start : pathlib.Path, optional
-        Weights to start from; random ones, always the same, without.
     """
     import keras
     import tensorflow as tf
 
     keras.utils.set_random_seed(0)
-    model, average = (load(start), load(start)) if start else (build(), build())
+    model, average = build(), build()
     average.set_weights(model.get_weights())
     n_steps = n_chunks * slices_per_chunk // BATCH
     warm_up = n_steps // 20
