@@ -48,7 +48,7 @@ def true_sight(image: phantom.Slice) -> standard.Seen:
 
 def test_a_slice_looks_the_same_at_any_spacing_and_place(slices):
     hu = slices["basal_ganglia"].hu
-    finer = ndimage.zoom(hu, 2, order=1)
+    finer = np.kron(hu, np.ones((2, 2), np.float32))
     moved = np.full((300, 280), -1000.0, np.float32)
     moved[20:276, 14:270] = hu
     one = standard.standardised(hu, SPACING_MM).astype(float)
