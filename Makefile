@@ -97,10 +97,15 @@ canary: $(READY)  ## long: search a whole report and its logs for planted names 
 	@$(BIN)/python tests/helpers/canary.py
 
 ## Measure
+.PHONY: pretrain ct-reader benchmark benchmark-finetuning ablation golden coverage simulation-check
 pretrain: $(READY)  ## make the network that reads CT again, from nothing (30 min on two cores; resumes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m postarrest.pipeline.pretrain
 
-.PHONY: benchmark benchmark-finetuning ablation golden coverage simulation-check pretrain
+# OMP_NUM_THREADS: two processes share the patients.
+ct-reader: $(READY)  ## long: how right the automatic readings are, and what they bear: docs/ct-reader.csv (TEMPLATE=file)
+	@OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python benchmarks/ct_reader.py --out docs/ct-reader.csv \
+	  $(if $(TEMPLATE),--template $(TEMPLATE))
+
 benchmark: $(READY)  ## speed as ratios in one run, and the time of each step
 	@$(BIN)/python benchmarks/benchmark_bootstrap.py
 	@$(BIN)/python benchmarks/benchmark_cnn.py
