@@ -152,6 +152,15 @@ page.figure(
 )
 
 # %% [markdown]
+# ## What does stacking have to beat?
+#
+# Logistic regression (L2, C = 1) and a random forest (500 trees, leaves of at least 5 patients) on all predictors at once,
+# without any search; the network on CT counts as one predictor. `05_evaluation` shows them beside the ensemble.
+
+# %%
+references = models.stacking.fit_references(models.tabular.declared(base_models), cohort, bases, fold)
+
+# %% [markdown]
 # ## Scores that need no fitting
 #
 # The OHCA score (Adrie 2006) is defined only where all its five variables are known; other patients have no row of
@@ -178,7 +187,7 @@ page.table(
     "training set, hyperparameters are chosen on every patient, and the stack's inputs come from base models "
     "fitted on other training patients.",
 )
-rows = stack.rows + bases.rows + models.ohca.rows(unfitted, this)
+rows = stack.rows + references + bases.rows + models.ohca.rows(unfitted, this)
 scores.write(fold.score_table(rows, outcome_label=outcome_label), here.out(f"scores_stacking_{split}.csv"))
 
 # %% [markdown]

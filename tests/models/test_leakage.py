@@ -49,8 +49,10 @@ def ensemble_scores(patients, y, keep, *, models=MODELS):
             cnn_lineage=keep / f"seen_{name}.json",
         )
         stack = stacking.fit_stack(bases.out_of_fold, bases.test, fold, space=tabular.SPACES["stack"])
+        references = stacking.fit_references(models, patients, bases, fold)
         fold.ledger.check()
-        scores.append(fold.score_table(stack.rows + bases.rows, outcome_label="standard"))
+        rows = stack.rows + references + bases.rows
+        scores.append(fold.score_table(rows, outcome_label="standard"))
         leaks.append(fold.ledger.table())
     return pd.concat(scores), pd.concat(leaks)
 
@@ -83,6 +85,12 @@ def test_every_patient_is_tested_once_by_every_model(fitted, patients):
 def test_signal_is_found(fitted):
     scores, _ = fitted
     assert pooled_auc(scores, "ensemble")[0] > 0.75
+
+
+def test_models_of_all_predictors_at_once_find_the_signal_too(fitted):
+    scores, _ = fitted
+    for model in stacking.REFERENCES:
+        assert pooled_auc(scores, model)[0] > 0.75
 
 
 def test_platt_changes_no_order_within_a_fold(fitted):
@@ -125,7 +133,12 @@ def test_permuted_labels_score_one_half(patients, tmp_path):
     good, n = int(y.sum()), len(y)
     # Hanley and McNeil's standard error at an area of one half
     half_width = 1.96 * np.sqrt((n + 1) / (12 * good * (n - good)))
-    for table, model in ((scores, "ensemble"), (scores, "ensemble_logistic"), (network, "ct")):
+    for table, model in (
+        (scores, "ensemble"),
+        (scores, "ensemble_logistic"),
+        (scores, "forest_all"),
+        (network, "ct"),
+    ):
         auc, tested = pooled_auc(table, model)
         assert tested == n
         assert abs(auc - 0.5) < half_width, model

@@ -125,7 +125,7 @@ def test_a_large_drawing_is_shown_as_png(shown, here):
     rng = np.random.default_rng(0)
     ax.scatter(*rng.random((2, 4000)))
     Page(here, notebook="02_gwr").figure(fig, name="cloud", caption="Cloud.", alt="A cloud.")
-    assert BeautifulSoup(shown[0].data, "html.parser").find("img")["src"].startswith("data:image/png")
+    assert BeautifulSoup(shown[0].data, "html.parser").find("img")["src"].startswith("data:image/webp")
     assert len(shown[0].data) < 300_000 < here.figure("cloud.svg").stat().st_size
 
 

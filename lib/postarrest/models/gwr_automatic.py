@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 
 from postarrest.models import gwr
+from postarrest.models.ct_reader.reading import READERS
 from postarrest.places import Here
-
-# Ways of reading (`ct_reader`) and their names as readers.
-READERS = {"region": "automatic, region", "circle": "automatic, circle", "unmixed": "automatic, unmixed"}
 
 
 def read(here: Here, patients: pd.Index, *, struck_out: str = "") -> tuple[pd.DataFrame, pd.DataFrame, int]:

@@ -25,7 +25,7 @@ from postarrest.models.crossfit import CrossFit, OutOfFold
 from postarrest.models.leakage import Fitted
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
-from postarrest.models.tabular import FOREST_TREES, BaseLearner, fit_base, predictors_of
+from postarrest.models.tabular import FOREST_TREES, BaseLearner, estimator, fit_base, predictors_of
 from postarrest.models.tuning import Space, Tuned, Values
 
 # Trees of the fitted forest. More trees lower the noise of a forest and leave its mean as it is: the search
@@ -153,6 +153,49 @@ def fit_stack(
     importance = {"importance": shuffled.importances_mean, "sd": shuffled.importances_std}
     table = pd.DataFrame({"fold": split.fold, "model": list(meta.columns), **importance})
     return FittedStack(tuned, rows, table)
+
+
+# Models of all predictors at once, with settings that need no search: what stacking has to beat.
+REFERENCES = {
+    "logistic_all": ("logistic", {"C": 1.0, "l1_ratio": 0.0}),
+    "forest_all": ("forest", {"n_estimators": STACK_TREES, "min_samples_leaf": 5}),
+}
+
+
+def fit_references(
+    models: Mapping[str, BaseLearner], cohort: pd.DataFrame, bases: "Bases", fold: CrossFit
+) -> list[pd.DataFrame]:
+    """Fit logistic regression and a random forest on all predictors at once, without a search.
+
+    Parameters
+    ----------
+    models : Mapping
+        From :func:`postarrest.models.tabular.declared`. A CNN counts as one predictor, its probability.
+    cohort : pandas.DataFrame
+        Patients with their predictors.
+    bases : Bases
+        The base models of this fold.
+    fold : CrossFit
+        The outer fold.
+
+    Returns
+    -------
+    list of pandas.DataFrame
+        Parts of the scores table.
+    """
+    tabular_models = {name: model for name, model in models.items() if model.algorithm != "cnn"}
+    columns = pd.concat([predictors_of(*item, cohort) for item in tabular_models.items()], axis=1)
+    columns = columns.loc[:, ~columns.columns.duplicated()]
+    networks = [name for name in models if name not in tabular_models]
+    x = columns.loc[fold.split.development].join(bases.out_of_fold[networks])
+    x_test = columns.loc[fold.split.test].join(bases.test[networks])
+    rows = []
+    for name, (algorithm, values) in REFERENCES.items():
+        stages = (f"{name}: out-of-fold model", f"{name}: model for the test patients")
+        make = partial(estimator, algorithm, values, seed=fold.seed)
+        found = fold.out_of_fold(lambda _, make=make: make(), x, x_test, stages=stages)
+        rows.append(crossfit.rows(found.development, found.test, model=name))
+    return rows
 
 
 @dataclass(frozen=True)

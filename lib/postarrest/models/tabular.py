@@ -206,7 +206,8 @@ def estimator(algorithm: str, values: Values, *, seed: int) -> Pipeline:
         prepare = make_pipeline(prepare, StandardScaler())
         model = LogisticRegression(**values, solver="saga", max_iter=10_000, tol=1e-3, random_state=seed)
     elif algorithm == "forest":
-        model = RandomForestClassifier(**values, n_estimators=FOREST_TREES, n_jobs=1, random_state=seed)
+        values = {"n_estimators": FOREST_TREES} | values
+        model = RandomForestClassifier(**values, n_jobs=1, random_state=seed)
     else:
         from lightgbm import LGBMClassifier
 

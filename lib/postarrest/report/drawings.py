@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -25,10 +26,10 @@ def render(fig: Figure) -> dict[str, bytes]:
 
 
 def data_uri(drawn: dict[str, bytes]) -> str:
-    """Return the source of an image element: the SVG or, if that is large, a smaller PNG."""
+    """Return the source of an image element: the SVG or, if that is large, a smaller WebP."""
     shown, kind = drawn["svg"], "svg+xml"
     if len(shown) > _LARGEST_INLINE_SVG and len(preview := _preview(drawn["png"])) < len(shown):
-        shown, kind = preview, "png"
+        shown, kind = preview, "webp"
     return f"data:image/{kind};base64,{base64.b64encode(shown).decode()}"
 
 
@@ -37,6 +38,12 @@ def _preview(png: bytes) -> bytes:
 
     image = Image.open(io.BytesIO(png)).convert("RGB")
     image.thumbnail((_PREVIEW_WIDTH_PX, 10 * _PREVIEW_WIDTH_PX))
+    # Line drawings are smaller without loss, images of brains with a loss that nobody sees.
+    few_colors = image.quantize(_PREVIEW_COLORS).convert("RGB")
+    return min(_webp(few_colors, lossless=True), _webp(image, lossless=False), key=len)
+
+
+def _webp(image: Any, *, lossless: bool) -> bytes:
     out = io.BytesIO()
-    image.quantize(_PREVIEW_COLORS).save(out, format="png", optimize=True)
+    image.save(out, format="webp", lossless=lossless, quality=85, method=6)
     return out.getvalue()

@@ -12,8 +12,9 @@ from scipy.stats import theilslopes
 from postarrest.models.ct_reader import regions, standard
 from postarrest.models.ct_reader.regions import REGIONS, SIDES, Measured
 from postarrest.models.ct_reader.standard import Seen
-from postarrest.models.gwr_automatic import READERS
 
+# The three ways of reading, and their names as readers.
+READERS = {"region": "automatic, region", "circle": "automatic, circle", "unmixed": "automatic, unmixed"}
 LEVELS_MM = {
     "basal ganglia": regions.BASAL_GANGLIA_MM,
     "centrum semiovale": regions.CENTRUM_MM,
