@@ -130,7 +130,7 @@ def _one(patient: dict, model_path: Path, number: int) -> dict[str, pd.Series]:
 
 def summarise(found: list[dict[str, pd.Series]], good: np.ndarray) -> pd.DataFrame:
     """Return one row per figure: what, how it was read, value, n."""
-    tables = {name: pd.DataFrame([one[name] for one in found]) for name in found[0]}
+    tables = {name: pd.DataFrame([one[name].to_dict() for one in found]) for name in found[0]}
     truth, manual = tables["truth"], tables["manual"]
     rows = []
 
@@ -202,10 +202,14 @@ def on_template(path: Path, model_path: Path) -> pd.DataFrame:
     levels = image.affine[2, 3] + spacing * np.arange(hu.shape[2])
     slices = [np.ascontiguousarray(hu[:, :, k].T[::-1, ::-1]) for k in range(hu.shape[2])]
     out = standard.predicted(network.trained(model_path), slices, (spacing, spacing))
-    error = standard.levels_mm(out) - levels
-    inside = (levels >= 0) & (levels <= 55)
-    rows = [("level on a real CT template, 0 to 55 mm: mean error, mm", error[inside].mean())]
-    rows.append(("level on a real CT template, 0 to 55 mm: largest error, mm", np.abs(error[inside]).max()))
+    single = standard.levels_mm(out)
+    inside, rows = (levels >= 0) & (levels <= 55), []
+    for how, found in (("each slice by itself", single), ("as a series", reading.of_series(single, levels))):
+        error, what = (found - levels)[inside], f"level on a real CT template, 0 to 55 mm, {how}"
+        rows += [
+            (f"{what}: mean error, mm", error.mean()),
+            (f"{what}: largest error, mm", np.abs(error).max()),
+        ]
     return pd.DataFrame(
         [(f, "network", v, int(inside.sum())) for f, v in rows], columns=["figure", "way", "value", "n"]
     )

@@ -170,7 +170,7 @@ def test_a_wrong_level_of_one_slice_does_not_move_the_line():
     position = np.arange(0, 60, 5.0)
     level = position - 20
     level[4] = 70
-    smoothed = reading._smoothed(level, position)
+    smoothed = reading.of_series(level, position)
     np.testing.assert_allclose(smoothed, position - 20, atol=0.5)
 
 

@@ -115,7 +115,7 @@ def read(
         Whether the values come from 8-bit gray values, cut off at 0 and 80 HU.
     """
     out = standard.predicted(model, slices, spacing_mm)
-    level_mm = _smoothed(standard.levels_mm(out), position_mm)
+    level_mm = of_series(standard.levels_mm(out), position_mm)
     levels, rows, flags = {}, [], set()
     for name, target_mm in LEVELS_MM.items():
         index = _nearest(level_mm, target_mm)
@@ -151,7 +151,7 @@ def read(
     return AutomaticReading(table, tuple(name for name in REASONS if name in flags), levels, doubt)
 
 
-def _smoothed(level_mm: np.ndarray, position_mm: Sequence[float] | None) -> np.ndarray:
+def of_series(level_mm: np.ndarray, position_mm: Sequence[float] | None) -> np.ndarray:
     """Return the levels of a series as a line over the slices' positions, robust to single wrong levels.
 
     The line rises as steeply as heads allow: in slices without detail, levels are drawn to the middle.
