@@ -455,6 +455,34 @@ def test_readings_are_typed_and_gaps_are_warnings(tmp_path: Path):
     ]
 
 
+def test_the_same_region_may_be_read_by_several_readers(tmp_path: Path):
+    mapping = write_gwr(tmp_path) | {"columns": {"reader": "rater"}}
+    table = pd.concat([gwr().assign(rater=name) for name in ("Sato, K.", "2")])
+    table.to_csv(tmp_path / "gwr.csv", index=False)
+    found = read_export(tmp_path, **mapping)
+    assert found.gwr.groupby("reader", sort=False).size().to_dict() == {"Sato, K.": 192, "2": 192}
+    assert not found.warnings
+    without = read_export(tmp_path, modalities=[])
+    assert without.gwr is None
+
+
+def test_without_a_column_there_is_one_blank_reader(tmp_path: Path):
+    assert read_export(tmp_path, **write_gwr(tmp_path)).gwr["reader"].unique().tolist() == [""]
+
+
+def test_rows_that_may_be_of_another_reader_are_listed(tmp_path: Path):
+    mapping = write_gwr(tmp_path)
+    table = pd.concat([gwr().assign(reader=name) for name in ("Abe", "Sato")], ignore_index=True)
+    table.loc[1, "reader"] = ""
+    table.loc[2, "reader"] = "abe"
+    table.to_csv(tmp_path / "gwr.csv", index=False)
+    warned = [w for w in read_export(tmp_path, **mapping).warnings if w.rule == "readers"]
+    assert [(w.row, w.found) for w in warned] == [
+        (3, ""),
+        (None, "names of readers that differ only in capitals"),
+    ]
+
+
 def test_images_in_all_formats_are_found_by_id(tmp_path: Path):
     ids = patients()["patient_id"].tolist()
     write(tmp_path, exclusion="no CT within 3 h")

@@ -549,6 +549,27 @@ def _(folder):
     return mapping
 
 
+@case("a reader in a column that is not there")
+def _(folder):
+    return write_gwr(folder) | {"columns": {"reader": "rater"}}
+
+
+@case("a number of each row as the reader")
+def _(folder):
+    mapping = write_gwr(folder)
+    table = gwr()
+    table.assign(reader=table.index.astype(str)).to_csv(folder / "gwr.csv", index=False)
+    return mapping
+
+
+@case("a reading twice by one of two readers")
+def _(folder):
+    mapping = write_gwr(folder)
+    table = pd.concat([gwr().assign(reader=name) for name in "AB"])
+    pd.concat([table.head(1), table]).to_csv(folder / "gwr.csv", index=False)
+    return mapping
+
+
 def reading(name: str, /, **cells: Any) -> None:
     case(name)(lambda folder: write_gwr(folder, **cells))
 
@@ -556,6 +577,7 @@ def reading(name: str, /, **cells: Any) -> None:
 reading("a reading of an unknown patient", patient_id=f"{CANARY}99")
 reading("a reading twice", side="L")
 reading("a reading numbered 0", reading="0")
+reading("a reading numbered 1.5", reading="1.5")
 reading("an unknown region", region="THAL")
 reading("an unknown side", side="both")
 reading("a reading of 900 HU", mean_hu="900")

@@ -16,6 +16,9 @@ from postarrest.data.ct.finding import find_ct
 from postarrest.data.errors import DataErrors, Finding, Findings, in_rows
 from postarrest.data.mapping import ROW_NUMBERS, ExportSettings, setting_errors
 
+# The report compares each reader with each other one.
+_MOST_READERS = 20
+
 
 @dataclass(frozen=True)
 class StudyData:
@@ -239,7 +242,8 @@ def _gwr(
 ) -> pd.DataFrame | None:
     exports = {name: mapping.export_name(name) for name in contract.GWR.columns}
     present = {n: e if e in raw.header else n for n, e in exports.items() if {n, e} & set(raw.header)}
-    missing = [export for name, export in exports.items() if name not in present and name != "reader"]
+    optional = {"reader"} - set(mapping.columns)
+    missing = [export for name, export in exports.items() if name not in present and name not in optional]
     found.errors += _missing_columns(missing, raw)
     cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)
     gwr = typed_columns(cells, contract.GWR, mapping, raw.file, found)
@@ -256,8 +260,25 @@ def _gwr(
     found.warnings += _incomplete_readings(gwr, patients.loc[included, "patient_id"])
     if gwr["reading"].notna().all():
         gwr = gwr.astype({"reading": int})
-    reader = gwr["reader"].fillna("") if "reader" in gwr else ""
-    return gwr.assign(reader=reader).reset_index(drop=True)
+    gwr["reader"] = gwr["reader"].fillna("") if "reader" in gwr else ""
+    _check_readers(gwr["reader"], raw.file, found)
+    return gwr.reset_index(drop=True)
+
+
+def _check_readers(readers: pd.Series, file: str, found: Findings) -> None:
+    """Add too many readers to the errors, and rows that may be of another reader to the warnings."""
+    names = readers.unique()
+    if len(names) > _MOST_READERS:
+        # A column of patients' ids, for example, would otherwise reach the report.
+        expected = f"at most {_MOST_READERS}, in a column that names who read"
+        found.errors.append(Finding(file, "readers", f"{len(names)} readers", expected, column="reader"))
+    if len(names) > 1:
+        blank = readers[readers == ""]
+        expected = "a name in every row, as a rule, where there are several readers"
+        found.warnings += in_rows(blank, file, "readers", expected, "reader")
+    if len({name.casefold() for name in names}) < len(names):
+        what = "names of readers that differ only in capitals"
+        found.warnings.append(Finding(file, "readers", what, "one spelling per reader", column="reader"))
 
 
 def _incomplete_readings(gwr: pd.DataFrame, included: pd.Series) -> Iterator[Finding]:
