@@ -14,10 +14,11 @@
 # ---
 
 # %% [markdown]
-# # What does the gray-to-white-matter ratio predict, and do the two readings agree?
+# # What does the gray-to-white-matter ratio predict, and do the readings agree?
 #
 # In a brain without oxygen, gray matter swells and its attenuation on CT falls, while that of white matter hardly
-# changes: their ratio (GWR) falls. A reader places small circles in eight regions on both sides, twice.
+# changes: their ratio (GWR) falls. A reader places small circles in eight regions on both sides, as a
+# rule twice; a study may have several readers.
 #
 # *Reads* the included patients, their readings and the hold-out splits. *Writes* each patient's ratios as scores. How
 # well they predict the outcome is shown in notebook 05, alongside the other models and in the same patients.
@@ -27,6 +28,7 @@ study_name: str = "holdout"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
 outcome_labels: list = ["revised", "standard"]  # outcome labels in use, the main one first
 cut_off: float = 1.2  # a ratio below it predicts a poor outcome
+most_drawn: int = 6  # most pairs of readings that are drawn; the table has all
 mask_below: int = 0  # counts from 1 to below this are hidden; 0 shows all
 
 # %%
@@ -46,18 +48,18 @@ main_label = outcome_labels[0]
 # %% [markdown]
 # ## What was measured?
 #
-# The mean of both sides is taken for each region and reading. Then, within each reading:
+# The mean of both sides is taken for each region and reading. Then, within each reading of a reader:
 #
 # - **GWR-BG** = (CN + PU) / (PLIC + CC), the basal ganglia;
 # - **GWR-CE** = (MC1 + MC2) / (MW1 + MW2), the cerebrum at the centrum semiovale and the high convexity;
 # - **GWR-AV** = the mean of GWR-BG and GWR-CE.
 #
-# The mean of both readings is used from here on. A region that was measured on one side only is missing, and so are
+# The mean of all readings is used from here on. A region that was measured on one side only is missing, and so are
 # the ratios that need it; a patient who was measured once is represented by that reading.
 
 # %%
 page.text(
-    "GWR-AV is available for {n_known} of {n} patients: in {n_twice} it was measured twice, in {n_once} once.",
+    "GWR-AV is available for {n_known} of {n} patients: in {n_twice} it was measured at least twice, in {n_once} once.",
     **models.gwr.times_measured(values, "GWR-AV"),
 )
 
@@ -112,7 +114,7 @@ page.text(
 )
 
 # %% [markdown]
-# ## Do the two readings agree?
+# ## Do the readings agree?
 #
 # Paper A reports Spearman's rank correlation ("higher than 0.8"). It shows whether two readings rank the patients in
 # the same order, not whether they give the same value, which a fixed cut-off requires. So two measures of agreement
@@ -124,27 +126,36 @@ page.text(
 #
 # What matters at the bedside is how many patients the second reading would put on the other side of the cut-off 1.2
 # (`n_reclassified`; `kappa` is the agreement beyond chance), and how far apart two readings of one patient can be.
+#
+# With several readers, each reader's readings are compared with each other (*within* a reader), and the readers' means
+# (*between* readers); `compared` says which.
 
 # %%
 reliability = models.gwr.reliability(values)
 page.table(
     reliability,
     name="gwr_reliability",
-    caption="Agreement of the two readings for each region and ratio.",
-    note="Intervals are 95 %. bias: reading 1 minus reading 2; loa: limits of agreement, with their own intervals "
+    caption="Agreement of two readings for each region and ratio.",
+    note="Intervals are 95 %. bias: the first minus the second of those compared; loa: limits of agreement, with their own intervals "
     "(from, to); in HU for regions, without unit for ratios.",
     digits=3,
 )
 
 # %%
-if reliability["icc_a1"].notna().all():
-    readings_1_and_2 = [values.xs(reading, axis=1, level="reading") for reading in ("reading_1", "reading_2")]
-    agreed = describe.compare_readings(values["GWR-AV", "reading_1"], values["GWR-AV", "reading_2"], digits=3)
+drawn = models.gwr.comparable(values)[:most_drawn]
+for place, pair in enumerate(drawn, start=1):
+    ending = "" if place == 1 else f"_{place}"
+    first, second = (values.xs(name, axis=1, level="reading") for name in pair[:2])
+    names = pair.first.replace("_", " "), pair.second.replace("_", " ")
+    ratios = models.gwr.ratios_in_both(first, second)
+    agreed = describe.compare_readings(first[ratios[-1]], second[ratios[-1]], digits=3)
     page.text(
-        "For GWR-AV in {n_pairs} patients: Spearman {spearman}, ICC(A,1) {icc_a1}, ICC(A,2) {icc_a2}, bias {bias}, limits of agreement "
-        "{loa_lower} and {loa_upper} ([Table: agreement](#tab-gwr-reliability), "
-        "[Figure: Bland-Altman](#fig-gwr-bland-altman)).",
+        "For {ratio} in {n_pairs} patients, {compared}: Spearman {spearman}, ICC(A,1) {icc_a1}, ICC(A,2) {icc_a2}, bias "
+        "{bias}, limits of agreement {loa_lower} and {loa_upper} ([Table: agreement](#tab-gwr-reliability)).",
         table="gwr_reliability",
+        of=ending.removeprefix("_"),
+        ratio=ratios[-1],
+        compared=pair.compared,
         n_pairs=agreed.n,
         spearman=agreed.spearman,
         icc_a1=agreed.icc_a1,
@@ -154,28 +165,30 @@ if reliability["icc_a1"].notna().all():
         loa_upper=agreed.loa_upper,
     )
     page.figure(
-        figures.gwr.reliability(reliability),
-        name="gwr_reliability",
-        caption="Agreement of the two readings: ICC(A,1) with its 95 % interval, and Spearman's correlation.",
-        alt=f"Points with intervals for eight regions and three ratios; ICC(A,1) of GWR-AV is {agreed.icc_a1.value:.2f}.",
+        figures.gwr.reliability(reliability[reliability["compared"] == pair.compared]),
+        name=f"gwr_reliability{ending}",
+        caption=f"Agreement of {pair.compared}: ICC(A,1) with its 95 % interval, and Spearman's correlation.",
+        alt=f"Points with intervals for regions and ratios; ICC(A,1) of {ratios[-1]} is {agreed.icc_a1.value:.2f}.",
     )
     page.figure(
-        figures.gwr.agreement(*readings_1_and_2),
-        name="gwr_agreement",
-        caption="Second against first reading; points: patients; line: identity.",
-        alt=f"Three scatter plots along the line of identity; Spearman's correlation of GWR-AV is "
+        figures.gwr.agreement(first, second, names=names),
+        name=f"gwr_agreement{ending}",
+        caption=f"Agreement of {pair.compared}; points: patients; line: identity.",
+        alt=f"Scatter plots along the line of identity; Spearman's correlation of {ratios[-1]} is "
         f"{agreed.spearman.value:.2f}.",
     )
     page.figure(
-        figures.gwr.bland_altman(*readings_1_and_2, names=("reading 1", "reading 2")),
-        name="gwr_bland_altman",
-        caption="Difference of the readings against their mean (Bland and Altman). Solid: bias; dashed: limits of "
+        figures.gwr.bland_altman(first, second, names=names),
+        name=f"gwr_bland_altman{ending}",
+        caption=f"Difference of {pair.compared} against their mean (Bland and Altman). Solid: bias; dashed: limits of "
         "agreement; bands: 95 % intervals.",
-        alt=f"Three scatter plots around zero; 95 % of the differences in GWR-AV lie between "
+        alt=f"Scatter plots around zero; 95 % of the differences in {ratios[-1]} lie between "
         f"{agreed.loa_lower.value:.3f} and {agreed.loa_upper.value:.3f}.",
     )
-else:
-    page.text("Fewer than three patients were measured twice, so agreement cannot be assessed.")
+if not drawn:
+    page.text(
+        "Fewer than three patients have a ratio that was measured twice, so agreement cannot be assessed."
+    )
 
 # %% [markdown]
 # ## Next steps

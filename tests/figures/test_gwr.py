@@ -43,7 +43,8 @@ def words(ax):
 
 def test_agreement_shows_every_pair_and_the_coefficients(study):
     values, _ = study
-    fig = draw.agreement(*both(values))
+    fig = draw.agreement(*both(values), names=("reading 1", "reader B"))
+    assert (fig.axes[0].get_xlabel(), fig.axes[0].get_ylabel()) == ("Reading 1", "Reader B")
     assert [ax.get_title() for ax in fig.axes] == [f"{name} (n = 60)" for name in gwr.RATIOS]
     for ax, name in zip(fig.axes, gwr.RATIOS, strict=True):
         points = ax.collections[0].get_offsets()
@@ -76,9 +77,21 @@ def test_bland_altman_draws_bias_and_limits_where_they_are(study):
 def test_a_patient_read_once_is_in_neither_figure_of_agreement(study):
     values = study[0].copy()
     values.loc["P00", (slice(None), "reading_2")] = np.nan
-    figures = draw.agreement(*both(values)), draw.bland_altman(*both(values), names=("one", "two"))
-    for figure in figures:
+    for draw_pair in (draw.agreement, draw.bland_altman):
+        figure = draw_pair(*both(values), names=("one", "two"))
         assert all(ax.get_title().endswith("(n = 59)") for ax in figure.axes)
+
+
+def test_a_ratio_that_was_not_measured_has_no_panel(study):
+    values = study[0].copy()
+    values.loc[:, (["GWR-CE", "GWR-AV"], "reading_2")] = np.nan
+    for draw_pair in (draw.agreement, draw.bland_altman):
+        figure = draw_pair(*both(values), names=("reader A", "reader B"))
+        assert [ax.get_title() for ax in figure.axes] == ["GWR-BG (n = 60)"]
+    # The names of readers keep their capitals.
+    assert figure.axes[0].get_ylabel() == "Reader A minus reader B"
+    labels = draw.reliability(gwr.reliability(values)).axes[0].get_yticklabels()
+    assert [t.get_text().split(":")[0] for t in labels][::-1] == [*gwr.REGIONS, "GWR-BG"]
 
 
 def test_by_outcome_counts_patients_below_the_cut_off(study):

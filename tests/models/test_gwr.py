@@ -379,50 +379,119 @@ def split_table(ids, tests):
     )
 
 
+READERS = st.lists(st.text(min_size=1, max_size=12), min_size=3, max_size=3, unique=True)
+
+
+def by_readers(*sessions):
+    """Six patients read by several readers; of each session its reader, number and shift in HU."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for patient in "abcdef":
+        own = rng.normal(0, 1.5)
+        for reader, reading, shift in sessions:
+            hu = {
+                r: v + own * r.startswith(("C", "P", "MC")) + shift + rng.normal(0, 0.2)
+                for r, v in HU.items()
+            }
+            parts.append(readings(hu, patient=patient, reading=reading).assign(reader=reader))
+    return pd.concat(parts, ignore_index=True)
+
+
 class TestReaders:
     """Any number of readers and readings."""
 
-    def table(self, seed=0):
-        rng = np.random.default_rng(seed)
-        parts = []
-        for patient in "abcdef":
-            own = rng.normal(0, 1.5)
-            for reader, reading, shift in (("A", 1, 0.0), ("A", 2, 0.5), ("B", 1, -1.0)):
-                hu = {
-                    r: v + own * r.startswith(("C", "P", "MC")) + shift + rng.normal(0, 0.2)
-                    for r, v in HU.items()
-                }
-                parts.append(readings(hu, patient=patient, reading=reading).assign(reader=reader))
-        return pd.concat(parts, ignore_index=True)
+    THREE = ("reading 1 of reader A", "reading 2 of reader A", "reading 1 of reader B")
 
-    def test_each_reading_and_each_reader_has_a_column_and_the_mean_is_of_all_readings(self):
-        table = self.table()
-        values = gwr.measures(table)["GWR-BG"]
-        assert list(values) == ["A, reading 1", "A, reading 2", "B, reading 1", "A", "B", "mean"]
-        np.testing.assert_allclose(values["A"], values[["A, reading 1", "A, reading 2"]].mean(axis=1))
-        three = ["A, reading 1", "A, reading 2", "B, reading 1"]
-        np.testing.assert_allclose(values["mean"], values[three].mean(axis=1))
+    @pytest.fixture
+    def values(self):
+        return gwr.measures(by_readers(("A", 1, 0.0), ("A", 2, 0.5), ("B", 1, -1.0)))
 
-    def test_agreement_is_within_and_between_readers(self):
-        table = gwr.reliability(gwr.measures(self.table()))
-        assert table["compared"].unique().tolist() == ["A, reading 1 and A, reading 2", "A and B"]
+    def test_each_reading_and_each_reader_has_a_column_and_the_mean_is_of_all_readings(self, values):
+        of_bg = values["GWR-BG"]
+        assert list(of_bg) == [*self.THREE, "reader A", "reader B", "mean"]
+        np.testing.assert_allclose(of_bg["reader A"], of_bg[list(self.THREE[:2])].mean(axis=1))
+        np.testing.assert_allclose(of_bg["mean"], of_bg[list(self.THREE)].mean(axis=1))
+
+    def test_agreement_is_within_and_between_readers(self, values):
+        table = gwr.reliability(values)
+        assert table["compared"].unique().tolist() == ["reading 1 and 2 of reader A", "readers A and B"]
         of_cn = table[table["measure"] == "CN"].set_index("compared")["bias"]
         assert of_cn.iloc[0] == pytest.approx(-0.5, abs=0.3)
         assert of_cn.iloc[1] == pytest.approx(1.25, abs=0.3)
+        means = [values["CN", f"reader {name}"] for name in "AB"]
+        assert of_cn.iloc[1] == pytest.approx(describe.compare_readings(*means).bias.value)
 
-    def test_a_reader_s_name_changes_nothing_but_the_name(self):
-        table = self.table()
-        renamed = table.assign(reader=table["reader"].map({"A": "Zoe", "B": "Abe"}))
-        one, other = (gwr.measures(t).xs("mean", axis=1, level="reading") for t in (table, renamed))
-        pd.testing.assert_frame_equal(one, other)
+    def test_readers_who_read_once_are_compared_and_counted(self):
+        values = gwr.measures(by_readers(("A", 1, 0.0), ("B", 1, 0.0), ("", 1, 0.0)))
+        assert [pair.compared for pair in gwr.pairs(values)] == [
+            "the unnamed reader and reader A",
+            "the unnamed reader and reader B",
+            "readers A and B",
+        ]
+        assert gwr.times_measured(values) == {"n": 6, "n_known": 6, "n_twice": 6, "n_once": 0}
 
-    def test_a_second_reader_who_reads_the_same_leaves_the_mean(self):
-        once = self.table().query("reader == 'A'")
-        twice = pd.concat([once, once.assign(reader="again")])
+    def test_readers_of_different_patients_are_not_comparable(self):
+        table = by_readers(("A", 1, 0.0), ("A", 2, 0.0), ("B", 1, 0.0))
+        apart = table["patient_id"].isin(list("abc")) == (table["reader"] == "A")
+        values = gwr.measures(table[apart])
+        assert [pair.compared for pair in gwr.comparable(values)] == ["reading 1 and 2 of reader A"]
+        table = gwr.reliability(values)
+        assert table.loc[table["compared"] == "readers A and B", "n"].eq(0).all()
+        assert gwr.times_measured(values)["n_once"] == 3
+
+    def test_a_blank_reader_is_one_reader_as_without_the_column(self):
+        table = cohort_readings(n=5)
+        for blank in ("", None):
+            pd.testing.assert_frame_equal(
+                gwr.measures(table.assign(reader=blank)), gwr.measures(table), check_exact=True
+            )
+        assert gwr.reliability(gwr.measures(table))["compared"].unique() == ["reading 1 and reading 2"]
+
+    @given(READERS)
+    @settings(max_examples=10)
+    def test_the_readers_names_change_nothing_but_the_names(self, names):
+        # Also names that look like a column of the measures.
+        sessions = [("A", 1, 0.0), ("A", 2, 0.5), ("B", 1, -1.0), ("C", 1, 0.0)]
+        table = by_readers(*sessions)
+        renamed = table.assign(reader=table["reader"].map(dict(zip("ABC", names, strict=True))))
+        self.same_but_names(table, renamed, dict(zip("ABC", names, strict=True)))
+
+    @pytest.mark.parametrize("name", ["mean", "reading_1", "A, reading 1", "reading 1 of reader B", "reader"])
+    def test_a_reader_may_have_the_name_of_a_column(self, name):
+        table = by_readers(("A", 1, 0.0), ("A", 2, 0.5), ("B", 1, -1.0))
+        names = {"A": name, "B": "B"}
+        self.same_but_names(table, table.assign(reader=table["reader"].map(names)), names)
+
+    def same_but_names(self, table, renamed, names):
+        one, other = gwr.measures(table), gwr.measures(renamed)
+        assert one.shape == other.shape
+        means = [t.xs("mean", axis=1, level="reading") for t in (one, other)]
+        pd.testing.assert_frame_equal(*means)
+        for reader, name in names.items():
+            own = (one["GWR-AV", f"reader {reader}"], other["GWR-AV", f"reader {name}"])
+            pd.testing.assert_series_equal(*own, check_names=False)
+        # A difference between readers has the other sign if their order is another.
+        agreed = [
+            gwr.reliability(t)[["measure", "n", "icc_a1", "spearman", "largest_difference"]]
+            .sort_values(["measure", "icc_a1"])
+            .reset_index(drop=True)
+            for t in (one, other)
+        ]
+        pd.testing.assert_frame_equal(*agreed)
+
+    @given(st.integers(1, 3), st.text(max_size=12).filter(lambda name: name != "A"))
+    @settings(max_examples=10)
+    def test_a_second_reader_who_reads_the_same_leaves_the_mean(self, n, name):
+        once = by_readers(*[("A", number, 0.1 * number) for number in range(1, n + 1)])
+        twice = pd.concat([once, once.assign(reader=name)])
         one, other = (gwr.measures(t).xs("mean", axis=1, level="reading") for t in (once, twice))
         pd.testing.assert_frame_equal(one, other)
 
     def test_three_readings_of_one_reader_are_compared_in_pairs(self):
         table = pd.concat([readings(HU, patient=p, reading=n) for p in "abcd" for n in (1, 2, 3)])
-        assert len(gwr.pairs(gwr.measures(table))) == 3
+        assert [pair.compared for pair in gwr.pairs(gwr.measures(table))] == [
+            "reading 1 and reading 2",
+            "reading 1 and reading 3",
+            "reading 2 and reading 3",
+        ]
         assert gwr.times_measured(gwr.measures(table)) == {"n": 4, "n_known": 4, "n_twice": 4, "n_once": 0}

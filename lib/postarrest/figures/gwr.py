@@ -17,21 +17,24 @@ _HEIGHT_IN = 2.7
 _BACKGROUND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
 
 
-def agreement(first: pd.DataFrame, second: pd.DataFrame) -> Figure:
-    """Draw the second reading against the first, one panel per ratio.
+def agreement(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str, str]) -> Figure:
+    """Draw the second of two readings against the first, one panel per ratio.
 
     Parameters
     ----------
     first, second : pandas.DataFrame
-        One column per measure, the same patients.
+        One column per measure, the same patients. Ratios that too few patients have in both are left out.
+    names : tuple of str
+        What the two are called.
 
     Returns
     -------
     matplotlib.figure.Figure
         One point per patient with both readings, the line of identity, Spearman's correlation and ICC(A,1).
     """
-    with style.panels(len(gwr.RATIOS), height=_HEIGHT_IN) as (fig, axes):
-        for ax, (measure, one, other, result) in zip(axes, _compared(first, second), strict=True):
+    ratios = gwr.ratios_in_both(first, second)
+    with style.panels(len(ratios), height=_HEIGHT_IN) as (fig, axes):
+        for ax, (measure, one, other, result) in zip(axes, _compared(first, second, ratios), strict=True):
             low, high = np.min([one, other]), np.max([one, other])
             margin = 0.05 * (high - low)
             limits = (low - margin, high + margin)
@@ -39,7 +42,7 @@ def agreement(first: pd.DataFrame, second: pd.DataFrame) -> Figure:
             looks.note(ax, "identity", (limits[1], limits[1]), (2, -5), ha="right", va="top", rotation=45)
             ax.scatter(one, other, s=7, color=style.GOOD, alpha=0.55, linewidth=0, zorder=2)
             ax.set(xlim=limits, ylim=limits, aspect="equal", title=f"{measure} (n = {result.n})")
-            ax.set(xlabel="Reading 1", ylabel="Reading 2" if ax is axes[0] else "")
+            ax.set(xlabel=_capitalised(names[0]), ylabel=_capitalised(names[1]) if ax is axes[0] else "")
             text = f"Spearman {_interval(result.spearman)}\nICC(A,1) {_interval(result.icc_a1)}"
             looks.note(ax, text, (0.97, 0.03), xycoords="axes fraction", ha="right", bbox=_BACKGROUND)
     return fig
@@ -51,7 +54,7 @@ def bland_altman(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str,
     Parameters
     ----------
     first, second : pandas.DataFrame
-        One column per measure, the same patients.
+        One column per measure, the same patients. Ratios that too few patients have in both are left out.
     names : tuple of str
         What the two are called.
 
@@ -60,8 +63,10 @@ def bland_altman(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str,
     matplotlib.figure.Figure
         One point per patient with both readings; lines and bands are bias and limits with 95 % intervals.
     """
-    with style.drawing(1, len(gwr.RATIOS), height=_HEIGHT_IN, sharey=True) as (fig, axes):
-        for ax, (measure, one, other, result) in zip(axes, _compared(first, second), strict=True):
+    ratios = gwr.ratios_in_both(first, second)
+    shape = {"height": _HEIGHT_IN, "sharey": True, "squeeze": False}
+    with style.drawing(1, len(ratios), **shape) as (fig, ((*axes,),)):
+        for ax, (measure, one, other, result) in zip(axes, _compared(first, second, ratios), strict=True):
             means, differences = (one + other) / 2, one - other
             ax.scatter(means, differences, s=7, color=style.NEUTRAL, alpha=0.5, linewidth=0, zorder=2)
             for name, line, dash, colour in (
@@ -75,7 +80,7 @@ def bland_altman(first: pd.DataFrame, second: pd.DataFrame, *, names: tuple[str,
                 text = f"{name} {line.value:+.3f}"
                 looks.note(ax, text, (1, line.value), color=colour, bbox=_BACKGROUND, **right)
             ax.set(title=f"{measure} (n = {result.n})", xlabel="Mean of both readings")
-        axes[0].set_ylabel(f"{names[0]} minus {names[1]}".capitalize())
+        axes[0].set_ylabel(_capitalised(f"{names[0]} minus {names[1]}"))
     return fig
 
 
@@ -134,9 +139,9 @@ def reliability(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        From `gwr.reliability`.
+        From `gwr.reliability`, the rows of one pair of readings. Measures without agreement are left out.
     """
-    shown = table.iloc[::-1].reset_index(drop=True)
+    shown = table.dropna(subset="icc_a1").iloc[::-1].reset_index(drop=True)
     icc, names = shown["icc_a1"], gwr.REGIONS | gwr.RATIOS
     with style.drawing(width=style.DOUBLE_COLUMN_IN * 0.8, height=0.9 + 0.22 * len(shown)) as (fig, ax):
         error = [icc - shown["icc_lower"], shown["icc_upper"] - icc]
@@ -172,11 +177,18 @@ def _clouds(
     ax.set_xticks([0, 1], ["poor", "good"])
 
 
-def _compared(first: pd.DataFrame, second: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, np.ndarray, Any]]:
+def _compared(
+    first: pd.DataFrame, second: pd.DataFrame, ratios: Sequence[str]
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, Any]]:
     """Yield each ratio with the patients' first and second readings and their agreement."""
-    for measure in gwr.RATIOS:
+    for measure in ratios:
         one, other = pd.concat([first[measure], second[measure]], axis=1).dropna().to_numpy().T
         yield measure, one, other, compare_readings(one, other)
+
+
+def _capitalised(text: str) -> str:
+    # str.capitalize would also change the names of readers.
+    return text[:1].upper() + text[1:]
 
 
 def _interval(estimate: Estimate) -> str:

@@ -1,8 +1,9 @@
 """Gray-to-white-matter ratios (GWR) from readings of regions on head CT, and how well two readings agree."""
 
+import re
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,9 @@ RATIOS = {
     "GWR-AV": "average of GWR-BG and GWR-CE",
 }
 CUT_OFF = 1.2  # a ratio below it predicts a poor outcome
+# A column of `measures` that is a single reading: its number and, with several readers, whose it is. Whatever
+# a reader's name, the column of the reader's mean looks neither like one of these nor like "mean".
+_READING = re.compile(r"reading[_ ](\d+)(?: of (.+))?", re.DOTALL)
 # Estimate of an `Agreement` -> columns of the reliability table with its limits.
 _LIMITS = {
     "spearman": ("spearman_lower", "spearman_upper"),
@@ -44,8 +48,8 @@ def by_region(readings: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     readings : pandas.DataFrame
-        One row per region and side: ``patient_id, reader, reading, region, side (L | R), mean_hu``. Without
-        ``reader``, there is one.
+        One row per region and side: ``patient_id, reader, reading, region, side (L | R), mean_hu``. Where
+        ``reader`` is blank or no column, there is one.
 
     Returns
     -------
@@ -66,8 +70,7 @@ def by_region(readings: pd.DataFrame) -> pd.DataFrame:
     >>> by_region(readings).loc[("a", "", 1), "CN"]
     np.float64(36.0)
     """
-    if "reader" not in readings:
-        readings = readings.assign(reader="")
+    readings = readings.assign(reader=readings["reader"].fillna("") if "reader" in readings else "")
     key = ["patient_id", "reader", "reading", "region", "side"]
     repeated = int(readings.duplicated(key).sum())
     if repeated:
@@ -92,9 +95,9 @@ def measures(readings: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         Index ``patient_id``; columns ``(measure, reading)`` with the measures :data:`REGIONS` (in HU) and
         :data:`RATIOS`, and for each ``reading_1``, ``reading_2``, any further reading, and ``mean``. With
-        several readers these are ``<reader>, reading 1`` and so on, and ``<reader>`` is the mean of a
-        reader's own readings. A ratio is formed within a reading and then averaged; in a patient who was read
-        once, ``mean`` is that reading.
+        several readers these are ``reading 1 of reader A`` and so on, and ``reader A`` is the mean of a
+        reader's own readings. A ratio is formed within a reading of a reader and then averaged over all
+        readings; in a patient who was read once, ``mean`` is that reading.
 
     Examples
     --------
@@ -111,27 +114,17 @@ def measures(readings: pd.DataFrame) -> pd.DataFrame:
     values["GWR-BG"] = (values["CN"] + values["PU"]) / (values["PLIC"] + values["CC"])
     values["GWR-CE"] = (values["MC1"] + values["MC2"]) / (values["MW1"] + values["MW2"])
     values["GWR-AV"] = (values["GWR-BG"] + values["GWR-CE"]) / 2
-    readers = list(values.index.unique("reader"))
-    numbers = sorted({1, 2} | set(values.index.unique("reading")))
-    several = len(readers) > 1
-    names = {
-        (reader, number): f"{reader or 'unnamed reader'}, reading {number}"
-        if several
-        else f"reading_{number}"
-        for reader in readers or [""]
-        for number in numbers
-    }
-    read = set(values.index.droplevel("patient_id"))
-    parts = {
-        name: values.xs(which, level=["reader", "reading"])
-        if which in read
-        else values.iloc[:0].droplevel([1, 2])
-        for which, name in names.items()
-        if which in read or not several
-    }
-    if several:
-        of_reader = values.groupby(["patient_id", "reader"]).mean()
-        parts |= {reader or "unnamed reader": of_reader.xs(reader, level="reader") for reader in readers}
+    if len(values.index.unique("reader")) > 1:
+        parts = {
+            f"reading {number} of {_in_words(reader)}": of_reading.droplevel(["reader", "reading"])
+            for (reader, number), of_reading in values.groupby(["reader", "reading"])
+        }
+        means = values.groupby(["patient_id", "reader"]).mean()
+        parts |= {_in_words(name): mean.droplevel("reader") for name, mean in means.groupby("reader")}
+    else:
+        numbers = sorted({1, 2} | set(values.index.unique("reading")))
+        number = values.index.get_level_values("reading")
+        parts = {f"reading_{n}": values[number == n].droplevel(["reader", "reading"]) for n in numbers}
     parts["mean"] = values.groupby("patient_id").mean()
     joined = pd.concat(parts, axis=1, names=["reading", "measure"]).swaplevel(axis=1)
     return joined.reindex(
@@ -139,8 +132,20 @@ def measures(readings: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def pairs(values: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return which readings are compared: each reader's with each other, and the readers' means.
+def _in_words(reader: str) -> str:
+    return f"reader {reader}" if reader else "the unnamed reader"
+
+
+class Pair(NamedTuple):
+    """Two readings, or the means of two readers: their columns in `measures`, and what is compared."""
+
+    first: str
+    second: str
+    compared: str
+
+
+def pairs(values: pd.DataFrame) -> list[Pair]:
+    """Return what is compared: the readings of each reader with each other, and the readers' means.
 
     Parameters
     ----------
@@ -149,33 +154,66 @@ def pairs(values: pd.DataFrame) -> list[tuple[str, str]]:
 
     Examples
     --------
-    >>> columns = ["A, reading 1", "A, reading 2", "B, reading 1", "A", "B", "mean"]
+    >>> columns = ["reading 1 of reader A", "reading 2 of reader A", "reading 1 of reader B"]
     >>> columns = pd.MultiIndex.from_product([["CN"], columns], names=["measure", "reading"])
-    >>> pairs(pd.DataFrame(columns=columns))
-    [('A, reading 1', 'A, reading 2'), ('A', 'B')]
+    >>> [pair.compared for pair in pairs(pd.DataFrame(columns=columns))]
+    ['reading 1 and 2 of reader A', 'readers A and B']
     """
-    names = [name for name in values.columns.unique("reading") if name != "mean"]
-    single = [name for name in names if name.startswith("reading_")]
-    if single:
-        return list(combinations(single, 2))
-    readers = [name for name in names if any(other.startswith(f"{name}, reading ") for other in names)]
-    own = [[name for name in names if name.startswith(f"{reader}, reading ")] for reader in readers]
-    return [pair for group in [*own, readers] for pair in combinations(group, 2)]
+    of_readers: dict[str, list[tuple[str, str]]] = {}
+    for name in _single(values):
+        number, reader = _READING.fullmatch(name).groups(default="")
+        of_readers.setdefault(reader, []).append((number, name))
+    found = []
+    for reader, own in of_readers.items():
+        for (one, first), (other, second) in combinations(own, 2):
+            compared = (
+                f"reading {one} and {other} of {reader}" if reader else f"reading {one} and reading {other}"
+            )
+            found.append(Pair(first, second, compared))
+    return found + [Pair(one, other, _readers(one, other)) for one, other in combinations(of_readers, 2)]
+
+
+def _readers(one: str, other: str) -> str:
+    if one.startswith("reader ") and other.startswith("reader "):
+        return f"readers {one.removeprefix('reader ')} and {other.removeprefix('reader ')}"
+    return f"{one} and {other}"
+
+
+def _single(values: pd.DataFrame) -> list[str]:
+    """Return the columns that are single readings."""
+    return [name for name in values.columns.unique("reading") if _READING.fullmatch(name)]
 
 
 def times_measured(values: pd.DataFrame, measure: str = "GWR-AV") -> dict[str, int]:
-    """Count the patients in whom a region or ratio was measured twice, once or not at all.
+    """Count the patients in whom a region or ratio was measured at least twice, once or not at all.
 
     Returns
     -------
     dict
-        ``n`` (patients in ``values``), ``n_known``, ``n_twice`` (or more often), ``n_once``.
+        ``n`` (patients in ``values``), ``n_known``, ``n_twice`` (or more often, by one reader or several),
+        ``n_once``.
     """
-    names = {name for pair in pairs(values) for name in pair}
-    single = [name for name in values.columns.unique("reading") if name in names and "reading" in name]
-    times = values[measure][single].notna().sum(axis=1)
+    times = values[measure][_single(values)].notna().sum(axis=1)
     counts = {"n": len(times), "n_known": (times > 0).sum(), "n_twice": (times >= 2).sum()}
     return {name: int(n) for name, n in counts.items()} | {"n_once": int((times == 1).sum())}
+
+
+def comparable(values: pd.DataFrame) -> list[Pair]:
+    """Return the pairs of :func:`pairs` that have a ratio in enough patients."""
+    of = {name: values.xs(name, axis=1, level="reading") for name in values.columns.unique("reading")}
+    return [pair for pair in pairs(values) if ratios_in_both(of[pair.first], of[pair.second])]
+
+
+def ratios_in_both(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
+    """Return the ratios that enough patients have in two measurements to describe how well they agree.
+
+    Parameters
+    ----------
+    first, second : pandas.DataFrame
+        One column per measure, the same patients.
+    """
+    both = first.notna() & second.notna()
+    return [ratio for ratio in RATIOS if both[ratio].sum() >= FEWEST_PAIRS]
 
 
 def reliability(values: pd.DataFrame) -> pd.DataFrame:
@@ -189,17 +227,17 @@ def reliability(values: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per measure, and per pair of :func:`pairs`. ``bias`` is the first minus the second and
-        ``loa_*`` are the limits of agreement, both in ``unit``; ``*_from`` and ``*_to`` are the confidence
-        limits of these. ``largest_difference`` is that of a single patient. For ratios, ``n_reclassified``
-        patients are on different sides of the cut-off 1.2 in the two readings, and ``kappa`` (Cohen) is the
-        agreement beyond chance. A measure with fewer than three patients who were read twice has only its
-        counts.
+        One row per pair of :func:`pairs` (``compared``) and measure. ``bias`` is the first minus the second
+        and ``loa_*`` are the limits of agreement, both in ``unit``; ``*_from`` and ``*_to`` are the
+        confidence limits of these. ``largest_difference`` is that of a single patient. For ratios,
+        ``n_reclassified`` patients are on different sides of the cut-off 1.2 in the two readings, and
+        ``kappa`` (Cohen) is the agreement beyond chance. A measure with fewer than three patients who were
+        read twice has only its counts.
     """
     rows = [
-        {"compared": f"{first} and {second}".replace("_", " "), "measure": measure}
-        | agreement(measure, values[measure, first], values[measure, second])
-        for first, second in pairs(values)
+        {"compared": pair.compared, "measure": measure}
+        | agreement(measure, values[measure, pair.first], values[measure, pair.second])
+        for pair in pairs(values)
         for measure in values.columns.unique("measure")
     ]
     return agreement_table(rows, first=["compared"])
