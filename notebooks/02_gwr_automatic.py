@@ -102,38 +102,38 @@ page.table(
 # ## Does it agree with a person?
 
 # %%
-agreement = models.gwr_automatic.agreement(ways, manual, doubted=flags["patient_id"].unique())
-if manual["GWR-AV", "mean"].notna().any():
-    page.table(
-        agreement,
-        name="automatic_agreement",
-        caption="Agreement of automatic readings with the mean of the manual ones.",
-        note="Intervals are 95 %. bias: automatic minus manual; loa: limits of agreement, with their own intervals (from, "
-        "to); in HU for regions. n_reclassified: patients on different sides of the cut-off 1.2.",
-        digits=3,
-    )
-    region, mean = (v.xs("mean", axis=1, level="reading") for v in (ways["region"], manual))
-    compared = [
-        ratio for ratio in models.gwr.RATIOS if (region[ratio].notna() & mean[ratio].notna()).sum() > 2
-    ]
+agreement = models.gwr_automatic.agreement(
+    ways, manual, doubted=flags["patient_id"].unique(), mask_below=mask_below
+)
+page.table(
+    agreement[agreement["n"] > 0],
+    name="automatic_agreement",
+    caption="Agreement of automatic readings with the mean of the manual ones.",
+    note="Intervals are 95 %. bias: automatic minus manual; loa: limits of agreement, with their own intervals (from, "
+    "to); in HU for regions. n_reclassified: patients on different sides of the cut-off 1.2.",
+    digits=3,
+    if_empty="No region was measured both automatically and by hand, so agreement cannot be assessed.",
+)
+region, mean = (v.xs("mean", axis=1, level="reading") for v in (ways["region"], manual))
+if compared := models.gwr.ratios_in_both(region, mean):
     page.figure(
-        figures.gwr.bland_altman(region[compared], mean[compared], names=("automatic", "manual")),
+        figures.gwr.bland_altman(region, mean, names=("automatic", "manual")),
         name="gwr_automatic_bland_altman",
         caption="Difference of automatic (region) and manual ratios against their mean. Solid: bias; dashed: limits of "
         "agreement; bands: 95 % intervals.",
         alt=f"Scatter plots of {' and '.join(compared)} around the line of the bias with limits of agreement.",
     )
-else:
-    page.text("The study has no manual readings, so agreement cannot be assessed.")
 
 # %% [markdown]
 # ## Next steps
 #
-# The ratios are markers in the scores table, beside the manual ones and in the same patients.
+# The ratios are markers in the scores table, beside the manual ones and in the same patients. A marker is left out if
+# the test patients who have it do not include both outcomes.
 
 # %%
-markers = models.gwr_automatic.markers(ways)
-scores.write(
-    models.gwr.marker_scores(markers, cohort, splits=splits, outcome_labels=outcome_labels),
-    here.out("scores_gwr_automatic.csv"),
+markers, left_out = models.gwr_automatic.marker_scores(
+    ways, cohort, splits=splits, outcome_labels=outcome_labels
 )
+scores.write(markers, here.out("scores_gwr_automatic.csv"))
+if left_out:
+    page.text("Left out: {markers}.", markers=", ".join(left_out))

@@ -196,3 +196,14 @@ def test_models_of_the_same_patients_go_together():
     y, wide = scores.wide(fewer)
     assert wide["cnn"].isna().sum() == 1
     assert len(y) == 64
+
+
+def test_one_of_several_tables_may_have_no_rows(tmp_path):
+    """As from automatic readings that failed in every patient."""
+    empty, full = tmp_path / "scores_gwr.csv", tmp_path / "scores_ct.csv"
+    scores.write(pd.DataFrame(columns=["patient_id", "score"]), empty)
+    assert empty.read_text() == ",".join(scores.COLUMNS) + "\n"
+    full.write_text("\n".join([HEADER, *GOOD]) + "\n")
+    assert scores.combine([empty, full])["model"].unique().tolist() == ["ct"]
+    with pytest.raises(DataErrors, match=r"scores_gwr\.csv: found no rows"):
+        scores.combine([empty, empty])

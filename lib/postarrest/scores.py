@@ -81,12 +81,18 @@ def read(path: Path) -> pd.DataFrame:
 def combine(paths: Iterable[Path]) -> pd.DataFrame:
     """Read several scores tables into one and check them together.
 
+    A table may have no rows if another has some: automatic readings, for example, may all have failed.
+
     Raises
     ------
     postarrest.data.errors.DataErrors
         Listing every error with its location, also those between files (a patient's row in two of them).
     """
-    return _checked(pd.concat([_load(Path(path)) for path in paths], ignore_index=True))
+    paths = [Path(path) for path in paths]
+    raw = pd.concat([_load(path) for path in paths], ignore_index=True)
+    if raw.empty:
+        raise DataErrors([_no_rows(path.name) for path in paths])
+    return _checked(raw)
 
 
 def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
@@ -114,20 +120,22 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
     postarrest.data.errors.DataErrors: 1 error in the data:
       scores, row 3, score: found 1.7; expected a probability from 0 to 1.
     """
+    if table.empty:
+        raise DataErrors([_no_rows(name)])
     raw = table.reset_index(drop=True)
     raw = raw.astype(str).fillna("")
     return _checked(_placed(raw, name))
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Check a scores table and write it, whole or not at all.
+    """Check a scores table and write it, whole or not at all; without rows, its header is written.
 
     Raises
     ------
     postarrest.data.errors.DataErrors
         Listing every error with its location.
     """
-    checked = check(table, name=Path(path).name)
+    checked = pd.DataFrame(columns=list(COLUMNS)) if table.empty else check(table, name=Path(path).name)
     write_text(path, checked.to_csv(index=False, lineterminator="\n"))
 
 
@@ -261,14 +269,16 @@ def _load(path: Path) -> pd.DataFrame:
     raise DataErrors([Finding(path.name, "file", found, expected)])
 
 
+def _no_rows(name: str) -> Finding:
+    return Finding(name, "rows", "no rows", "a row for each patient and model")
+
+
 def _placed(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     raw = raw.rename(columns=lambda column: str(column).strip())
     missing = [column for column in REQUIRED if column not in raw]
     if missing:
         found = f"no such column among {len(raw.columns)}"
         raise DataErrors([Finding(name, "columns", found, "this column", column=c) for c in missing])
-    if raw.empty:
-        raise DataErrors([Finding(name, "rows", "no rows", "a row for each patient and model")])
     absent = {column: value for column, value in OPTIONAL.items() if column not in raw}
     placed = raw.assign(**absent)[list(COLUMNS)].apply(lambda column: column.str.strip())
     return placed.assign(_file=name, _row=np.arange(2, len(raw) + 2))

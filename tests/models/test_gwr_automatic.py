@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from postarrest import describe
 from postarrest.models import gwr, gwr_automatic
 from postarrest.places import Here
 
@@ -57,10 +58,41 @@ def test_agreement_is_automatic_minus_manual_with_and_without_the_doubted(ways):
     row = table.query("reader == 'automatic, region' and measure == 'CN'").set_index("patients")
     assert row["bias"].tolist() == pytest.approx([1.0, 1.0], abs=0.1)
     assert row["n"].tolist() == [12, 10]
-    assert row["n_flagged"].tolist() == [2, 0]
+    assert row["n_flagged"].tolist() == ["2", "0"]
     ratios = table[table["measure"].isin(list(gwr.RATIOS))]
     assert ratios.loc[ratios["reader"] == "automatic, unmixed", "n_reclassified"].isna().all()
     assert ratios.loc[ratios["reader"] == "automatic, region", "n_reclassified"].notna().all()
+
+
+def test_few_doubted_patients_are_hidden_with_what_they_would_follow_from(ways):
+    manual = gwr.measures(rows("").drop(columns="reader"))
+    table = gwr_automatic.agreement(ways, manual, doubted=["P01", "P02"], mask_below=5)
+    read = table[table["n"] > 0]
+    assert set(read["n_flagged"]) == {"<5"}
+    assert set(read["patients"]) == {"all"}
+    shown = gwr_automatic.agreement(ways, manual, doubted=PATIENTS[:5], mask_below=5)
+    assert set(shown.loc[shown["n"] > 0, "n_flagged"]) == {"5", "0"}
+
+
+def test_markers_that_too_few_test_patients_have_are_left_out(ways):
+    cohort = pd.DataFrame({"y_good_standard": [0, 1] * 6}, index=pd.Index(PATIENTS, name="patient_id"))
+    part = ["test"] * 4 + ["train"] * 8
+    about = {
+        "splits": pd.DataFrame({"split": "holdout-1", "patient_id": PATIENTS, "part": part}),
+        "outcome_labels": ["standard"],
+    }
+    table, left_out = gwr_automatic.marker_scores(ways, cohort, **about)
+    assert set(table["model"]) == set(gwr_automatic.markers(ways))
+    assert left_out == []
+    # Of the four test patients, one has the average.
+    few = {way: values.copy() for way, values in ways.items()}
+    few["region"].loc[PATIENTS[1:], ("GWR-AV", "mean")] = np.nan
+    table, left_out = gwr_automatic.marker_scores(few, cohort, **about)
+    assert left_out == ["gwr_av_auto"]
+    assert set(table["model"]) == set(gwr_automatic.markers(ways)) - {"gwr_av_auto"}
+    none = {way: values.iloc[:0].reindex(PATIENTS) for way, values in ways.items()}
+    table, left_out = gwr_automatic.marker_scores(none, cohort, **about)
+    assert (len(table), left_out) == (0, [])
 
 
 def test_markers_of_what_no_slice_shows_are_left_out(ways):
@@ -92,8 +124,23 @@ def test_a_person_strikes_readings_out(tmp_path):
         gwr_automatic.read(here, index, struck_out=str(tmp_path / "struck.csv"))
 
 
-def test_a_study_without_a_readable_ct_has_empty_measures():
-    none = rows("automatic, region").iloc[:0]
-    values = gwr_automatic.by_way(none)["region"]
-    assert values.empty
-    assert ("GWR-AV", "mean") in values.columns
+def test_a_study_without_a_readable_ct_has_empty_measures(tmp_path):
+    here = Here("tiny", save_to="report", root=tmp_path)
+    here.out("gwr_auto.csv").write_text(",".join(rows("automatic, region").columns) + "\n")
+    here.out("reader_flags.csv").write_text("patient_id,reason\n")
+    none, flags, _ = gwr_automatic.read(here, pd.Index(PATIENTS))
+    ways = gwr_automatic.by_way(none)
+    assert ways["region"].empty
+    assert ("GWR-AV", "mean") in ways["region"].columns
+    manual = gwr.measures(rows("").drop(columns="reader"))
+    table = gwr_automatic.agreement(ways, manual, doubted=flags["patient_id"])
+    assert (table["n"] == 0).all()
+    assert describe.flag_counts(flags, n_patients=12)["n"].tolist() == ["0"]
+
+
+def test_a_rare_reason_does_not_follow_from_the_others():
+    reasons = ["metal"] * 12 + ["level"] * 4
+    flags = pd.DataFrame({"patient_id": [f"P{i}" for i in range(16)], "reason": reasons})
+    table = describe.flag_counts(flags, n_patients=90, mask_below=5).set_index("reason")
+    assert table["n"].to_dict() == {"metal": "hidden", "level": "<5", "any reason": "16"}
+    assert table["share"].notna().tolist() == [False, False, True]

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from pipeline_project import copy_project, run, steps
+from postarrest import models
 from postarrest.pipeline import stale
 from postarrest.places import ROOT
 from postarrest.study import load, schema
@@ -99,6 +100,74 @@ def test_leakage_is_absent_in_every_stage(smoke):
 def test_every_model_of_both_papers_is_evaluated(smoke):
     models = set(table(smoke, "performance")["model"])
     assert {"gwr_bg", "gwr_ce", "gwr_av", "cnn", "ohca_score", "ohca", "pupil", "ct", "ensemble"} <= models
+
+
+HEADER = "patient_id,reader,reading,region,side,mean_hu,area_mm2\n"
+
+
+@pytest.fixture
+def read_again(smoke):
+    """Runs notebooks on the readings in a study of the same patients with other readings."""
+    build, report = (smoke / folder / "readers" for folder in ("build", "reports"))
+    build.mkdir()
+    for name in ("cohort.parquet", "splits.parquet", "gwr.parquet", "gwr_auto.csv", "reader_flags.csv"):
+        shutil.copy(smoke / "build" / "smoke" / name, build)
+
+    def execute(*notebooks: str) -> None:
+        given = json.dumps({"study_name": "readers", "save_to": "report"})
+        for name in notebooks:
+            options = ["--study", "readers", "--notebook", name, "--parameters", given]
+            done = subprocess.run(
+                [sys.executable, "-m", "postarrest.pipeline", "notebook", *options],
+                cwd=smoke,
+                env=os.environ | {"PYTHONPATH": str(smoke / "lib")},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+
+    yield build, report / "tables", execute
+    shutil.rmtree(build)
+    shutil.rmtree(report)
+
+
+def test_two_readers_are_compared_and_their_mean_is_the_marker(read_again):
+    build, tables, execute = read_again
+    one = pd.read_parquet(build / "gwr.parquet")
+    other = one[one["reading"] == 1].assign(reader="B", mean_hu=lambda t: t["mean_hu"] + 0.5)
+    both = pd.concat([one.assign(reader="A"), other], ignore_index=True)
+    both.to_parquet(build / "gwr.parquet", index=False)
+    execute("02_gwr", "02_gwr_automatic")
+    reliability = pd.read_csv(tables / "gwr_reliability.csv")
+    assert reliability["compared"].unique().tolist() == ["reading 1 and 2 of reader A", "readers A and B"]
+    drawn = {path.stem for path in (tables.parent / "figures").glob("gwr_*.svg")}
+    assert {"gwr_reliability", "gwr_agreement_2", "gwr_bland_altman_2"} <= drawn
+    scored = pd.read_csv(build / "scores_gwr.csv").query("model == 'gwr_av'")
+    mean = models.gwr.measures(both)["GWR-AV", "mean"]
+    assert scored["score"].to_numpy() == pytest.approx(mean[scored["patient_id"]].to_numpy())
+    # Nobody who read is mistaken for the network, or the other way round.
+    assert set(pd.read_csv(tables / "automatic_agreement.csv")["reader"]) == {
+        *("automatic, region", "automatic, circle", "automatic, unmixed")
+    }
+
+
+def test_without_readings_by_hand_there_are_automatic_ones_alone(read_again):
+    build, tables, execute = read_again
+    pd.DataFrame(columns=HEADER.strip().split(",")).to_parquet(build / "gwr.parquet", index=False)
+    execute("02_gwr_automatic")
+    assert "gwr_av_auto" in set(pd.read_csv(build / "scores_gwr_automatic.csv")["model"])
+    assert not (tables / "automatic_agreement.csv").exists()
+
+
+def test_without_a_readable_ct_there_are_no_automatic_scores(read_again):
+    build, tables, execute = read_again
+    (build / "gwr_auto.csv").write_text(HEADER)
+    (build / "reader_flags.csv").write_text("patient_id,reason\n")
+    execute("02_gwr_automatic")
+    assert len(pd.read_csv(build / "scores_gwr_automatic.csv")) == 0
+    assert not (tables / "automatic_agreement.csv").exists()
+    assert pd.read_csv(tables / "reader_flags.csv")["n"].tolist() == [0]
 
 
 def test_options_for_snakemake_are_passed_on_with_their_values():

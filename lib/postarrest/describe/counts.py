@@ -100,6 +100,7 @@ def flag_counts(flags: pd.DataFrame, *, n_patients: int, mask_below: int = 0) ->
     """
     counts = flags.groupby("reason")["patient_id"].nunique().sort_values(ascending=False, kind="stable")
     counts["any reason"] = flags["patient_id"].nunique()
-    shown = hide_small_counts(counts, below=mask_below, totals_known=False)
+    # Where no patient has two reasons, the last count is the sum of the others.
+    shown = hide_small_counts(counts, below=mask_below)
     share = np.where([text.isdigit() for text in shown], counts / n_patients, np.nan)
     return pd.DataFrame({"reason": counts.index, "n": shown, "share": share})

@@ -1,10 +1,11 @@
 """Gray-to-white-matter ratios from automatic readings of head CT, and their agreement with manual ones."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from postarrest.describe import hide_small_counts
 from postarrest.models import gwr
 from postarrest.models.ct_reader.reading import READERS
 from postarrest.places import Here
@@ -67,9 +68,15 @@ def by_way(readings: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def agreement(
-    ways: Mapping[str, pd.DataFrame], manual: pd.DataFrame, *, doubted: Collection[str]
+    ways: Mapping[str, pd.DataFrame],
+    manual: pd.DataFrame,
+    *,
+    doubted: Collection[str],
+    mask_below: int = 0,
 ) -> pd.DataFrame:
     """Return the agreement of automatic readings with the mean of the manual ones, as a table.
+
+    All patients are the main analysis, those without a flag a sensitivity analysis.
 
     Parameters
     ----------
@@ -79,30 +86,35 @@ def agreement(
         From :func:`gwr.measures`.
     doubted : collection of str
         Patients whose automatic reading is flagged.
+    mask_below : int
+        Numbers of flagged patients from 1 to below this are hidden, and with them the rows of the patients
+        without a flag, from whose number they would follow; 0 shows all.
 
     Returns
     -------
     pandas.DataFrame
         As from :func:`gwr.reliability`, for each ``reader``, in all patients and in those without a flag
-        (``patients``); ``n_flagged`` of the patients compared have one. ``bias`` is automatic minus manual.
-        For unmixed ratios there is no ``n_reclassified``: the cut-off 1.2 does not apply to them.
+        (``patients``); ``n_flagged`` (text) of the patients compared have one. ``bias`` is automatic minus
+        manual. For unmixed ratios there is no ``n_reclassified``: the cut-off 1.2 does not apply to them.
     """
     rows = []
+    flagged = manual.index.isin(list(doubted))
+    theirs = manual.xs("mean", axis=1, level="reading")
     for way, values in ways.items():
-        both = values.reindex(manual.index)
-        flagged = both.index.isin(list(doubted))
-        for patients, chosen in (("all", np.ones(len(both), bool)), ("without a flag", ~flagged)):
-            for measure in manual.columns.unique("measure"):
-                ours, theirs = both.loc[chosen, (measure, "mean")], manual.loc[chosen, (measure, "mean")]
-                row = gwr.agreement(measure, ours, theirs)
+        ours = values.xs("mean", axis=1, level="reading").reindex(manual.index)
+        n_flagged = (ours.notna() & theirs.notna())[flagged].sum()
+        for patients, chosen in (("all", np.ones(len(ours), bool)), ("without a flag", ~flagged)):
+            for measure in theirs:
+                if patients != "all" and 0 < n_flagged[measure] < mask_below:
+                    continue
+                row = gwr.agreement(measure, ours.loc[chosen, measure], theirs.loc[chosen, measure])
                 if way == "unmixed":
                     row |= {"n_reclassified": pd.NA, "kappa": np.nan}
-                compared = (both[measure, "mean"].notna() & manual[measure, "mean"].notna()).to_numpy()
-                n_flagged = int((compared & chosen & flagged).sum())
                 about = {"reader": READERS[way], "patients": patients, "measure": measure}
-                rows.append(about | row | {"n_flagged": n_flagged})
+                rows.append(about | row | {"n_flagged": n_flagged[measure] if patients == "all" else 0})
     table = gwr.agreement_table(rows, first=("reader", "patients"))
-    return table.assign(n_flagged=[row["n_flagged"] for row in rows])
+    counts = [row["n_flagged"] for row in rows]
+    return table.assign(n_flagged=hide_small_counts(counts, below=mask_below, totals_known=False))
 
 
 def markers(ways: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -117,3 +129,33 @@ def markers(ways: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     unmixed = ways["unmixed"].xs("mean", axis=1, level="reading")
     pure = unmixed["GWR-AV"].fillna(unmixed["GWR-BG"]).rename("gwr_unmixed")
     return pd.concat([gwr.markers(ways["region"], ending="_auto"), pure], axis=1).dropna(axis=1, how="all")
+
+
+def marker_scores(
+    ways: Mapping[str, pd.DataFrame],
+    cohort: pd.DataFrame,
+    *,
+    splits: pd.DataFrame,
+    outcome_labels: Sequence[str],
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the automatic markers as rows of the scores table, and which of them can't be evaluated.
+
+    Parameters
+    ----------
+    ways : Mapping
+        From :func:`by_way`.
+    cohort, splits, outcome_labels
+        As for :func:`gwr.marker_scores`.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        As from :func:`gwr.marker_scores`; possibly none.
+    left_out : list of str
+        Markers that too few test patients have: not both outcomes occur among them.
+    """
+    found = markers(ways)
+    rows = gwr.marker_scores(found, cohort, splits=splits, outcome_labels=outcome_labels)
+    tests = rows[rows["role"] == "test"].groupby(["model", "outcome_label"])["y_good"].nunique().unstack()
+    both = tests.reindex(list(found)).eq(2).all(axis=1)
+    return rows[rows["model"].map(both).astype(bool)].reset_index(drop=True), list(both.index[~both])
