@@ -1,5 +1,6 @@
 """Figures of the gray-to-white-matter ratios: agreement of two readings, and values by outcome."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -187,8 +188,8 @@ def _compared(
 
 
 def _capitalised(text: str) -> str:
-    # str.capitalize would also change the names of readers.
-    return text[:1].upper() + text[1:]
+    # str.capitalize would also change the names of readers, which may be long.
+    return textwrap.fill(text[:1].upper() + text[1:], width=40)
 
 
 def _interval(estimate: Estimate) -> str:
