@@ -49,7 +49,8 @@ main_label = outcome_labels[0]
 # %% [markdown]
 # ## What was measured?
 #
-# Each region is measured in three ways, and each way is a marker of its own:
+# Each region is measured in three ways, of which *region* and *unmixed* become markers; *circle* shows what the network
+# would measure as a reader does:
 #
 # - **region**: the pixels that lie deepest inside the region's tissue, without the lowest and highest fifth;
 # - **circle**: one circle of 12.5 mm², placed as a reader would place it;

@@ -1,5 +1,7 @@
 """Ratios from automatic readings, and their agreement with manual ones."""
 
+from fnmatch import fnmatchcase
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from postarrest import describe
 from postarrest.models import gwr, gwr_automatic
 from postarrest.places import Here
+from postarrest.report.rendering import model_in_words
+from postarrest.study import schema
 
 HU = {"CN": 37, "PU": 38, "PLIC": 30, "CC": 29, "MC1": 35, "MW1": 28, "MC2": 36, "MW2": 27}
 PATIENTS = [f"P{i:02d}" for i in range(12)]
@@ -144,3 +148,13 @@ def test_a_rare_reason_does_not_follow_from_the_others():
     table = describe.flag_counts(flags, n_patients=90, mask_below=5).set_index("reason")
     assert table["n"].to_dict() == {"metal": "hidden", "level": "<5", "any reason": "16"}
     assert table["share"].notna().tolist() == [False, False, True]
+
+
+def test_the_cut_off_applies_to_every_ratio_but_the_unmixed(ways):
+    pattern, value = schema.declared_parameters("05_evaluation")["fixed_thresholds"].default["GWR 1.2"]
+    assert value == gwr.CUT_OFF
+    manual = ["gwr_bg", "gwr_ce", "gwr_av"]
+    judged = [name for name in [*manual, *gwr_automatic.markers(ways)] if fnmatchcase(name, pattern)]
+    assert judged == [*manual, *(f"{name}_auto" for name in manual)]
+    # Readers see a name for each of them.
+    assert all(model_in_words(name) != name for name in [*judged, "gwr_unmixed"])

@@ -99,7 +99,8 @@ def test_leakage_is_absent_in_every_stage(smoke):
 
 def test_every_model_of_both_papers_is_evaluated(smoke):
     models = set(table(smoke, "performance")["model"])
-    assert {"gwr_bg", "gwr_ce", "gwr_av", "cnn", "ohca_score", "ohca", "pupil", "ct", "ensemble"} <= models
+    assert {f"gwr_{ratio}{end}" for ratio in ("bg", "ce", "av") for end in ("", "_auto")} <= models
+    assert {"gwr_unmixed", "cnn", "ohca_score", "ohca", "pupil", "ct", "ensemble"} <= models
 
 
 HEADER = "patient_id,reader,reading,region,side,mean_hu,area_mm2\n"
