@@ -32,6 +32,7 @@ base_models: dict = {}  # base models, {name: {algorithm: ..., predictors: [...]
 spaces: dict = {}  # search spaces that replace the protocol's own, {algorithm or stack: {hyperparameter: ...}}
 trials: int = 50  # Optuna's trials for each base model and for the stack
 stack_monotonic: bool = False  # a higher probability of a base model may never lower the ensemble's
+super_learner: list = ["ridge", "lasso", "splines", "forest", "extra_trees", "boosting"]  # learners, or []
 ohca_floor_min: float = 0.5  # least minutes of no-flow and low-flow before the OHCA score's logarithms
 comparators: list = ["ohca_score"]  # scores that need no fitting: ohca_score, or none
 seed: int = 1  # seed of every model
@@ -152,7 +153,30 @@ page.figure(
 )
 
 # %% [markdown]
-# ## What does stacking have to beat?
+# ## A second ensemble
+#
+# The super learner also sees all predictors at once. Its learners need no search; their out-of-fold probabilities are
+# means over repeated folds, and a logistic regression combines the log odds, starting from equal weights.
+
+# %%
+second = models.super_learner.fit(
+    models.tabular.declared(base_models),
+    cohort,
+    bases,
+    fold,
+    library=models.super_learner.declared(super_learner),
+)
+page.table(
+    second.weights,
+    name="super_learner",
+    caption="The super learner's learners: ROC-AUC out of fold in the development patients, and weight.",
+    note="Weights are those of the log odds, as shares of their sum.",
+    digits=3,
+    if_empty="This study names no learners for a super learner.",
+)
+
+# %% [markdown]
+# ## What do both have to beat?
 #
 # Logistic regression (L2, C = 1) and a random forest (500 trees, leaves of at least 5 patients) on all predictors at once,
 # without any search; the network on CT counts as one predictor. `05_evaluation` shows them beside the ensemble.
@@ -187,7 +211,7 @@ page.table(
     "training set, hyperparameters are chosen on every patient, and the stack's inputs come from base models "
     "fitted on other training patients.",
 )
-rows = stack.rows + references + bases.rows + models.ohca.rows(unfitted, this)
+rows = stack.rows + second.rows + references + bases.rows + models.ohca.rows(unfitted, this)
 scores.write(fold.score_table(rows, outcome_label=outcome_label), here.out(f"scores_stacking_{split}.csv"))
 
 # %% [markdown]

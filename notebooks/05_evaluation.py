@@ -120,6 +120,7 @@ page.figures(
     alt="One row of dots per model, one dot per split; their spread shows how misleading a single split can be.",
 )
 page.standard_table(evaluation.discrimination.by_fold(final), name="performance_by_fold")
+page.standard_table(evaluation.optimism.inner_outer(table), name="inner_outer")
 
 # %% [markdown]
 # ## Which threshold, and with what consequences?
@@ -142,11 +143,11 @@ page.standard_table(models.leakage.of_thresholds(table), name="leakage", part="t
 decisions = evaluation.decision.at_thresholds(thresholds, **resampling)
 page.standard_table(decisions, name="performance_at_thresholds")
 page.standard_table(evaluation.thresholds.optimism(thresholds), name="threshold_optimism")
-page.standard_table(
-    evaluation.thresholds.sweep(final, **resampling).drop(columns="stage"), name="threshold_sweep"
-)
-low = evaluation.thresholds.with_low_fnr(final, **resampling)
-page.standard_table(low.drop(columns="stage"), name="thresholds_fnr5")
+sweep = evaluation.thresholds.sweep(final, **resampling).drop(columns="stage")
+page.standard_table(sweep, name="threshold_sweep")
+low = evaluation.thresholds.with_low_fnr(final, **resampling).drop(columns="stage")
+page.standard_table(low, name="thresholds_fnr5")
+page.standard_table(evaluation.optimism.realised_fnr(table), name="realised_fnr")
 
 # %% [markdown]
 # ## Sensitivity analysis: the other outcome label

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from postarrest import scores as scores_table
-from postarrest.models import splits, stacking, tabular
+from postarrest.models import splits, stacking, super_learner, tabular
 from postarrest.models.cnn import features, fit, head
 from postarrest.models.crossfit import CrossFit
 from postarrest.models.leakage import LeakageError, Ledger, of_thresholds
@@ -49,9 +49,11 @@ def ensemble_scores(patients, y, keep, *, models=MODELS):
             cnn_lineage=keep / f"seen_{name}.json",
         )
         stack = stacking.fit_stack(bases.out_of_fold, bases.test, fold, space=tabular.SPACES["stack"])
+        library = ("ridge", "boosting")
+        second = super_learner.fit(models, patients, bases, fold, library=library)
         references = stacking.fit_references(models, patients, bases, fold)
         fold.ledger.check()
-        rows = stack.rows + references + bases.rows
+        rows = stack.rows + second.rows + references + bases.rows
         scores.append(fold.score_table(rows, outcome_label="standard"))
         leaks.append(fold.ledger.table())
     return pd.concat(scores), pd.concat(leaks)
@@ -71,7 +73,8 @@ def test_no_stage_scores_patients_it_was_fitted_on(fitted):
     _, leaks = fitted
     assert (leaks["n_in_both"] == 0).all()
     stages = " ".join(leaks["stage"].unique())
-    for part in ("hyperparameters", "out-of-fold", "refitted", "ensemble", "before Platt", "logistic"):
+    parts = ("hyperparameters", "out-of-fold", "refitted", "ensemble", "before Platt", "logistic")
+    for part in (*parts, "super_learner, all: ridge: out-of-fold", "super_learner: combination"):
         assert part in stages
 
 
@@ -89,7 +92,7 @@ def test_signal_is_found(fitted):
 
 def test_models_of_all_predictors_at_once_find_the_signal_too(fitted):
     scores, _ = fitted
-    for model in stacking.REFERENCES:
+    for model in (*stacking.REFERENCES, "super_learner"):
         assert pooled_auc(scores, model)[0] > 0.75
 
 
@@ -136,6 +139,7 @@ def test_permuted_labels_score_one_half(patients, tmp_path):
     for table, model in (
         (scores, "ensemble"),
         (scores, "ensemble_logistic"),
+        (scores, "super_learner"),
         (scores, "forest_all"),
         (network, "ct"),
     ):
@@ -169,6 +173,30 @@ def test_base_models_behind_the_stack_s_inputs_are_counted_as_indirect(fitted):
     stacks = leaks[leaks["stage"].str.contains("out-of-fold stack")]
     assert (stacks["scored"] == "training side").all()
     assert (stacks["n_indirect"] == stacks["n_scored"]).all()
+
+
+def test_a_mean_of_scores_that_nobody_recorded_is_refused(patients, outer):
+    ledger = Ledger(outer, patients)
+    with pytest.raises(LeakageError, match="no earlier stage has recorded"):
+        ledger.mean([pd.Series(0.5, index=outer.test)])
+
+
+def test_a_mean_of_scores_counts_the_patients_behind_each_of_them(patients, outer):
+    """One of two averaged models was fitted on test patients: whoever uses the mean is caught."""
+    ledger = Ledger(outer, patients)
+    x, y = patients[["low_flow_min"]].fillna(0), patients["y_good"]
+    parts = []
+    for ids in (outer.development, outer.test):
+        model = ledger.fit(LogisticRegression(), x.loc[ids], y[ids], stage="one of two")
+        parts.append(ledger.probability(model, x.loc[outer.test]))
+    mean = ledger.mean(parts)
+    assert np.allclose(mean, np.mean(parts, axis=0))
+    fresh = ledger.fit(
+        DummyClassifier(), x.loc[outer.development], y[outer.development], stage="uses the mean"
+    )
+    ledger.probability(fresh, mean.to_frame("mean"))
+    with pytest.raises(LeakageError, match="uses the mean"):
+        ledger.check()
 
 
 NUMBERS = ["low_flow_min", "lactate_mmol_l", "pupil_left_mm"]

@@ -15,6 +15,7 @@ from postarrest.models import (
     platt,
     splits,
     stacking,
+    super_learner,
     tabular,
     tuning,
 )

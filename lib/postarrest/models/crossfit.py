@@ -1,6 +1,6 @@
 """Cross-fitting: hyperparameters tuned in the inner folds, and out-of-fold predictions of each patient."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,7 @@ class OutOfFold:
     Parameters
     ----------
     development : pandas.Series
-        Of the development patients, in the order of the inner folds, each by the model fitted without the
-        patient's inner fold.
+        Of the development patients, each by models fitted without the patient.
     test : pandas.Series
         Of the test patients, by the model refitted on all development patients.
     refitted : Fitted
@@ -118,6 +117,7 @@ class CrossFit:
         *,
         stages: tuple[str, str],
         after: Iterable[Fitted] = (),
+        inner: Sequence[tuple[pd.Index, pd.Index]] | None = None,
     ) -> OutOfFold:
         """Score development patients out of fold, then refit on all of them and score the test patients.
 
@@ -131,6 +131,9 @@ class CrossFit:
             Names of the out-of-fold models and of the refitted model in the ledger.
         after : iterable of Fitted
             Choices that the models were made with.
+        inner : sequence of (pandas.Index, pandas.Index), optional
+            Patients to fit on and patients left out, in place of the split's inner folds. The scores of a
+            patient who is left out several times are averaged.
         """
 
         def fit(ids: pd.Index, stage: str) -> Fitted:
@@ -138,11 +141,12 @@ class CrossFit:
 
         parts = [
             self.ledger.probability(fit(fit_ids, stages[0]), x.loc[left_out])
-            for fit_ids, left_out in self.split.inner
+            for fit_ids, left_out in (self.split.inner if inner is None else inner)
         ]
+        development = pd.concat(parts) if inner is None else self.ledger.mean(parts)
         refitted = fit(self.split.development, stages[1])
         test = self.ledger.probability(refitted, x_test.loc[self.split.test])
-        return OutOfFold(pd.concat(parts), test, refitted)
+        return OutOfFold(development, test, refitted)
 
     def score_table(self, parts: Iterable[pd.DataFrame], *, outcome_label: str) -> pd.DataFrame:
         """Return the split's rows of the scores table.

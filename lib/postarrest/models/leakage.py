@@ -22,7 +22,7 @@ What it does not prove:
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,9 +96,19 @@ move it into the estimator.
 
     split: Split
     known: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
-    # Every score of an earlier stage, after all patients used for it.
+    # Known numbers as predictors are: yes and no, and whole numbers with missing values, as floats.
+    _beforehand: pd.DataFrame = field(init=False, repr=False)
+    # Every patient of the split, in the order of each array in _values.
+    _everybody: pd.Index = field(init=False, repr=False)
+    # Every score of an earlier stage, after all patients used for it; and the same as an array.
     _scores: list[tuple[frozenset[str], pd.Series]] = field(default_factory=list, repr=False)
+    _values: list[np.ndarray] = field(default_factory=list, repr=False)
     _counts: list[tuple[Any, ...]] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        numeric = [c for c in self.known if pd.api.types.is_numeric_dtype(self.known[c])]
+        self._beforehand = self.known.astype(dict.fromkeys(numeric, "float64"))
+        self._everybody = self.split.development.append(self.split.test)
 
     def choice(self, stage: str, *, on: Iterable[str]) -> Fitted:
         """Record that something was chosen by its result in these patients.
@@ -163,7 +173,30 @@ move it into the estimator.
         self._count(model, x.index, *(used & ids for used, ids in origins))
         score = pd.Series(model.estimator.predict_proba(x)[:, 1], index=x.index, name="score")
         used = model.patients.union(model.upstream, *(used for used, _ in origins))
+        return self._add(used, score)
+
+    def mean(self, parts: Sequence[pd.Series]) -> pd.Series:
+        """Return each patient's mean of several scores, and record the patients behind all of them.
+
+        Parameters
+        ----------
+        parts : sequence of pandas.Series
+            From :meth:`probability`; a patient may be in several.
+
+        Raises
+        ------
+        LeakageError
+            If one of them was not recorded.
+        """
+        behind = [next((used for used, score in self._scores if score is part), None) for part in parts]
+        if None in behind:
+            raise LeakageError("a mean of scores that no earlier stage has recorded.")
+        score = pd.concat(parts).groupby(level=0).mean().rename("score")
+        return self._add(frozenset().union(*behind), score)
+
+    def _add(self, used: frozenset[str], score: pd.Series) -> pd.Series:
         self._scores.append((used, score))
+        self._values.append(score.reindex(self._everybody).to_numpy("float64"))
         return score
 
     def _count(self, model: Fitted, scored: Iterable[str], *behind_predictors: frozenset[str]) -> None:
@@ -178,12 +211,16 @@ move it into the estimator.
     def _origins(self, x: pd.DataFrame, stage: str) -> list[tuple[frozenset[str], frozenset[str]]]:
         """Return the patients used for each earlier score among the predictors, and those who have it."""
         found, unknown = [], []
+        known = x.columns.intersection(self.known.columns)
+        beforehand = self._beforehand[known].reindex(x.index)
+        places = self._everybody.get_indexer(x.index)
         for name, column in x.items():
-            if name in self.known and _equal(column, self.known[name].reindex(x.index)).all():
+            if name in beforehand and _equal(column, beforehand[name]).all():
                 continue
             explained = np.zeros(len(x), dtype=bool)
-            for used, score in self._scores:
-                same = _equal(column, score.reindex(x.index)) & x.index.isin(score.index)
+            values = pd.to_numeric(column, errors="coerce").to_numpy("float64")
+            for (used, _), score in zip(self._scores, self._values, strict=True):
+                same = (score[places] == values) & (places >= 0)
                 if same.any():
                     found.append((used, frozenset(x.index[same])))
                     explained |= same
@@ -215,7 +252,7 @@ move it into the estimator.
             raise ValueError(f"{path.name} is of split {saved['split']}, expected {self.split.name}.")
         for one in saved["scores"]:
             score = pd.Series(one["score"], dtype=float, name="score")
-            self._scores.append((frozenset(one["used"]), score))
+            self._add(frozenset(one["used"]), score)
 
     def table(self) -> pd.DataFrame:
         """Return the ``leakage`` table of this split.
@@ -281,6 +318,9 @@ def of_thresholds(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _equal(values: pd.Series, others: pd.Series) -> np.ndarray:
     """Return where two columns agree, patient by patient; two missing values agree."""
+    if values.dtype == others.dtype == np.float64:
+        a, b = values.to_numpy(), others.to_numpy()
+        return (a == b) | (np.isnan(a) & np.isnan(b))
     # As objects, so that a number in two types, or text and a category, compare by value.
     a, b = (column.astype(object).where(column.notna(), None) for column in (values, others))
     return ((a.isna() & b.isna()) | (a == b)).to_numpy(bool)

@@ -183,12 +183,7 @@ def fit_references(
     list of pandas.DataFrame
         Parts of the scores table.
     """
-    tabular_models = {name: model for name, model in models.items() if model.algorithm != "cnn"}
-    columns = pd.concat([predictors_of(*item, cohort) for item in tabular_models.items()], axis=1)
-    columns = columns.loc[:, ~columns.columns.duplicated()]
-    networks = [name for name in models if name not in tabular_models]
-    x = columns.loc[fold.split.development].join(bases.out_of_fold[networks])
-    x_test = columns.loc[fold.split.test].join(bases.test[networks])
+    x, x_test = all_predictors(models, cohort, bases, fold.split)
     rows = []
     for name, (algorithm, values) in REFERENCES.items():
         stages = (f"{name}: out-of-fold model", f"{name}: model for the test patients")
@@ -196,6 +191,22 @@ def fit_references(
         found = fold.out_of_fold(lambda _, make=make: make(), x, x_test, stages=stages)
         rows.append(crossfit.rows(found.development, found.test, model=name))
     return rows
+
+
+def all_predictors(
+    models: Mapping[str, BaseLearner], cohort: pd.DataFrame, bases: "Bases", split: Split
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the predictors of all base models, of the development and of the test patients.
+
+    A CNN counts as one predictor, its probability, of development patients out of fold.
+    """
+    tables = [predictors_of(name, m, cohort) for name, m in models.items() if m.algorithm != "cnn"]
+    columns = pd.concat([cohort[[]], *tables], axis=1)
+    columns = columns.loc[:, ~columns.columns.duplicated()]
+    networks = [name for name, model in models.items() if model.algorithm == "cnn"]
+    both = ((split.development, bases.out_of_fold), (split.test, bases.test))
+    x, x_test = (columns.loc[ids].join(of[networks]) for ids, of in both)
+    return x, x_test
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import pandas as pd
 from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 from scipy.stats import spearmanr
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
 
 from postarrest.models import ohca
 from postarrest.models.crossfit import CrossFit, OutOfFold
@@ -198,16 +198,28 @@ def estimator(algorithm: str, values: Values, *, seed: int) -> Pipeline:
     """Return an unfitted model.
 
     Text is one-hot encoded, with missing as a level of its own. Numbers: logistic regression and forests
-    impute the median, with an indicator, and the former standardises; LightGBM takes missing values as they
-    are. All of this is fitted with the model, on the same patients.
+    impute the median, with an indicator, and the former standardises, splines after a cubic spline of each
+    number; LightGBM takes missing values as they are. All of this is fitted with the model, on the same
+    patients.
+
+    Parameters
+    ----------
+    algorithm : str
+        ``logistic``, ``splines`` (the same on cubic splines), ``forest``, ``extra_trees`` or ``lightgbm``.
+    values : dict
+        Hyperparameters.
+    seed : int
+        Seed of the model.
     """
     prepare: Any = SimpleImputer(strategy="median", add_indicator=True)
-    if algorithm == "logistic":
-        prepare = make_pipeline(prepare, StandardScaler())
-        model = LogisticRegression(**values, solver="saga", max_iter=10_000, tol=1e-3, random_state=seed)
-    elif algorithm == "forest":
-        values = {"n_estimators": FOREST_TREES} | values
-        model = RandomForestClassifier(**values, n_jobs=1, random_state=seed)
+    if algorithm in ("logistic", "splines"):
+        curves = [SplineTransformer(n_knots=4, knots="quantile")] if algorithm == "splines" else []
+        prepare = make_pipeline(prepare, *curves, StandardScaler())
+        solver = {"solver": "lbfgs"} if not values.get("l1_ratio") else {"solver": "saga", "tol": 1e-3}
+        model = LogisticRegression(**values, **solver, max_iter=10_000, random_state=seed)
+    elif algorithm in ("forest", "extra_trees"):
+        trees = RandomForestClassifier if algorithm == "forest" else ExtraTreesClassifier
+        model = trees(**{"n_estimators": FOREST_TREES} | values, n_jobs=1, random_state=seed)
     else:
         from lightgbm import LGBMClassifier
 

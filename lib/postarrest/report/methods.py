@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from postarrest.data.contract import NAMES
-from postarrest.models import splits, stacking, tabular, tuning
+from postarrest.models import splits, stacking, super_learner, tabular, tuning
 from postarrest.models.cnn.head import Training
 from postarrest.models.cnn.network import Network
 from postarrest.models.tuning import Space
@@ -51,6 +51,9 @@ def methods(
         stack=stack,
         base_models=_base_models(stack, network.name) if stack else [],
         base_spaces=_base_spaces(stack) if stack else [],
+        learners=_learners(stack["super_learner"]) if stack else [],
+        of_a_group=listed(_learners(super_learner.OF_A_GROUP)),
+        networks="ct" in study.modalities,
         trees=stacking.STACK_TREES,
         tie=tuning.TIE,
         evaluated=given["05_evaluation"],
@@ -86,6 +89,10 @@ def _base_spaces(stack: Mapping[str, Any]) -> list[str]:
     used = {model.algorithm for model in tabular.declared(stack["base_models"]).values()}
     names = spaces if "select" in used else (used & spaces.keys()) | {"stack"}
     return [f"{algorithms[name]}: {_space(spaces[name])}" for name in sorted(names)]
+
+
+def _learners(names: Sequence[str]) -> list[str]:
+    return [words()["algorithms"][name] for name in names]
 
 
 def _space(space: Space) -> str:

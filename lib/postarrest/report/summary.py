@@ -18,7 +18,7 @@ from postarrest.study.load import Study
 # The first of these that a study has is its main model: prespecified, not chosen by its results.
 _MAIN = ("ensemble", "cnn")
 # A variant of the main model, or a model of the same predictors, is not a comparator.
-_VARIANTS = ("ensemble_logistic", "logistic_all", "forest_all")
+_VARIANTS = ("ensemble_logistic", "super_learner", "logistic_all", "forest_all")
 # Sets of patients not used for fitting.
 _SETS = ("pooled", "holdout")
 _STEPS = {"n_screened": "screened", "n_included": "included", "n_included_good": "good outcome"}

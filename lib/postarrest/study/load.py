@@ -167,7 +167,7 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
 
 def _errors_of_models(study: Study) -> list[str]:
     """Return the errors in a study's network, base models and search spaces."""
-    from postarrest.models import cnn, tabular
+    from postarrest.models import cnn, super_learner, tabular
 
     errors = []
     if "03_cnn" in study.notebooks:
@@ -178,6 +178,7 @@ def _errors_of_models(study: Study) -> list[str]:
         stack = complete_parameters(study, "04_stacking")
         errors += schema.errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
         errors += schema.errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
+        errors += schema.errors_of("04_stacking", lambda: super_learner.declared(stack["super_learner"]))
     return errors
 
 
