@@ -1,6 +1,7 @@
 """Features of each CT slice from the frozen network, computed once per study."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -194,5 +195,23 @@ def pooled(model: Any, images: np.ndarray) -> np.ndarray:
     def run(batch):
         return tf.reduce_mean(tf.cast(model(batch, training=False), tf.float32), axis=(1, 2))
 
-    batches = [run(images[i : i + 16, ..., None]).numpy() for i in range(0, len(images), 16)]
-    return np.concatenate(batches)
+    return in_batches(lambda batch: run(batch[..., None]).numpy(), images)
+
+
+def in_batches(run: Callable[[np.ndarray], np.ndarray], given: np.ndarray, *, size: int = 16) -> np.ndarray:
+    """Return what a network makes of its inputs, in batches that are all of one size.
+
+    The result for one patient then is the same, bit for bit, whoever else is computed: kernels are chosen by
+    the size of a batch.
+
+    Examples
+    --------
+    >>> in_batches(lambda batch: batch * 2, np.arange(5), size=4).tolist()
+    [0, 2, 4, 6, 8]
+    """
+    found = []
+    for start in range(0, len(given), size):
+        batch = given[start : start + size]
+        padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+        found.append(run(padded)[: len(batch)])
+    return np.concatenate(found)
