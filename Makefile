@@ -19,6 +19,9 @@ ifeq ($(origin STUDY)$(filter apply,$(MAKECMDGOALS)),file)
 $(error DATA= needs STUDY=: to which study do these data belong?)
 endif
 endif
+ifdef MODEL
+export POSTARREST_MODEL := $(abspath $(MODEL))
+endif
 ifdef WEIGHTS
 ifneq ($(filter auto imagenet embedded none,$(WEIGHTS)),)
 export POSTARREST_WEIGHTS := $(WEIGHTS)
@@ -37,8 +40,10 @@ help:  # targets in groups, from the comments below
 ## Use
 .PHONY: report check-data read-ct evaluate apply lab pair
 # SNAKEMAKE= passes options on, such as those of a cluster's executor (docs/running.md).
-report: $(READY)  ## the report of both default studies, or of STUDY= (DATA=path, WEIGHTS=imagenet, embedded, none or a path)
-	@$(BIN)/python -m postarrest.pipeline report $(STUDY) --cores $(CORES) $(SNAKEMAKE)
+# SECOND: the frozen model of the study ensemble, in a second simulated hospital.
+report: SECOND = $(if $(filter file,$(origin STUDY)),hospital2)
+report: $(READY)  ## the report of the default studies, or of STUDY= (DATA=path, WEIGHTS=imagenet, embedded, none or a path, MODEL=folder)
+	@$(BIN)/python -m postarrest.pipeline report $(strip $(STUDY) $(SECOND)) --cores $(CORES) $(SNAKEMAKE)
 
 read-ct: $(READY)  ## measure the GWR of STUDY= automatically, and open build/<study>/read_ct/index.html to check it
 	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline report $$s --cores $(CORES) --target build/$$s/read_ct/index.html; done

@@ -17,11 +17,11 @@ from postarrest.report.runs import runs
 from postarrest.study import load
 
 NAMES = str(config.get("studies", "holdout ensemble")).split()
-STUDIES = {name: load.load(name) for name in NAMES}
+STUDIES = load.with_sources(NAMES)
 PYTHON = sys.executable
 
 wildcard_constraints:
-    study="|".join(NAMES),
+    study="|".join(STUDIES),
     split=r"(holdout|outer)(_all)?-\d+", label="revised|standard",
 
 def code(source):
@@ -48,6 +48,8 @@ def score_files(w):
     """Every model's scores; a study of scores from elsewhere has one file."""
     if STUDIES[w.study].scores:
         return [STUDIES[w.study].scores]
+    if STUDIES[w.study].model:
+        return [f"build/{w.study}/scores_external.csv"]
     notebooks = STUDIES[w.study].notebooks
     files = [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in notebooks]
     files += [f"scores_cnn_{part}.csv" for part in tested(w.study, "03_cnn")]
@@ -268,6 +270,23 @@ rule freeze:
     params: given=lambda w: json.dumps([STUDIES[w.study].parameters(n) for n in STUDIES[w.study].notebooks])
     log: "build/{study}/logs/freeze.log"
     shell: STEP + " > {log} 2>&1"
+
+rule external:
+    message: "{wildcards.study}: the frozen model in these patients (08_external)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/gwr.parquet",
+        "build/{study}/images.npz",
+        lambda w: f"{STUDIES[w.study].model}/manifest.json",
+        code("notebooks/08_external.py"),
+    output:
+        "build/{study}/scores_external.csv",
+        "build/{study}/pages/08_external.json",
+        "reports/{study}/08_external.ipynb",
+    params: given=parameters("08_external")
+    log: "build/{study}/logs/08_external.log"
+    benchmark: "build/{study}/time/08_external.tsv"
+    shell: NOTEBOOK + "08_external"
 
 rule evaluation:
     message: "{wildcards.study}: performance, thresholds and calibration (05_evaluation)"

@@ -200,6 +200,46 @@ def test_a_model_that_could_not_be_read_is_not_kept(tmp_path):
         parts.keep([parts.Part("odd", (), (), FunctionTransformer(shutil.rmtree))], tmp_path)
 
 
+def test_thresholds_travel(tested):
+    assert len(bundle.thresholds_of("")) == 0
+    table = bundle.thresholds_of(str(tested[0]))
+    assert table[["model", "rule", "threshold"]].to_numpy().tolist() == [["ensemble", "Youden", 0.3]]
+
+
+def test_the_populations_stand_beside_each_other(tested, cohort):
+    manifest = bundle.read_manifest(tested[0])
+    y = cohort["y_good"]
+    same = bundle.beside(manifest, cohort, y)
+    assert (same["standardised_difference"].fillna(0) == 0).all()
+    assert (same["frozen"] == same["here"]).all()
+    other = cohort.assign(
+        low_flow_min=cohort["low_flow_min"] + cohort["low_flow_min"].std(), initial_rhythm="pea"
+    )
+    shown = bundle.beside(manifest, other, y).set_index(["variable", "level"])["standardised_difference"]
+    assert shown["Low-flow time, min", ""] == pytest.approx(1)
+    few = bundle.beside(manifest, cohort.iloc[:3], y.iloc[:3], mask_below=5)
+    assert few.loc[few["variable"] == "Low-flow time, min", "here"].tolist() == [""]
+
+
+def test_scores_become_test_rows_and_decisions_are_counted(tested, cohort):
+    frozen = bundle.load(tested[0])
+    about = frozen.manifest | {"out_of_fold": {"ensemble": {"kind": "probability"}}}
+    scored = bundle.score(frozen, cohort)
+    rows = bundle.rows(scored, about, cohort["y_good"], outcome_label="standard")
+    checked = scores.check(rows)
+    assert set(checked["role"]) == {"test"}
+    assert checked.groupby(["model", "stage"]).size().to_dict() == {
+        ("ensemble", "before_platt"): len(cohort),
+        ("ensemble", "final"): len(cohort),
+    }
+    counts = bundle.decided(scored, about, cohort["y_good"]).set_index("decision").astype({"n": int})
+    assert counts["n"].sum() == len(cohort)
+    assert counts.loc["poor", "n"] == (scored.scores["ensemble"] < 0.3).sum()
+    nobody = bundle.Scored(scored.scores * np.nan, scored.reasons.replace("", "no head CT"))
+    with pytest.raises(BundleError, match="ensemble, could score nobody: no head CT"):
+        bundle.rows(nobody, about, cohort["y_good"], outcome_label="standard")
+
+
 def test_missing_values_are_flagged_and_scored_where_the_model_can(tested, cohort):
     frozen = bundle.load(tested[0])
     rows = cohort.iloc[:3].copy()

@@ -18,6 +18,7 @@ from pipeline_project import copy_project, run, steps
 from postarrest import models
 from postarrest.pipeline import apply, stale
 from postarrest.places import ROOT
+from postarrest.report import runs
 from postarrest.study import load, schema
 
 
@@ -111,8 +112,8 @@ def test_a_frozen_model_scores_as_the_pipeline_did(smoke, tmp_path):
     """The models of an outer fold and a hold-out split, frozen and applied to the export."""
     build = smoke / "build" / "smoke"
     manifest = json.loads((build / "model" / "manifest.json").read_text())
-    runs = ("03_cnn_holdout-1-revised", "03_cnn_outer-1-revised", "04_stacking_outer-1")
-    sources = {build / "models" / name: models.parts.kept(build / "models" / name) for name in runs}
+    kept = ("03_cnn_holdout-1-revised", "03_cnn_outer-1-revised", "04_stacking_outer-1")
+    sources = {build / "models" / name: models.parts.kept(build / "models" / name) for name in kept}
     about = {k: v for k, v in manifest.items() if k not in ("format", "parts", "files", "packages", "sha256")}
     formulas = [models.parts.Part("gwr_av", (), (), kind="gwr")]
     models.bundle.write(tmp_path / "model", sources, formulas=formulas, **about)
@@ -293,7 +294,7 @@ def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
 
 def test_changed_simulation_reruns_all(smoke, tmp_path):
     done = edited(smoke, tmp_path, "params/smoke.yaml", "  gwr: true\n  seed: 7", "  gwr: true\n  seed: 8")
-    assert notebooks_in(done) == set(load.NOTEBOOKS)
+    assert notebooks_in(done) == {one.notebook for one in runs.runs(load.load("smoke"))}
 
 
 @pytest.mark.parametrize(
@@ -359,14 +360,14 @@ def test_fine_tuning_runs_side_by_side_from_activations_made_once(smoke):
     written = written.replace("protocols: [holdout, nested]", "protocols: [holdout]")
     written = written.replace("patience: 2", "patience: 2\n  depth: last_block\n  shown_patients: 2")
     (smoke / "params" / "deep.yaml").write_text(written)
-    runs = [f"holdout-1-{label}" for label in ("revised", "standard")]
-    targets = [part for r in runs for part in ("--target", f"build/deep/scores_cnn_{r}.csv")]
+    parts = [f"holdout-1-{label}" for label in ("revised", "standard")]
+    targets = [part for r in parts for part in ("--target", f"build/deep/scores_cnn_{r}.csv")]
     done = run(smoke, "deep", "--cores", "2", *targets)
     (smoke / "params" / "deep.yaml").unlink()
     assert done.returncode == 0, done.stderr
     kept = list((smoke / "build" / "deep" / "features").glob("*-last_block.npy"))
     assert len(kept) == 1
-    for r in runs:
+    for r in parts:
         executed = nbformat.read(smoke / "reports" / "deep" / f"03_cnn_{r}.ipynb", as_version=4)
         started = executed.metadata.papermill.start_time
         assert kept[0].stat().st_mtime < datetime.fromisoformat(started).timestamp()

@@ -5,13 +5,14 @@ Thresholds are chosen on the scores of the same fits for patients left out of th
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from postarrest import places, scores
+from postarrest import places, scores, simulate
 from postarrest.describe import known_variables
 from postarrest.evaluation import thresholds
 from postarrest.evaluation.delong import delong
@@ -58,6 +59,7 @@ def freeze(study: str) -> None:
         study=study,
         title=loaded.title,
         simulated=loaded.simulated,
+        simulation=asdict(simulate.Settings(**loaded.sections["simulate"])) if loaded.simulated else {},
         intended_use=INTENDED_USE,
         outcome={"label": label, "meaning": given["outcome"].get("meaning", "CPC 1 or 2")},
         network=used_network(here).weights,
@@ -112,8 +114,8 @@ def chosen(rows: pd.DataFrame, *, fixed: Mapping[str, Sequence[Any]]) -> dict[st
     Returns
     -------
     dict
-        Model -> rule -> ``threshold``, ``poor_below`` and ``good_from`` (a score, or None if the rule has
-        none) and ``note``.
+        Model -> rule -> ``poor_below`` and ``good_from`` (a score, or None if the rule has none),
+        ``chosen_on`` (``out of fold`` or ``fixed``) and ``note``.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for model, mine in rows.groupby("model", sort=False):
@@ -126,9 +128,10 @@ def chosen(rows: pd.DataFrame, *, fixed: Mapping[str, Sequence[Any]]) -> dict[st
                 # The other outcome is the lower score, and its threshold is still predicted poor.
                 other = thresholds.choose(1 - y, -score, rule).threshold
                 good_from = np.nextafter(-other, np.inf)
-            rules[rule] = bundle.cut_offs(choice.threshold, good_from) | {"note": choice.note}
+            about = {"chosen_on": "out of fold", "note": choice.note}
+            rules[rule] = bundle.cut_offs(choice.threshold, good_from) | about
         for name, value in thresholds.fixed_for(str(model), str(mine["kind"].iloc[0]), fixed).items():
-            rules[name] = bundle.cut_offs(value, value) | {"note": ""}
+            rules[name] = bundle.cut_offs(value, value) | {"chosen_on": "fixed", "note": ""}
         found[str(model)] = rules
     return found
 

@@ -96,8 +96,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
         Further options for Snakemake.
     """
     started = time.monotonic()
-    for name in names:
-        load.load(name)
+    load.with_sources(names)
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build" / ".lock").open("w") as lock:
         try:

@@ -57,8 +57,8 @@ def images(here: Here, ids: pd.Index) -> np.ndarray:
     KeyError
         If a patient has no slice.
     """
-    patients, slices = _slices(here)
-    return slices[_rows(patients, ids)]
+    patients, every = slices(here)
+    return every[_rows(patients, ids)]
 
 
 def decided(here: Here, network: Network) -> Network:
@@ -143,7 +143,7 @@ def keep_features(here: Here, network: Network, *, simulated: bool) -> Features:
 
 
 def _features(here: Here, network: Network) -> Features:
-    patients, slices = _slices(here)
+    patients, every = slices(here)
     weights = source(network)
     # The weights by their content: a path differs from machine to machine.
     settings = network.model_dump(exclude={"instead_of"}) | {"weights": weights.sha256}
@@ -153,13 +153,13 @@ def _features(here: Here, network: Network) -> Features:
         del settings["fit_image"]
         modules += ["cnn/embedded", "ct_reader/network"]
     key = digest(
-        *("features", slices, list(patients), settings),
+        *("features", every, list(patients), settings),
         modules=modules,
         packages=("keras", "tensorflow"),
     )
     place = here.build(f"features/{key}.npy")
     if not place.is_file():
-        computed = _compute(slices, network)
+        computed = _compute(every, network)
         with whole(place) as beside, beside.open("wb") as file:
             np.save(file, computed)
     return Features(patients, np.load(place), key, weights.words)
@@ -170,7 +170,8 @@ def _record(here: Here) -> dict[str, Any]:
     return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
 
 
-def _slices(here: Here) -> tuple[pd.Index, np.ndarray]:
+def slices(here: Here) -> tuple[pd.Index, np.ndarray]:
+    """Return the patients with a CT slice, and the slices, shape (n, 256, 256), uint8."""
     with np.load(here.build("images.npz")) as kept:
         return pd.Index(kept["patient_id"].astype(str), name="patient_id"), kept["images"]
 
