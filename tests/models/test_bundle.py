@@ -22,6 +22,14 @@ MODELS = tabular.declared(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _small_forests():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stacking, "STACK_TREES", 40)
+        patch.setitem(stacking.REFERENCES, "forest_all", ("forest", {"min_samples_leaf": 5}))
+        yield
+
+
 @pytest.fixture(scope="module")
 def cohort(patients):
     canary = {name: f"CANARY-{name}" for name in patients.index}
@@ -49,7 +57,8 @@ def fit(cohort, name: str, keep: Path) -> tuple[Path, pd.DataFrame]:
 def write(folder: Path, source: Path, cohort: pd.DataFrame, mask_below: int = 0) -> dict:
     kept = parts.kept(source)
     used = bundle.columns_of(kept)
-    thresholds = {"ensemble": {"Youden": {"poor_below": 0.3, "good_from": 0.5, "note": ""}}}
+    rule = {"poor_below": 0.3, "good_from": 0.5, "chosen_on": "out of fold", "note": ""}
+    thresholds = {"ensemble": {"Youden": rule}}
     described = bundle.population(cohort, cohort["y_good"], variables=used, mask_below=mask_below)
     about = {"columns": bundle.contract_of(used, cohort), "ct": None, "export": bundle.export_of({}, used)}
     about |= {"models": ["ensemble"], "main": "ensemble", "thresholds": thresholds}

@@ -20,6 +20,13 @@ MODELS = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _small_forests():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stacking, "STACK_TREES", 40)
+        yield
+
+
 @pytest.fixture(scope="module")
 def export(tmp_path_factory) -> Path:
     """The tables of a simulated hospital, without CT."""
@@ -155,8 +162,11 @@ def with_value(name, value):
             with_value("creatinine_umol_l", "1.0"),
             ["this looks like mg/dL; set units: {creatinine_umol_l: mg/dL}"],
         ),
-        (with_value("initial_rhythm", "sinus"), ["initial_rhythm: found sinus; expected vf_vt"]),
-        (lambda table: table.iloc[:0], ["found no rows"]),
+        (
+            with_value("initial_rhythm", "sinus"),
+            ["initial_rhythm: found text of 5 characters; expected vf_vt"],
+        ),
+        (lambda table: table.iloc[:0], ["found a header and no rows"]),
     ],
 )
 def test_wrong_exports_are_refused_and_nothing_is_written(frozen, copied, tmp_path, capsys, change, messages):

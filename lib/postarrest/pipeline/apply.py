@@ -99,8 +99,6 @@ def _read(frozen: Bundle, data: Path, mapping: Mapping[str, Any]) -> tuple[Study
                 errors.append(
                     Finding("patients", "kind", f"{found}s", f"{about['kind']}s", column=shown(name))
                 )
-    if not len(patients) and not errors:
-        errors.append(Finding("patients", "rows", "no rows", "a row for each patient"))
     if errors:
         raise DataErrors(errors)
     return study, patients
