@@ -11,6 +11,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # Does a model that was fitted elsewhere hold in these patients?

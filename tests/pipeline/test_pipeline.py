@@ -115,7 +115,8 @@ def test_a_frozen_model_scores_as_the_pipeline_did(smoke, tmp_path):
     kept = ("03_cnn_holdout-1-revised", "03_cnn_outer-1-revised", "04_stacking_outer-1")
     sources = {build / "models" / name: models.parts.kept(build / "models" / name) for name in kept}
     about = {k: v for k, v in manifest.items() if k not in ("format", "parts", "files", "packages", "sha256")}
-    formulas = [models.parts.Part("gwr_av", (), (), kind="gwr")]
+    ratios = ("gwr_bg", "gwr_ce", "gwr_av")
+    formulas = [models.parts.Part(name, (), (), kind="gwr") for name in ratios]
     models.bundle.write(tmp_path / "model", sources, formulas=formulas, **about)
     found = apply.apply(models.bundle.load(tmp_path / "model"), build / "data").scored.scores
     before = {"ct": "ct_before_platt", "ensemble": "ensemble_before_platt"}

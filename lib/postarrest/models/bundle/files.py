@@ -156,6 +156,9 @@ def load(folder: Path) -> Bundle:
             found.append(_with_estimator(part, Path(folder)))
         except PartError as error:
             raise BundleError(f"{folder}: {error}") from error
+    stated = {manifest["main"], *manifest["models"], *manifest["thresholds"]}
+    if missing := stated - {part.name for part in found}:
+        raise BundleError(f"{MANIFEST}: names {', '.join(sorted(missing))}, which is no part.")
     return Bundle(manifest, tuple(found))
 
 
