@@ -114,7 +114,7 @@ class Report:
     def seeds(self) -> dict[str, Any]:
         """The seeds of the splits and of the simulation."""
         study = self.study
-        seeds = {} if study.scores else {"splits": splits.Settings(**study.sections["splits"]).seed}
+        seeds = {"splits": splits.Settings(**study.sections["splits"]).seed} if study.protocols else {}
         if study.simulated and "seed" in study.sections["simulate"]:
             seeds["simulation"] = study.sections["simulate"]["seed"]
         return seeds
