@@ -140,7 +140,9 @@ def described(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Return the distribution and the AUC of each model's scores in patients on whom it was not fitted."""
     found = {}
     for model, mine in rows.groupby("model", sort=False):
-        auc = delong(mine["y_good"], mine["score"], models=[str(model)]).interval(str(model))
+        auc = delong(mine["y_good"], mine["score"], models=[str(model)]).interval(
+            str(model), transform="logit"
+        )
         q1, median, q3 = mine["score"].quantile([0.25, 0.5, 0.75])
         found[str(model)] = {
             "kind": mine["kind"].iloc[0],
