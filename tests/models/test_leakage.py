@@ -30,7 +30,7 @@ MODELS = tabular.declared(
 def outer_folds(patients, y, keep, *, trials=4):
     """Every outer fold, with a ledger of its own."""
     table = splits.table(y, protocols=("nested",), settings=SETTINGS)
-    for name in splits.names(("nested",), SETTINGS):
+    for name in splits.with_test(("nested",), SETTINGS):
         split = splits.get(table, name)
         yield CrossFit(split, y, Ledger(split, patients), keep, trials, seed=1)
 

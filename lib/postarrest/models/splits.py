@@ -129,6 +129,17 @@ def names(protocols: Sequence[str], settings: Settings) -> list[str]:
     ]
 
 
+def with_test(protocols: Sequence[str], settings: Settings) -> list[str]:
+    """Return the names of a study's splits that have test patients.
+
+    Examples
+    --------
+    >>> with_test(("holdout", "nested"), Settings(outer_folds=2))
+    ['holdout-1', 'outer-1', 'outer-2']
+    """
+    return [name for name in names(protocols, settings) if name not in ON_ALL.values()]
+
+
 def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) -> pd.DataFrame:
     """Split patients, stratified by outcome.
 
