@@ -15,9 +15,12 @@ LOCKED := .venv/.locked
 # Paths of this machine; a study file contains none.
 ifdef DATA
 export POSTARREST_DATA := $(abspath $(DATA))
-ifeq ($(origin STUDY),file)
+ifeq ($(origin STUDY)$(filter apply,$(MAKECMDGOALS)),file)
 $(error DATA= needs STUDY=: to which study do these data belong?)
 endif
+endif
+ifdef MODEL
+export POSTARREST_MODEL := $(abspath $(MODEL))
 endif
 ifdef WEIGHTS
 ifneq ($(filter auto imagenet embedded none,$(WEIGHTS)),)
@@ -35,10 +38,12 @@ help:  # targets in groups, from the comments below
 	@awk '/^##/ {print substr($$0, 4)} /^[a-z-]+:.*## / {split($$0, p, ":.*## "); printf "  %-24s%s\n", p[1], p[2]}' Makefile
 
 ## Use
-.PHONY: report check-data read-ct evaluate lab pair
+.PHONY: report check-data read-ct evaluate apply lab pair
 # SNAKEMAKE= passes options on, such as those of a cluster's executor (docs/running.md).
-report: $(READY)  ## the report of both default studies, or of STUDY= (DATA=path, WEIGHTS=imagenet, embedded, none or a path)
-	@$(BIN)/python -m postarrest.pipeline report $(STUDY) --cores $(CORES) $(SNAKEMAKE)
+# SECOND: the frozen model of the study ensemble, in a second simulated hospital.
+report: SECOND = $(if $(filter file,$(origin STUDY)),hospital2)
+report: $(READY)  ## the report of the default studies, or of STUDY= (DATA=path, WEIGHTS=imagenet, embedded, none or a path, MODEL=folder)
+	@$(BIN)/python -m postarrest.pipeline report $(strip $(STUDY) $(SECOND)) --cores $(CORES) $(SNAKEMAKE)
 
 read-ct: $(READY)  ## measure the GWR of STUDY= automatically, and open build/<study>/read_ct/index.html to check it
 	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline report $$s --cores $(CORES) --target build/$$s/read_ct/index.html; done
@@ -49,6 +54,11 @@ check-data: $(READY)  ## read and check the data of STUDY=; trains nothing
 evaluate: $(READY)  ## the evaluation of scores from elsewhere: SCORES=file.csv
 	@test -n "$(SCORES)" || { echo "Which scores? make evaluate SCORES=file.csv"; exit 2; }
 	@POSTARREST_SCORES="$(abspath $(SCORES))" $(BIN)/python -m postarrest.pipeline report --cores $(CORES) evaluate
+
+apply: $(READY)  ## scores of new patients by a frozen model: MODEL=build/ensemble/model DATA=export OUT=file.csv
+	@test -n "$(MODEL)" -a -n "$(DATA)" -a -n "$(OUT)" || { echo "make apply MODEL=folder DATA=export OUT=file.csv"; exit 2; }
+	@$(BIN)/python -m postarrest.pipeline.apply --model "$(MODEL)" --data "$(DATA)" --out "$(OUT)" \
+	  $(if $(filter command line,$(origin STUDY)),--study $(STUDY))
 
 # JUPYTER_PREFER_ENV_PATH: kernels of this environment come before any of the user's with the same name.
 lab: $(READY) pair  ## JupyterLab on the notebooks

@@ -17,12 +17,12 @@ from postarrest.report.runs import runs
 from postarrest.study import load
 
 NAMES = str(config.get("studies", "holdout ensemble")).split()
-STUDIES = {name: load.load(name) for name in NAMES}
+STUDIES = load.with_sources(NAMES)
 PYTHON = sys.executable
 
 wildcard_constraints:
-    study="|".join(NAMES),
-    split=r"(holdout|outer)-\d+", label="revised|standard",
+    study="|".join(STUDIES),
+    split=r"(holdout|outer)(_all)?-\d+", label="revised|standard",
 
 def code(source):
     """The files of this library that a notebook or module uses."""
@@ -40,14 +40,20 @@ def cnn_of_split(w):
     mine = [part for part in parts(w.study, "03_cnn") if part.startswith(f"{w.split}-")]
     return [f"build/{w.study}/{f}" for p in mine for f in (f"scores_cnn_{p}.csv", f"seen_cnn_{p}.json")]
 
+def tested(study, notebook):
+    """The runs that have test patients: all but that on all patients, for the frozen model."""
+    return [part for part in parts(study, notebook) if "_all-" not in part]
+
 def score_files(w):
     """Every model's scores; a study of scores from elsewhere has one file."""
     if STUDIES[w.study].scores:
         return [STUDIES[w.study].scores]
+    if STUDIES[w.study].model:
+        return [f"build/{w.study}/scores_external.csv"]
     notebooks = STUDIES[w.study].notebooks
     files = [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in notebooks]
-    files += [f"scores_cnn_{part}.csv" for part in parts(w.study, "03_cnn")]
-    files += [f"scores_stacking_{part}.csv" for part in parts(w.study, "04_stacking")]
+    files += [f"scores_cnn_{part}.csv" for part in tested(w.study, "03_cnn")]
+    files += [f"scores_stacking_{part}.csv" for part in tested(w.study, "04_stacking")]
     return [f"build/{w.study}/{file}" for file in files]
 
 def left_by_notebooks(w):
@@ -62,7 +68,16 @@ def needed_later(study):
     files += ["splits.parquet"] if STUDIES[study].protocols else []
     files += ["features.json"] if "03_cnn" in notebooks else []
     files += [f"seen_cnn_{part}.json" for part in parts(study, "03_cnn")]
+    files += ["model/manifest.json"] if STUDIES[study].protocols else []
     return left_by_notebooks(w) + score_files(w) + [f"build/{study}/{file}" for file in [*files, "scores.csv"]]
+
+def fitted_on_all(w):
+    """The models that are frozen, and their out-of-fold scores."""
+    cnn, stack = ([p for p in parts(w.study, n) if "_all-" in p] for n in ("03_cnn", "04_stacking"))
+    files = [f"{kind}_{p}{end}" for p in cnn for kind, end in (("scores_cnn", ".csv"), ("models/03_cnn", "/parts.json"))]
+    files += [f"{kind}_{p}{end}" for p in stack for kind, end in (("scores_stacking", ".csv"), ("models/04_stacking", "/parts.json"))]
+    files += ["scores_gwr.csv"] if "02_gwr" in STUDIES[w.study].notebooks else []
+    return [f"build/{w.study}/{file}" for file in files]
 
 def simulated(w):
     """The simulation's last file. A hospital's files are not listed: their names could identify patients."""
@@ -83,7 +98,7 @@ def section(name):
 STEP = "{PYTHON:q} -m postarrest.pipeline {rule} --study {wildcards.study}"
 NOTEBOOK = STEP.replace("{rule}", "notebook") + " --threads {threads} --parameters {params.given:q} --notebook "
 
-localrules: all, splits, scores, pages, home
+localrules: all, splits, scores, freeze, pages, home
 
 rule all:
     input: expand("reports/{study}/index.html", study=NAMES), "reports/index.html", [needed_later(name) for name in NAMES]
@@ -214,6 +229,7 @@ rule cnn:
     output:
         "build/{study}/scores_cnn_{split}-{label}.csv",
         "build/{study}/seen_cnn_{split}-{label}.json",
+        "build/{study}/models/03_cnn_{split}-{label}/parts.json",
         "build/{study}/pages/03_cnn_{split}-{label}.json",
         "reports/{study}/03_cnn_{split}-{label}.ipynb",
     params: given=parameters("03_cnn", split="{split}", outcome_label="{label}")
@@ -230,6 +246,7 @@ rule stacking:
         code("notebooks/04_stacking.py"),
     output:
         "build/{study}/scores_stacking_{split}.csv",
+        "build/{study}/models/04_stacking_{split}/parts.json",
         "build/{study}/pages/04_stacking_{split}.json",
         "reports/{study}/04_stacking_{split}.ipynb",
     params: given=parameters("04_stacking", split="{split}")
@@ -242,6 +259,34 @@ rule scores:
     input: module("scores"), files=score_files
     output: "build/{study}/scores.csv"
     shell: STEP + " {input.files:q}"
+
+rule freeze:
+    message: "{wildcards.study}: freeze the models fitted on all patients"
+    input:
+        fitted_on_all,
+        "build/{study}/cohort.parquet",
+        module("pipeline/freeze"),
+    output: "build/{study}/model/manifest.json"
+    params: given=lambda w: json.dumps([STUDIES[w.study].parameters(n) for n in STUDIES[w.study].notebooks])
+    log: "build/{study}/logs/freeze.log"
+    shell: STEP + " > {log} 2>&1"
+
+rule external:
+    message: "{wildcards.study}: the frozen model in these patients (08_external)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/gwr.parquet",
+        "build/{study}/images.npz",
+        lambda w: f"{STUDIES[w.study].model}/manifest.json",
+        code("notebooks/08_external.py"),
+    output:
+        "build/{study}/scores_external.csv",
+        "build/{study}/pages/08_external.json",
+        "reports/{study}/08_external.ipynb",
+    params: given=parameters("08_external")
+    log: "build/{study}/logs/08_external.log"
+    benchmark: "build/{study}/time/08_external.tsv"
+    shell: NOTEBOOK + "08_external"
 
 rule evaluation:
     message: "{wildcards.study}: performance, thresholds and calibration (05_evaluation)"

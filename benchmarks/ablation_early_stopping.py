@@ -42,7 +42,7 @@ def main() -> None:
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{loaded.labels[0]}"]
     table = pd.read_parquet(here.build("splits.parquet"))
     rows = []
-    for name in splits.names(("holdout",), splits.Settings(**loaded.sections["splits"])):
+    for name in splits.with_test(("holdout",), splits.Settings(**loaded.sections["splits"])):
         honest = splits.get(table, name)
         train, _ = honest.inner[0]
         leaking = replace(honest, inner=((train, honest.test),))

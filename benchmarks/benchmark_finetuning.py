@@ -45,7 +45,7 @@ def main() -> None:
     y = pd.read_parquet(here.build("cohort.parquet"))[f"y_good_{label}"]
     table = pd.read_parquet(here.build("splits.parquet"))
     protocol = loaded.protocols[0]
-    names = splits.names((protocol,), splits.Settings(**loaded.sections["splits"]))[: given.splits]
+    names = splits.with_test((protocol,), splits.Settings(**loaded.sections["splits"]))[: given.splits]
     print(f"{given.study}: {found.source}; {given.threads} threads\n")
 
     depths = {}

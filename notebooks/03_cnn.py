@@ -26,7 +26,7 @@
 # %% tags=["parameters"]
 study_name: str = "holdout"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
-split: str = "holdout-1"  # hold-out split or outer fold
+split: str = "holdout-1"  # hold-out split or outer fold, or holdout_all-1 or outer_all-1: all patients
 outcome_label: str = "revised"  # outcome label to learn: revised or standard
 architecture: str = "VGG19"  # VGG19, ResNet50 or embedded (trained on simulated heads, in this library)
 weights: str = "auto"  # auto (imagenet if to be had, else embedded), imagenet, embedded, none, or a file
@@ -83,12 +83,14 @@ features = models.cnn.features.features(here, network)
 page.text(
     "**Weights: {source}.** Trained is {depth}. Split {split}, {label} outcome label: the head learns from "
     "{n_development} patients ({n_development_good} good outcomes) and is tested on {n_test} others "
-    "({n_test_good} good).",
+    "({n_test_good} good). What is shown of single patients below is of {n_shown} {shown}.",
     source=features.source,
     depth=models.cnn.head.DEPTHS[depth],
     split=split,
     label=outcome_label,
     **fold.sizes,
+    n_shown=len(this.shown),
+    shown=this.shown_in_words,
 )
 
 # %% [markdown]
@@ -99,7 +101,7 @@ page.text(
 
 # %%
 page.text("The {name} receives {given}.", name=network.name, given=network.input_in_words)
-one_slice = models.cnn.features.images(here, this.test[:1])
+one_slice = models.cnn.features.images(here, this.shown[:1])
 page.figure(
     figures.cnn.slices(models.cnn.network.variants(one_slice, network)),
     name="cnn_input",
@@ -141,7 +143,7 @@ page.figure(
 page.figure(
     figures.cnn.training(result.head.curve_, result.head.best_epoch_),
     name="cnn_training",
-    caption="Training of the head that scores the test patients.",
+    caption="Training of the head that was fitted last.",
     alt=f"Loss by epoch; the weights of epoch {result.head.best_epoch_} are used.",
 )
 
@@ -154,17 +156,17 @@ page.figure(
 
 # %%
 model = result.head.whole_model(network)
-model.save(here.out(f"models/03_cnn_{split}-{outcome_label}.keras"))
-images = models.cnn.features.images(here, this.test)
-y_test = y[this.test].to_numpy()
+images = models.cnn.features.images(here, this.shown)
+y_shown = y[this.shown].to_numpy()
+probability = result.head.predict_proba(pd.DataFrame(index=this.shown))[:, 1]
 cut = evaluation.thresholds.choose(y[result.out_of_fold.index], result.out_of_fold, "Youden").threshold
-predicted_good = result.test.to_numpy() >= cut
+predicted_good = probability >= cut
 signed = models.cnn.gradcam.maps(model, network, images)
 cams = models.cnn.gradcam.for_class(signed, predicted_good, network)
 page.figure(
-    figures.cnn.patients(images, cams, y_test, predicted_good, result.test.to_numpy(), n=shown_patients),
+    figures.cnn.patients(images, cams, y_shown, predicted_good, probability, n=shown_patients),
     name="gradcam_patients",
-    caption="Grad-CAM of single test patients, from the highest score to the lowest: regions that support the "
+    caption=f"Grad-CAM of single {this.shown_in_words}, from the highest score to the lowest: regions that support the "
     "predicted outcome.",
     alt="Head CT slices; colour and contours mark the regions that support the predicted outcome.",
 )
@@ -178,12 +180,12 @@ page.figure(
 mapped, mapped_cams, tissues = models.ct_reader.template.registered(
     images, cams, models.ct_reader.network.trained()
 )
-groups = models.cnn.gradcam.group_means(mapped_cams, mapped, y_test, predicted_good)
+groups = models.cnn.gradcam.group_means(mapped_cams, mapped, y_shown, predicted_good)
 page.figure(
     figures.cnn.attention(*groups, columns=3),
     name="gradcam_groups",
-    caption=f"Mean Grad-CAM of the {len(y_test)} test patients for the predicted outcome, by true, by predicted and "
-    "by both outcomes, over the group's mean slice, in the space of the MNI template.",
+    caption=f"Mean Grad-CAM of {len(y_shown)} {this.shown_in_words} for the predicted outcome, by true, by predicted "
+    "and by both outcomes, over the group's mean slice, in the space of the MNI template.",
     alt="Mean head CT slices of the groups; colour and contours mark the mean regions of attention.",
 )
 
@@ -191,7 +193,7 @@ page.figure(
 # ## Which tissues get attention?
 
 # %%
-shares = models.cnn.gradcam.shares_by_outcome(cams, tissues, y_test, network)
+shares = models.cnn.gradcam.shares_by_outcome(cams, tissues, y_shown, network)
 page.text(
     "The share of each map on each tissue, as the network that reads CT sees it, and the tissue's share of the area that "
     "the network receives:"
@@ -217,7 +219,7 @@ page.figure(
 # %%
 page.text(
     "Sanity check: the mean Spearman correlation of a map with that of the shuffled network is {correlation} in "
-    "{n_checked} of {n_test} test patients, and {size} regardless of sign (1 would mean that the weights do not "
+    "{n_checked} of {n_test} of them, and {size} regardless of sign (1 would mean that the weights do not "
     "matter). In {n_flat} patients a map is constant and cannot be compared; in {n_blank} no region supports the "
     "predicted outcome.",
     **models.cnn.gradcam.sanity_check(model, network, images, signed, cams, seed=seed),
@@ -240,7 +242,9 @@ ledger.write(here.out(f"seen_cnn_{split}-{outcome_label}.json"))
 scores.write(
     fold.score_table(result.rows, outcome_label=outcome_label),
     here.out(f"scores_cnn_{split}-{outcome_label}.csv"),
+    tested=len(this.test) > 0,
 )
+models.parts.keep(fold.parts, here.out(f"models/03_cnn_{split}-{outcome_label}"), network=network)
 
 # %% [markdown]
 # `05_evaluation` reports performance from these scores.

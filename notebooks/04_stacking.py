@@ -26,7 +26,7 @@
 # %% tags=["parameters"]
 study_name: str = "ensemble"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
-split: str = "outer-1"  # outer fold
+split: str = "outer-1"  # outer fold, or outer_all-1: all patients
 outcome_label: str = "standard"  # outcome label to learn: revised or standard
 base_models: dict = {}  # base models, {name: {algorithm: ..., predictors: [...]}}; empty: paper B's three
 spaces: dict = {}  # search spaces that replace the protocol's own, {algorithm or stack: {hyperparameter: ...}}
@@ -135,20 +135,21 @@ page.figure(
 )
 
 # %% [markdown]
-# How much does the ensemble rely on each base model? Its probabilities are shuffled among the test patients; the
+# How much does the ensemble rely on each base model? Its probabilities are shuffled among patients; the
 # more the ROC-AUC falls, the more it relies on them.
 
 # %%
 page.table(
     stack.importance,
     name="meta_importance",
-    caption="Loss of the ensemble's ROC-AUC in the test patients when a base model's probabilities are shuffled.",
+    caption=f"Loss of the ensemble's ROC-AUC when a base model's probabilities are shuffled among {len(this.shown)} "
+    f"{this.shown_in_words}.",
     digits=3,
 )
 page.figure(
     figures.stacking.importance(stack.importance),
     name="meta_importance",
-    caption=f"Loss of the ensemble's ROC-AUC when a base model's probabilities are shuffled; n = {len(this.test)}.",
+    caption=f"Loss of the ensemble's ROC-AUC when a base model's probabilities are shuffled; n = {len(this.shown)}.",
     alt="Loss of ROC-AUC by base model, with its standard deviation over shuffles.",
 )
 
@@ -212,7 +213,15 @@ page.table(
     "fitted on other training patients.",
 )
 rows = stack.rows + second.rows + references + bases.rows + models.ohca.rows(unfitted, this)
-scores.write(fold.score_table(rows, outcome_label=outcome_label), here.out(f"scores_stacking_{split}.csv"))
+scores.write(
+    fold.score_table(rows, outcome_label=outcome_label),
+    here.out(f"scores_stacking_{split}.csv"),
+    tested=len(this.test) > 0,
+)
+models.parts.keep(
+    [*fold.parts, *models.ohca.parts(comparators, floor_min=ohca_floor_min)],
+    here.out(f"models/04_stacking_{split}"),
+)
 
 # %% [markdown]
 # `05_evaluation` reports performance from these scores.

@@ -28,6 +28,7 @@ study_name: str = "holdout"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
 data: str = ""  # folder or file of real data; blank: the study's simulated patients
 scores_file: str = ""  # a scores table from elsewhere, full path; blank: the study's own
+model_path: str = ""  # folder of a frozen model whose thresholds are carried over; blank: there is none
 n_resamples: int = 1000  # bootstrap resamples of patients
 seed: int = 2026  # seed of the resamples
 primary: list = []  # the two models of the primary comparison, named beforehand; none if empty
@@ -71,7 +72,8 @@ for auc in aucs:
 page.standard_table(performance, name="performance")
 
 # %%
-thresholds = evaluation.thresholds.table(final, table, fixed=fixed_thresholds)
+frozen = models.bundle.thresholds_of(model_path)
+thresholds = evaluation.thresholds.table(final, table, fixed=fixed_thresholds, frozen=frozen)
 focus = focus or evaluation.discrimination.best_model(aucs)
 page.figures(
     figures.by_set(figures.curves.curves, final, performance, thresholds, focus=focus, **resampling),
@@ -126,7 +128,7 @@ page.standard_table(evaluation.optimism.inner_outer(table), name="inner_outer")
 # ## Which threshold, and with what consequences?
 #
 # `chosen_on` is `train_oof` (scores of the training set: out-of-fold predictions, or those of the tuning set of a
-# hold-out split), `test` (the same scores that are then evaluated, as paper B seems to have done: optimistic) or `fixed`
+# hold-out split), `frozen` (where a model from elsewhere was fitted), `test` (the same scores that are then evaluated, as paper B seems to have done: optimistic) or `fixed`
 # (set beforehand). *Spec-Max* has the highest specificity with an FNR below 5 %; *Spec-Max-CI* applies this to the upper
 # 95 % confidence limit of the FNR (exact), as the guideline does; *FNR 0* allows no false pessimism.
 

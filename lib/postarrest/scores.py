@@ -55,13 +55,15 @@ _CELLS = pa.DataFrameSchema(
 _Broken = tuple[str, pd.Index, str, str, pd.Series]
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path, *, tested: bool = True) -> pd.DataFrame:
     """Read a scores table and check every row.
 
     Parameters
     ----------
     path : pathlib.Path
         A CSV file in UTF-8 with a header; other columns are ignored.
+    tested : bool
+        Whether each model needs test rows; one that was fitted on all patients has none.
 
     Returns
     -------
@@ -75,10 +77,10 @@ def read(path: Path) -> pd.DataFrame:
     FileNotFoundError
         If there is no such file.
     """
-    return combine([path])
+    return combine([path], tested=tested)
 
 
-def combine(paths: Iterable[Path]) -> pd.DataFrame:
+def combine(paths: Iterable[Path], *, tested: bool = True) -> pd.DataFrame:
     """Read several scores tables into one and check them together.
 
     A table may have no rows if another has some: automatic readings, for example, may all have failed.
@@ -92,10 +94,10 @@ def combine(paths: Iterable[Path]) -> pd.DataFrame:
     raw = pd.concat([_load(path) for path in paths], ignore_index=True)
     if raw.empty:
         raise DataErrors([_no_rows(path.name) for path in paths])
-    return _checked(raw)
+    return _checked(raw, tested=tested)
 
 
-def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
+def check(table: pd.DataFrame, *, name: str = "scores", tested: bool = True) -> pd.DataFrame:
     """Check a scores table in memory and return it with its optional columns filled in.
 
     Parameters
@@ -104,6 +106,8 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
         At least the columns :data:`REQUIRED`.
     name : str
         What the messages call it.
+    tested : bool
+        As for :func:`read`.
 
     Raises
     ------
@@ -124,18 +128,28 @@ def check(table: pd.DataFrame, *, name: str = "scores") -> pd.DataFrame:
         raise DataErrors([_no_rows(name)])
     raw = table.reset_index(drop=True)
     raw = raw.astype(str).fillna("")
-    return _checked(_placed(raw, name))
+    return _checked(_placed(raw, name), tested=tested)
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
+def write(table: pd.DataFrame, path: Path, *, tested: bool = True) -> None:
     """Check a scores table and write it, whole or not at all; without rows, its header is written.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        At least the columns :data:`REQUIRED`.
+    path : pathlib.Path
+        The CSV file.
+    tested : bool
+        As for :func:`read`.
 
     Raises
     ------
     postarrest.data.errors.DataErrors
         Listing every error with its location.
     """
-    checked = pd.DataFrame(columns=list(COLUMNS)) if table.empty else check(table, name=Path(path).name)
+    name = Path(path).name
+    checked = pd.DataFrame(columns=list(COLUMNS)) if table.empty else check(table, name=name, tested=tested)
     write_text(path, checked.to_csv(index=False, lineterminator="\n"))
 
 
@@ -284,7 +298,7 @@ def _placed(raw: pd.DataFrame, name: str) -> pd.DataFrame:
     return placed.assign(_file=name, _row=np.arange(2, len(raw) + 2))
 
 
-def _checked(raw: pd.DataFrame) -> pd.DataFrame:
+def _checked(raw: pd.DataFrame, *, tested: bool) -> pd.DataFrame:
     """Return the typed table, or raise every error; ``_file`` and ``_row`` locate each row."""
     numbers = {column: pd.to_numeric(raw[column], errors="coerce") for column in ("fold", "score")}
     # Spreadsheets and pandas write a whole number of a column with gaps as 1.0.
@@ -303,7 +317,7 @@ def _checked(raw: pd.DataFrame) -> pd.DataFrame:
     _stop(raw, broken, verbatim=True)
     table = table.astype({"y_good": int, "fold": int, "score": float})
     # Only now: errors between rows would repeat what is wrong in the cells.
-    _stop(raw, _between_rows(table), verbatim=False)
+    _stop(raw, [*_between_rows(table), *(_without_test(table) if tested else ())], verbatim=False)
     return table[list(COLUMNS)]
 
 
@@ -334,6 +348,9 @@ def _between_rows(table: pd.DataFrame) -> Iterator[_Broken]:
         first = table.groupby(by)[[column, "_row"]].transform("first")
         found = table[column].astype(str) + " after another value in row " + first["_row"].astype(str)
         yield "consistent", table.index[table[column] != first[column]], column, expected, found
+
+
+def _without_test(table: pd.DataFrame) -> Iterator[_Broken]:
     for (outcome, stage, model), rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
         y_good = rows.loc[rows["role"] == "test", "y_good"]
         name = f"model {model} (outcome {outcome}, stage {stage})"

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from postarrest.models import splits
-from postarrest.models.cnn import features, finetune, fit, gradcam, head, weights
+from postarrest.models import parts, splits
+from postarrest.models.cnn import features, finetune, fit, frozen, gradcam, head, weights
 from postarrest.models.cnn import network as net
 from postarrest.models.cnn.backbone import backbone
 from postarrest.models.crossfit import CrossFit
@@ -184,6 +184,24 @@ def test_saved_model_gives_the_same_probabilities(here, result, tmp_path):
     np.testing.assert_allclose(loaded, ours, atol=1e-5)
 
 
+def scored_when_frozen(fitted, own, images):
+    """Probabilities by a network that was written and read, apart from its study."""
+    content, arrays, about = frozen.of_head(fitted, own)
+    arrays = parts.loaded(parts.dumped(arrays, "cnn"), "cnn")
+    return frozen.probability(frozen.from_bytes(frozen.to_bytes(content)), arrays, about, images)
+
+
+def test_a_frozen_network_scores_as_the_study_did_to_the_last_digits(here, result, y):
+    ours = result.head.predict_proba(pd.DataFrame(index=y.index))[:, 1]
+    images = features.images(here, y.index)
+    found = scored_when_frozen(result.head, network(), images)
+    np.testing.assert_allclose(found, ours, rtol=0, atol=1e-9)
+    # Whoever else is scored.
+    np.testing.assert_allclose(
+        scored_when_frozen(result.head, network(), images[7:8]), ours[7:8], rtol=0, atol=1e-9
+    )
+
+
 def test_grad_cam_is_that_of_its_definition(here, result):
     """Against the gradient by finite differences of the logit, channel by channel, on one image."""
     import keras
@@ -296,6 +314,8 @@ def test_the_embedded_network_is_fine_tuned(here, embedded, y, table, tmp_path, 
     images = features.images(here, ids).astype(np.float32)[..., None]
     expected = tuned.head.predict_proba(pd.DataFrame(index=ids))[:, 1]
     np.testing.assert_allclose(after.predict(images, verbose=0)[:, 0], expected, atol=5e-3)
+    again = scored_when_frozen(tuned.head, own, features.images(here, ids))
+    np.testing.assert_allclose(again, expected, rtol=0, atol=1e-9)
 
 
 def test_group_means_leave_out_where_most_patients_have_no_brain():

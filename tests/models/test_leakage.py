@@ -30,7 +30,7 @@ MODELS = tabular.declared(
 def outer_folds(patients, y, keep, *, trials=4):
     """Every outer fold, with a ledger of its own."""
     table = splits.table(y, protocols=("nested",), settings=SETTINGS)
-    for name in splits.names(("nested",), SETTINGS):
+    for name in splits.with_test(("nested",), SETTINGS):
         split = splits.get(table, name)
         yield CrossFit(split, y, Ledger(split, patients), keep, trials, seed=1)
 
@@ -74,7 +74,7 @@ def test_no_stage_scores_patients_it_was_fitted_on(fitted):
     assert (leaks["n_in_both"] == 0).all()
     stages = " ".join(leaks["stage"].unique())
     parts = ("hyperparameters", "out-of-fold", "refitted", "ensemble", "before Platt", "logistic")
-    for part in (*parts, "super_learner, all: ridge: out-of-fold", "super_learner: combination"):
+    for part in (*parts, "super_learner_all_ridge: out-of-fold", "super_learner: combination"):
         assert part in stages
 
 

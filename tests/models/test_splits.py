@@ -17,7 +17,8 @@ def outcome(n_good: int, n_poor: int) -> pd.Series:
 
 def test_paper_a_sizes():
     y = outcome(67, 254)
-    counted = splits.counts(splits.table(y, protocols=("holdout",), settings=Settings()), y).set_index("part")
+    counted = splits.counts(splits.table(y, protocols=("holdout",), settings=Settings()), y)
+    counted = counted[counted["split"] == "holdout-1"].set_index("part")
     # 321 patients: published are 257 and 64, and the 257 again 8:2.
     assert counted["n"].to_dict() == {"test": 64, "train": 206, "tune": 51}
     assert counted["n_good"].to_dict() == {"test": 13, "train": 43, "tune": 11}
@@ -26,11 +27,25 @@ def test_paper_a_sizes():
 def test_paper_b_sizes():
     y = outcome(82, 451)
     counted = splits.counts(splits.table(y, protocols=("nested",), settings=Settings()), y)
+    counted = counted[counted["split"].str.startswith("outer-")]
     tests = counted[counted["part"] == "test"]
     assert tests["n"].sum() == 533
     assert tests["n"].between(106, 107).all()
     assert tests["n_good"].between(16, 17).all()
     assert counted[counted["part"] != "test"]["n_good"].between(16, 17).all()
+
+
+@pytest.mark.parametrize("protocol", ["holdout", "nested"])
+def test_the_last_split_develops_on_everybody_as_the_others_do(protocol):
+    y = outcome(82, 451)
+    table = splits.table(y, protocols=(protocol,), settings=Settings())
+    first, *_, last = (splits.get(table, name) for name in splits.names((protocol,), Settings()))
+    assert last.name == splits.ON_ALL[protocol]
+    assert list(last.test) == []
+    assert list(last.development) == sorted(y.index)
+    assert (last.protocol, len(last.inner)) == (first.protocol, len(first.inner))
+    assert list(last.shown) == list(last.inner[0][1])
+    assert list(first.shown) == list(first.test)
 
 
 @given(
@@ -63,7 +78,7 @@ def test_holdout_repeats_differ_and_each_is_a_partition():
     y = outcome(40, 60)
     settings = Settings(repeats=3)
     table = splits.table(y, protocols=("holdout",), settings=settings)
-    tests = [frozenset(splits.get(table, n).test) for n in splits.names(("holdout",), settings)]
+    tests = [frozenset(splits.get(table, name).test) for name in splits.with_test(("holdout",), settings)]
     assert len(set(tests)) == 3
     for name in splits.names(("holdout",), settings):
         split = splits.get(table, name)

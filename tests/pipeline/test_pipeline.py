@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from datetime import datetime
 from pathlib import Path
 
@@ -15,8 +16,9 @@ import pytest
 
 from pipeline_project import copy_project, run, steps
 from postarrest import models
-from postarrest.pipeline import stale
+from postarrest.pipeline import apply, stale
 from postarrest.places import ROOT
+from postarrest.report import runs
 from postarrest.study import load, schema
 
 
@@ -75,9 +77,12 @@ def test_every_notebook_ran_to_its_end(smoke):
         "02_gwr_automatic",
         *(
             f"03_cnn_{s}"
-            for s in ("holdout-1-revised", "holdout-1-standard", "outer-1-revised", "outer-2-revised")
+            for s in (
+                *("holdout-1-revised", "holdout-1-standard", "holdout_all-1-revised"),
+                *("outer-1-revised", "outer-2-revised", "outer_all-1-revised"),
+            )
         ),
-        *(f"04_stacking_outer-{k}" for k in (1, 2)),
+        *(f"04_stacking_{split}" for split in ("outer-1", "outer-2", "outer_all-1")),
         "05_evaluation",
         "A1_simulation",
     ]
@@ -101,6 +106,61 @@ def test_every_model_of_both_papers_is_evaluated(smoke):
     models = set(table(smoke, "performance")["model"])
     assert {f"gwr_{ratio}{end}" for ratio in ("bg", "ce", "av") for end in ("", "_auto")} <= models
     assert {"gwr_unmixed", "cnn", "ohca_score", "ohca", "pupil", "ct", "ensemble"} <= models
+
+
+def test_a_frozen_model_scores_as_the_pipeline_did(smoke, tmp_path):
+    """The models of an outer fold and a hold-out split, frozen and applied to the export."""
+    build = smoke / "build" / "smoke"
+    manifest = json.loads((build / "model" / "manifest.json").read_text())
+    kept = ("03_cnn_holdout-1-revised", "03_cnn_outer-1-revised", "04_stacking_outer-1")
+    sources = {build / "models" / name: models.parts.kept(build / "models" / name) for name in kept}
+    about = {k: v for k, v in manifest.items() if k not in ("format", "parts", "files", "packages", "sha256")}
+    ratios = ("gwr_bg", "gwr_ce", "gwr_av")
+    formulas = [models.parts.Part(name, (), (), kind="gwr") for name in ratios]
+    models.bundle.write(tmp_path / "model", sources, formulas=formulas, **about)
+    found = apply.apply(models.bundle.load(tmp_path / "model"), build / "data").scored.scores
+    before = {"ct": "ct_before_platt", "ensemble": "ensemble_before_platt"}
+    compared = set()
+    for file in ("cnn_holdout-1-revised", "cnn_outer-1-revised", "stacking_outer-1", "gwr"):
+        table = pd.read_csv(build / f"scores_{file}.csv")
+        table = table[(table["role"] == "test") & (table["outcome_label"] == "revised")]
+        for (model, stage), rows in table.groupby(["model", "stage"]):
+            part = before[model] if stage == "before_platt" else model
+            if part in found:
+                mine = found.loc[rows["patient_id"], part]
+                assert mine.to_numpy() == pytest.approx(rows["score"].to_numpy(), rel=0, abs=1e-9)
+                compared.add(part)
+    assert {"cnn", "ct_before_platt", "ct", "ohca", "ensemble", "ohca_score", "gwr_av"} <= compared
+
+
+def test_the_frozen_model_is_of_all_patients_and_holds_none(smoke, tmp_path):
+    build = smoke / "build" / "smoke"
+    frozen = models.bundle.load(build / "model")
+    assert (frozen.manifest["population"]["n"], frozen.manifest["main"]) == (90, "ensemble")
+    assert {"ensemble", "ct", "cnn", "gwr_av", "logistic_all"} <= set(frozen.manifest["models"])
+    ids = pd.read_csv(build / "data" / "patients.csv", dtype=str)["patient_id"]
+    for path in (build / "model").iterdir():
+        contents = [path.read_bytes()]
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as inside:
+                contents += [inside.read(name) for name in inside.namelist()]
+        assert not [p for p in ids for content in contents if p.encode() in content], path.name
+    # A patient without a CT is scored by what needs none, and one whose CT is broken too; both are listed.
+    data = shutil.copytree(build / "data", tmp_path / "data")
+    first, second = sorted(path.name for path in (data / "ct").iterdir())[:2]
+    shutil.rmtree(data / "ct" / first)
+    for file in (data / "ct" / second).iterdir():
+        file.write_bytes(file.read_bytes()[:3000])
+    applied = apply.apply(frozen, data)
+    rows = applied.table.set_index("patient_id")
+    assert len(rows) == len(ids)
+    assert rows.loc[[first, second], "ensemble"].isna().all()
+    assert rows.loc[[first, second], "ohca"].notna().all()
+    assert "ensemble: no head CT" in rows.loc[first, "not_scored"]
+    assert "ensemble: the head CT cannot be read" in rows.loc[second, "not_scored"]
+    shutil.rmtree(data / "ct")
+    with pytest.raises(ValueError, match="1 error in the data:\n  ct: found No such file"):
+        apply.apply(frozen, data)
 
 
 HEADER = "patient_id,reader,reading,region,side,mean_hu,area_mm2\n"
@@ -235,7 +295,7 @@ def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
 
 def test_changed_simulation_reruns_all(smoke, tmp_path):
     done = edited(smoke, tmp_path, "params/smoke.yaml", "  gwr: true\n  seed: 7", "  gwr: true\n  seed: 8")
-    assert notebooks_in(done) == set(load.NOTEBOOKS)
+    assert notebooks_in(done) == {one.notebook for one in runs.runs(load.load("smoke"))}
 
 
 @pytest.mark.parametrize(
@@ -301,14 +361,14 @@ def test_fine_tuning_runs_side_by_side_from_activations_made_once(smoke):
     written = written.replace("protocols: [holdout, nested]", "protocols: [holdout]")
     written = written.replace("patience: 2", "patience: 2\n  depth: last_block\n  shown_patients: 2")
     (smoke / "params" / "deep.yaml").write_text(written)
-    runs = [f"holdout-1-{label}" for label in ("revised", "standard")]
-    targets = [part for r in runs for part in ("--target", f"build/deep/scores_cnn_{r}.csv")]
+    parts = [f"holdout-1-{label}" for label in ("revised", "standard")]
+    targets = [part for r in parts for part in ("--target", f"build/deep/scores_cnn_{r}.csv")]
     done = run(smoke, "deep", "--cores", "2", *targets)
     (smoke / "params" / "deep.yaml").unlink()
     assert done.returncode == 0, done.stderr
     kept = list((smoke / "build" / "deep" / "features").glob("*-last_block.npy"))
     assert len(kept) == 1
-    for r in runs:
+    for r in parts:
         executed = nbformat.read(smoke / "reports" / "deep" / f"03_cnn_{r}.ipynb", as_version=4)
         started = executed.metadata.papermill.start_time
         assert kept[0].stat().st_mtime < datetime.fromisoformat(started).timestamp()

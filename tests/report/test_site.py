@@ -44,10 +44,13 @@ def test_runs_in_reading_order(built):
         "02_gwr_automatic",
         "03_cnn_holdout-1-revised",
         "03_cnn_holdout-1-standard",
+        "03_cnn_holdout_all-1-revised",
         "03_cnn_outer-1-revised",
         "03_cnn_outer-2-revised",
+        "03_cnn_outer_all-1-revised",
         "04_stacking_outer-1",
         "04_stacking_outer-2",
+        "04_stacking_outer_all-1",
         "05_evaluation",
         "A1_simulation",
     ]
@@ -188,10 +191,13 @@ def test_folds_parts_are_joined_with_their_run(built):
     assert joined["run"].drop_duplicates().tolist() == [
         "holdout-1-revised",
         "holdout-1-standard",
+        "holdout_all-1-revised",
         "outer-1-revised",
         "outer-2-revised",
+        "outer_all-1-revised",
         "outer-1",
         "outer-2",
+        "outer_all-1",
     ]
 
 
@@ -232,12 +238,12 @@ def test_a_fold_that_the_study_no_longer_has_leaves_the_report(tmp_path, monkeyp
     site.write_study("tiny", root=root)
     assert not (root / "reports/tiny/04_stacking_outer-3.html").exists()
     joined = pd.read_csv(root / "reports/tiny/tables/hyperparameters.csv")
-    assert joined["run"].unique().tolist() == ["outer-1", "outer-2"]
+    assert joined["run"].unique().tolist() == ["outer-1", "outer-2", "outer_all-1"]
 
 
 def test_the_leakage_page_counts(built):
     text = soup(built, "leakage.html").find("main").get_text(" ", strip=True)
-    assert "None. 180 scores and choices were counted, in 6 notebook runs (1 kinds of stage" in text
+    assert "None. 270 scores and choices were counted, in 9 notebook runs (1 kinds of stage" in text
 
 
 def test_there_is_no_leakage_page_for_models_fitted_elsewhere(built, tmp_path):

@@ -35,6 +35,29 @@ def test_every_study_file_loads_and_reaches_its_notebooks(name):
         assert given["save_to"] == "report"
 
 
+FROZEN = "study: {{title: t, question: q, protocols: {}, modalities: [], model: {}}}\n"
+
+
+def test_a_study_with_a_frozen_model_fits_nothing(project, tmp_path):
+    root = project(FROZEN.format("[]", "ask"))
+    with pytest.raises(StudyError, match="MODEL=folder"):
+        load.load("mine", root=root, environment={})
+    given = {"POSTARREST_MODEL": str(tmp_path)}
+    loaded = load.load("mine", root=root, environment=given)
+    assert loaded.notebooks == ("01_cohort", "05_evaluation", "08_external")
+    assert loaded.parameters("08_external")["model_path"] == str(tmp_path)
+    assert loaded.parameters("05_evaluation")["model_path"] == str(tmp_path)
+    root = project(FROZEN.format("[nested]", "ask"))
+    with pytest.raises(StudyError, match=r"a study with a frozen model fits none: expected protocols: \[\]"):
+        load.load("mine", root=root, environment=given)
+
+
+def test_a_frozen_model_of_this_project_is_made_first(project):
+    assert list(load.with_sources(["hospital2"])) == ["hospital2", "ensemble"]
+    with pytest.raises(StudyError, match="are not there: 'build/absent/model'"):
+        load.load("mine", root=project(FROZEN.format("[]", "build/absent/model")), environment={})
+
+
 def test_real_study_asks_for_its_data(tmp_path):
     with pytest.raises(StudyError, match="DATA=path"):
         load.load("arrest1000", environment={})

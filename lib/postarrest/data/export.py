@@ -93,7 +93,11 @@ def examine(data: Path, **settings: Any) -> StudyData:
     if table is not None:
         patients = table
         included = _included(patients, mapping.criteria, raw.file, found)
-        check_outcome(patients, included, mapping, raw.file, found)
+        if mapping.for_scoring:
+            # Nobody must have a CT: whoever lacks one is scored as far as the models allow.
+            included[:] = False
+        else:
+            check_outcome(patients, included, mapping, raw.file, found)
         if "ct" in mapping.modalities:
             ct = find_ct(data, patients, included, found)
         if "gwr" in mapping.modalities:
@@ -178,7 +182,8 @@ def _patients(raw: tablefile.RawTable, mapping: ExportSettings, found: Findings)
     present = {name: export for name, export in exports.items() if export in raw.header}
     mapped = [name for name in mapping.columns if name in contract.PATIENTS.columns]
     required = [*predictors, "patient_id", *mapped, *(REVISED if "revised" in mapping.outcome_labels else [])]
-    needed = [*map(mapping.export_name, required), mapping.outcome_column]
+    needed = [*map(mapping.export_name, required)]
+    needed += [] if mapping.for_scoring else [mapping.outcome_column]
     found.errors += _missing_columns([n for n in needed if n not in (*raw.header, ROW_NUMBERS)], raw)
     found.warnings += _unused_columns(raw, present, mapping.outcome_column)
     cells = raw.cells[list(present.values())].set_axis(list(present), axis=1)

@@ -191,6 +191,8 @@ class ExportSettings(Settings):
         Outcome labels in use: ``"standard"``, ``"revised"``. The revised one needs columns of its own.
     table_format : TableFormat
         Encoding, delimiter, decimal sign and sheet of the tables.
+    for_scoring : bool
+        Whether the patients are to be scored only: no outcome is needed, and a patient may lack a CT.
     """
 
     modalities: list[Literal["gwr", "ct"]] = Field([])
@@ -202,6 +204,7 @@ class ExportSettings(Settings):
     criteria: Annotated[Criteria, WrapValidator(_in_given_order)] = Field({})
     outcome_labels: Annotated[list[_Label], AfterValidator(_revised_cpc)] = Field([])
     table_format: TableFormat = TableFormat()
+    for_scoring: bool = False
 
     @property
     def outcome_column(self) -> str:

@@ -13,6 +13,7 @@ from postarrest.evaluation import (
     decision,
     delong,
     discrimination,
+    external,
     intervals,
     labels,
     optimism,

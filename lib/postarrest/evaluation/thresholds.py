@@ -8,6 +8,7 @@ good-outcome patients predicted poor, which the ERC/ESICM guideline calls the fa
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,8 +106,34 @@ def _why_none(n_good: int) -> str:
     )
 
 
+def fixed_for(model: str, kind: str, fixed: Mapping[str, Sequence[Any]]) -> dict[str, float]:
+    """Return the thresholds set beforehand that apply to a model, by name.
+
+    Parameters
+    ----------
+    model, kind : str
+        The model, and whether its scores are a ``probability`` or a ``marker``.
+    fixed : Mapping
+        Name -> of which models (a kind, or a pattern of names such as ``gwr_*``) and the threshold.
+
+    Examples
+    --------
+    >>> fixed_for("gwr_av", "marker", {"0.5": ["probability", 0.5], "GWR 1.2": ["gwr_*", 1.2]})
+    {'GWR 1.2': 1.2}
+    """
+    return {
+        rule: float(threshold)
+        for rule, (which, threshold) in fixed.items()
+        if which == kind or fnmatchcase(model, which)
+    }
+
+
 def table(
-    rows: pd.DataFrame, train: pd.DataFrame, *, fixed: Mapping[str, tuple[str, float]] | None = None
+    rows: pd.DataFrame,
+    train: pd.DataFrame,
+    *,
+    fixed: Mapping[str, Sequence[Any]] | None = None,
+    frozen: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Choose thresholds in the training set and, marked as such, in the test set; apply both to the test set.
 
@@ -117,8 +144,9 @@ def table(
     train : pandas.DataFrame
         The scores table, whose ``train_oof`` rows the thresholds are chosen on.
     fixed : mapping of (str, float)
-        Prespecified thresholds by name: of which models (a kind, ``probability`` or ``marker``, or a pattern
-        of names such as ``gwr_*``) and the threshold.
+        Prespecified thresholds by name, as for :func:`fixed_for`.
+    frozen : pandas.DataFrame, optional
+        ``model, rule, threshold, note``: thresholds that were chosen in other patients.
 
     Returns
     -------
@@ -128,8 +156,8 @@ def table(
         ``chosen_on`` is ``train_oof`` (the threshold of each fold's training set is applied to its test
         patients, then the counts are summed; ``threshold`` is the median over the folds, ``threshold_min``
         and ``threshold_max`` their range), ``test`` (chosen on the same scores that are evaluated, as paper B
-        seems to have done; optimistic) or ``fixed``. If the rule has no threshold in a fold there are no
-        counts, and ``note`` gives the reason.
+        seems to have done; optimistic), ``frozen`` (chosen where the model was fitted) or ``fixed``. If the
+        rule has no threshold in a fold there are no counts, and ``note`` gives the reason.
     """
     keys = ["outcome_label", "stage", "model"]
     oof = train[train["role"] == "train_oof"]
@@ -145,9 +173,11 @@ def table(
                 chosen = [choose(training[k]["y_good"], training[k]["score"], rule) for k in folds]
                 decisions.append(("train_oof", list(folds.values()), chosen))
             decisions.append(("test", [mine], [choose(mine["y_good"], mine["score"], rule)]))
-        for rule, (which, threshold) in (fixed or {}).items():
-            if which == mine["kind"].iloc[0] or fnmatchcase(str(model), which):
-                decisions.append(("fixed", [mine], [Choice(rule, float(threshold))]))
+        if frozen is not None:
+            for one in frozen[frozen["model"] == model].itertuples():
+                decisions.append(("frozen", [mine], [Choice(one.rule, one.threshold, one.note)]))
+        for rule, threshold in fixed_for(str(model), mine["kind"].iloc[0], fixed or {}).items():
+            decisions.append(("fixed", [mine], [Choice(rule, threshold)]))
         label = {"outcome_label": outcome, "stage": stage, "set": name, "model": model}
         found += [
             label | {"rule": chosen[0].rule, "chosen_on": chosen_on} | _decided(parts, chosen)

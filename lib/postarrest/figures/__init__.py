@@ -9,6 +9,7 @@ from postarrest.figures import (
     cnn,
     cohort,
     curves,
+    external,
     forest,
     gwr,
     simulation,

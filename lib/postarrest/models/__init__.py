@@ -5,6 +5,7 @@ Out: rows of the scores table, each predicted by a model fitted without that pat
 """
 
 from postarrest.models import (
+    bundle,
     cnn,
     crossfit,
     ct_reader,
@@ -12,6 +13,7 @@ from postarrest.models import (
     gwr_automatic,
     leakage,
     ohca,
+    parts,
     platt,
     splits,
     stacking,

@@ -1,7 +1,7 @@
 """Cross-fitting: hyperparameters tuned in the inner folds, and out-of-fold predictions of each patient."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from postarrest import scores
 from postarrest.models import tuning
 from postarrest.models.kept import digest
 from postarrest.models.leakage import Fitted, Ledger
+from postarrest.models.parts import Part
 from postarrest.models.splits import Split
 from postarrest.models.tuning import Space, Tuned, Values
 
@@ -53,6 +54,8 @@ class CrossFit:
         Optuna's trials for each model.
     seed : int
         Seed of searches and models.
+    parts : list of Part
+        The models fitted on all development patients, in the order of their fits; see :meth:`out_of_fold`.
     """
 
     split: Split
@@ -61,6 +64,7 @@ class CrossFit:
     keep: Path
     trials: int
     seed: int
+    parts: list[Part] = field(default_factory=list, repr=False)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -118,6 +122,7 @@ class CrossFit:
         stages: tuple[str, str],
         after: Iterable[Fitted] = (),
         inner: Sequence[tuple[pd.Index, pd.Index]] | None = None,
+        keep_as: str = "",
     ) -> OutOfFold:
         """Score development patients out of fold, then refit on all of them and score the test patients.
 
@@ -134,6 +139,8 @@ class CrossFit:
         inner : sequence of (pandas.Index, pandas.Index), optional
             Patients to fit on and patients left out, in place of the split's inner folds. The scores of a
             patient who is left out several times are averaged.
+        keep_as : str
+            Name under which the refitted model is added to ``parts``; blank: it is not.
         """
 
         def fit(ids: pd.Index, stage: str) -> Fitted:
@@ -146,6 +153,10 @@ class CrossFit:
         development = pd.concat(parts) if inner is None else self.ledger.mean(parts)
         refitted = fit(self.split.development, stages[1])
         test = self.ledger.probability(refitted, x_test.loc[self.split.test])
+        if keep_as:
+            known = [name for name in x.columns if name in self.ledger.known]
+            fed = [name for name in x.columns if name not in known]
+            self.parts.append(Part(keep_as, tuple(known), tuple(fed), refitted.estimator))
         return OutOfFold(development, test, refitted)
 
     def score_table(self, parts: Iterable[pd.DataFrame], *, outcome_label: str) -> pd.DataFrame:

@@ -314,7 +314,7 @@ def marker_scores(
     """
     markers = markers.rename_axis(index="patient_id", columns="model").stack().dropna().rename("score")
     holdout = splits["split"].str.startswith("holdout-")
-    used = splits[holdout] if holdout.any() else splits
+    used = splits[holdout if holdout.any() else splits["split"].str.startswith("outer-")]
     rows = used.merge(markers.reset_index(), on="patient_id").assign(
         fold=lambda t: t["split"].str.rsplit("-", n=1).str[1].astype(int),
         role=lambda t: np.where(t["part"] == "test", "test", "train_oof"),

@@ -171,7 +171,9 @@ move it into the estimator.
         """
         origins = self._origins(x, model.stage)
         self._count(model, x.index, *(used & ids for used, ids in origins))
-        score = pd.Series(model.estimator.predict_proba(x)[:, 1], index=x.index, name="score")
+        # A split on all patients has no test patients, and estimators refuse a table without rows.
+        good = model.estimator.predict_proba(x)[:, 1] if len(x) else np.empty(0)
+        score = pd.Series(good, index=x.index, name="score")
         used = model.patients.union(model.upstream, *(used for used, _ in origins))
         return self._add(used, score)
 

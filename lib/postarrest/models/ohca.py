@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from postarrest.models import crossfit
+from postarrest.models.parts import Part
 from postarrest.models.splits import Split
 
 VARIABLES = ["initial_rhythm", "no_flow_min", "low_flow_min", "creatinine_umol_l", "lactate_mmol_l"]
@@ -67,6 +68,12 @@ def comparator_scores(
     patients = split.development.append(split.test)
     columns = {name: -ohca_score(cohort.loc[patients], floor_min=floor_min) for name in names}
     return pd.DataFrame(columns, index=patients)
+
+
+def parts(names: list[str], *, floor_min: float) -> list[Part]:
+    """Return each score as a part of a frozen model."""
+    settings = {"floor_min": floor_min}
+    return [Part(name, tuple(VARIABLES), (), kind="ohca_score", settings=settings) for name in names]
 
 
 def rows(comparators: pd.DataFrame, split: Split) -> list[pd.DataFrame]:

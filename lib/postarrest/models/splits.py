@@ -52,7 +52,7 @@ class Split:
     Parameters
     ----------
     name : str
-        ``"holdout-1"``, ``"outer-3"``.
+        ``"holdout-1"``, ``"outer-3"``; ``"holdout_all-1"`` and ``"outer_all-1"`` have no test patients.
     inner : tuple of (pandas.Index, pandas.Index)
         Pairs of patients to fit on and patients to evaluate a choice on: one pair (training set, tuning set)
         in a hold-out split, one per inner fold in nested cross-validation.
@@ -89,9 +89,26 @@ class Split:
         return int(self.name.rsplit("-", 1)[1])
 
     @property
+    def shown(self) -> pd.Index:
+        """Patients whose predictions are looked at one by one: the test patients.
+
+        Where there are none, they are those of the first inner fold, on whom the model was fitted.
+        """
+        return self.test if len(self.test) else self.inner[0][1]
+
+    @property
+    def shown_in_words(self) -> str:
+        """Who these patients are."""
+        return "test patients" if len(self.test) else "patients on whom the model was also fitted or chosen"
+
+    @property
     def protocol(self) -> str:
         """``"holdout"`` or ``"nested"``."""
         return "holdout" if self.name.startswith("holdout") else "nested"
+
+
+# The split of each protocol that has every patient in development: its models are those that are frozen.
+ON_ALL = {"holdout": "holdout_all-1", "nested": "outer_all-1"}
 
 
 def names(protocols: Sequence[str], settings: Settings) -> list[str]:
@@ -100,11 +117,27 @@ def names(protocols: Sequence[str], settings: Settings) -> list[str]:
     Examples
     --------
     >>> names(("holdout", "nested"), Settings(outer_folds=2))
+    ['holdout-1', 'holdout_all-1', 'outer-1', 'outer-2', 'outer_all-1']
+    """
+    numbers = {"holdout": settings.repeats, "nested": settings.outer_folds}
+    kinds = {"holdout": "holdout", "nested": "outer"}
+    return [
+        name
+        for protocol, kind in kinds.items()
+        if protocol in protocols
+        for name in [*(f"{kind}-{i + 1}" for i in range(numbers[protocol])), ON_ALL[protocol]]
+    ]
+
+
+def with_test(protocols: Sequence[str], settings: Settings) -> list[str]:
+    """Return the names of a study's splits that have test patients.
+
+    Examples
+    --------
+    >>> with_test(("holdout", "nested"), Settings(outer_folds=2))
     ['holdout-1', 'outer-1', 'outer-2']
     """
-    holdout = settings.repeats if "holdout" in protocols else 0
-    outer = settings.outer_folds if "nested" in protocols else 0
-    return [f"holdout-{i + 1}" for i in range(holdout)] + [f"outer-{i + 1}" for i in range(outer)]
+    return [name for name in names(protocols, settings) if name not in ON_ALL.values()]
 
 
 def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) -> pd.DataFrame:
@@ -123,7 +156,9 @@ def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) ->
     -------
     pandas.DataFrame
         ``split, patient_id, part``: part is ``train``, ``tune`` or ``test`` in a hold-out split, and ``test``
-        or ``inner-<k>`` (the inner fold that leaves the patient out) in an outer fold.
+        or ``inner-<k>`` (the inner fold that leaves the patient out) in an outer fold. Each protocol's last
+        split, of :data:`ON_ALL`, has no test patients: all are split as the development patients of its
+        other splits are, so that what is fitted there is fitted as it was tested.
 
     Raises
     ------
@@ -134,8 +169,10 @@ def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) ->
     --------
     >>> y = pd.Series([0, 1] * 40, index=[f"P{i:03d}" for i in range(80)])
     >>> t = table(y, protocols=("holdout",), settings=Settings())
-    >>> t["part"].value_counts().to_dict()
+    >>> t[t["split"] == "holdout-1"]["part"].value_counts().to_dict()
     {'train': 51, 'test': 16, 'tune': 13}
+    >>> t[t["split"] == "holdout_all-1"]["part"].value_counts().to_dict()
+    {'train': 64, 'tune': 16}
     """
     # Each inner fold of each outer fold needs a patient of either outcome to have an AUC.
     needed = settings.outer_folds * settings.inner_folds if "nested" in protocols else 10
@@ -153,19 +190,33 @@ def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) ->
         # Rounded, as the paper did (257 and 64 of 321); scikit-learn itself would round a fraction up.
         n_test = round(settings.holdout_fraction * len(y))
         rest, test = train_test_split(y.index.to_numpy(), test_size=n_test, stratify=y, random_state=seed)
-        n_tune = round(settings.tune_fraction * len(rest))
-        train, tune = train_test_split(rest, test_size=n_tune, stratify=y[rest], random_state=seed)
         name = f"holdout-{repeat + 1}"
-        parts += [(name, "train", train), (name, "tune", tune), (name, "test", test)]
+        parts += [(name, "test", test), *_tuning(name, y[rest], settings, seed)]
+    if "holdout" in protocols:
+        parts += _tuning(ON_ALL["holdout"], y, settings, settings.seed)
     if "nested" in protocols:
         outer = StratifiedKFold(settings.outer_folds, shuffle=True, random_state=settings.seed)
         for k, (rest, test) in enumerate(outer.split(y, y), start=1):
             parts.append((f"outer-{k}", "test", y.index[test]))
-            inner = StratifiedKFold(settings.inner_folds, shuffle=True, random_state=settings.seed + k)
-            for i, (_, left_out) in enumerate(inner.split(rest, y.iloc[rest]), start=1):
-                parts.append((f"outer-{k}", f"inner-{i}", y.index[rest[left_out]]))
+            parts += _inner(f"outer-{k}", y.iloc[rest], settings, settings.seed + k)
+        parts += _inner(ON_ALL["nested"], y, settings, settings.seed)
     rows = [pd.DataFrame({"split": s, "patient_id": list(ids), "part": part}) for s, part, ids in parts]
     return pd.concat(rows, ignore_index=True).sort_values(["split", "patient_id"], ignore_index=True)
+
+
+def _inner(name: str, y: pd.Series, settings: Settings, seed: int) -> list[tuple[str, str, pd.Index]]:
+    """Split the development patients of an outer fold into inner folds."""
+    inner = StratifiedKFold(settings.inner_folds, shuffle=True, random_state=seed)
+    return [(name, f"inner-{i}", y.index[ids]) for i, (_, ids) in enumerate(inner.split(y, y), start=1)]
+
+
+def _tuning(
+    name: str, y: pd.Series, settings: Settings, seed: int
+) -> list[tuple[str, str, np.ndarray | pd.Index]]:
+    """Split the development patients of a hold-out split into those fitted on and those chosen on."""
+    n_tune = round(settings.tune_fraction * len(y))
+    train, tune = train_test_split(y.index.to_numpy(), test_size=n_tune, stratify=y, random_state=seed)
+    return [(name, "train", train), (name, "tune", tune)]
 
 
 def get(table: pd.DataFrame, name: str) -> Split:

@@ -23,6 +23,7 @@ from postarrest import scores
 from postarrest.models import crossfit, tuning
 from postarrest.models.crossfit import CrossFit, OutOfFold
 from postarrest.models.leakage import Fitted
+from postarrest.models.parts import Part
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
 from postarrest.models.tabular import FOREST_TREES, BaseLearner, estimator, fit_base, predictors_of
@@ -44,8 +45,8 @@ class FittedStack:
     rows : list of pandas.DataFrame
         Parts of the scores table, from :func:`postarrest.models.crossfit.rows`.
     importance : pandas.DataFrame
-        ``fold, model, importance, sd``: loss of ROC-AUC in the test patients when a base model's
-        probabilities are shuffled.
+        ``fold, model, importance, sd``: loss of ROC-AUC in the test patients (see :attr:`Split.shown`) when
+        a base model's probabilities are shuffled.
     """
 
     tuned: Tuned
@@ -132,14 +133,16 @@ def fit_stack(
     chosen_forest = partial(make, tuned.values, trees=STACK_TREES)
     chosen = fold.ledger.choice("ensemble: hyperparameters", on=tuned.patients)
 
-    def score(make: Callable[[pd.Index], Any], name: str, *after: Fitted) -> OutOfFold:
+    def score(make: Callable[[pd.Index], Any], name: str, *after: Fitted, keep_as: str = "") -> OutOfFold:
         stages = (f"{name}: out-of-fold stack", f"{name}: stack for the test patients")
-        return fold.out_of_fold(make, meta, meta_test, stages=stages, after=after)
+        return fold.out_of_fold(make, meta, meta_test, stages=stages, after=after, keep_as=keep_as or name)
 
     def calibrated(ids: pd.Index) -> CalibratedClassifierCV:
         return platt(chosen_forest(), folds=PredefinedSplit(split.inner_fold.loc[ids]))
 
-    before = score(lambda _: chosen_forest(), "ensemble before Platt", chosen)
+    before = score(
+        lambda _: chosen_forest(), "ensemble before Platt", chosen, keep_as="ensemble_before_platt"
+    )
     after = score(calibrated, "ensemble", chosen)
     logistic = score(lambda _: linear(), "ensemble_logistic")
     rows = [
@@ -147,9 +150,10 @@ def fit_stack(
         crossfit.rows(after.development, after.test, model="ensemble"),
         crossfit.rows(logistic.development, logistic.test, model="ensemble_logistic"),
     ]
-    y_test = fold.y.loc[split.test].to_numpy()
+    meta_shown = pd.concat([meta, meta_test]).loc[split.shown]
+    y_shown = fold.y.loc[split.shown].to_numpy()
     shuffling = {"scoring": "roc_auc", "n_repeats": 50, "random_state": seed}
-    shuffled = permutation_importance(after.refitted.estimator, meta_test, y_test, **shuffling)
+    shuffled = permutation_importance(after.refitted.estimator, meta_shown, y_shown, **shuffling)
     importance = {"importance": shuffled.importances_mean, "sd": shuffled.importances_std}
     table = pd.DataFrame({"fold": split.fold, "model": list(meta.columns), **importance})
     return FittedStack(tuned, rows, table)
@@ -188,7 +192,7 @@ def fit_references(
     for name, (algorithm, values) in REFERENCES.items():
         stages = (f"{name}: out-of-fold model", f"{name}: model for the test patients")
         make = partial(estimator, algorithm, values, seed=fold.seed)
-        found = fold.out_of_fold(lambda _, make=make: make(), x, x_test, stages=stages)
+        found = fold.out_of_fold(lambda _, make=make: make(), x, x_test, stages=stages, keep_as=name)
         rows.append(crossfit.rows(found.development, found.test, model=name))
     return rows
 
@@ -266,10 +270,11 @@ def fit_bases(
     for name, model in models.items():
         if model.algorithm == "cnn":
             fold.ledger.adopt(cnn_lineage)
-            final = scores.read(cnn_scores).query("stage == 'final'")
-            saved = final.set_index(["role", "patient_id"])["score"]
-            development[name] = saved["train_oof"].loc[split.development]
-            test[name] = saved["test"].loc[split.test]
+            final = scores.read(cnn_scores, tested=len(split.test) > 0).query("stage == 'final'")
+            saved = final.set_index("patient_id")["score"]
+            development[name], test[name] = saved.loc[split.development], saved.loc[split.test]
+            if name != "ct":
+                fold.parts.append(Part(name, (), ("ct",), kind="same"))
             continue
         base = fit_base(name, model, predictors_of(name, model, cohort), fold, spaces=spaces)
         development[name] = base.scores.development.loc[split.development]

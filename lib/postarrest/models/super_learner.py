@@ -174,16 +174,16 @@ def fit(
     inner = repeated_folds(fold)
     development, test = {}, {}
     for group, learner in wanted:
-        name = f"{group}: {learner}"
-        stages = (f"{MODEL}, {name}: out-of-fold model", f"{MODEL}, {name}: refitted model")
+        name = f"{MODEL}_{group}_{learner}"
+        stages = (f"{name}: out-of-fold model", f"{name}: refitted model")
         make = partial(estimator, *LIBRARY[learner], seed=fold.seed)
         own = (x[columns[group]], x_test[columns[group]])
-        found = fold.out_of_fold(lambda _, make=make: make(), *own, stages=stages, inner=inner)
+        found = fold.out_of_fold(lambda _, make=make: make(), *own, stages=stages, inner=inner, keep_as=name)
         development[name], test[name] = found.development.loc[fold.split.development], found.test
     meta = pd.DataFrame(development).join(bases.out_of_fold[networks])
     meta_test = pd.DataFrame(test).join(bases.test[networks])
     stages = (f"{MODEL}: out-of-fold combination", f"{MODEL}: combination for the test patients")
-    combined = fold.out_of_fold(lambda _: combiner(), meta, meta_test, stages=stages)
+    combined = fold.out_of_fold(lambda _: combiner(), meta, meta_test, stages=stages, keep_as=MODEL)
     y = fold.y.loc[meta.index]
     weights = weights_of(combined.refitted.estimator)
     table = pd.DataFrame(

@@ -278,5 +278,7 @@ def fit_base(
     used = frozenset().union(*(one.patients for one in tuned.values()))
     chosen = fold.ledger.choice(f"{name}: hyperparameters", on=used)
     stages = (f"{name}: out-of-fold model", f"{name}: refitted model")
-    scores = fold.out_of_fold(lambda _: make(best, tuned[best].values), x, x, stages=stages, after=[chosen])
+    scores = fold.out_of_fold(
+        lambda _: make(best, tuned[best].values), x, x, stages=stages, after=[chosen], keep_as=name
+    )
     return FittedBase(best, tuned, scores)

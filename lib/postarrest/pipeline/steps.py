@@ -66,6 +66,13 @@ def read_ct(study: str, threads: int) -> None:
     read_ct.read_study(study, threads)
 
 
+def freeze_study(study: str) -> None:
+    """Write ``build/<study>/model/``: the models fitted on all patients, with thresholds."""
+    from postarrest.pipeline import freeze
+
+    freeze.freeze(study)
+
+
 def combine_scores(study: str, parts: list[str]) -> None:
     """Write ``build/<study>/scores.csv``, the evaluation's only input, from the models' files."""
     from postarrest import scores
@@ -89,8 +96,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
         Further options for Snakemake.
     """
     started = time.monotonic()
-    for name in names:
-        load.load(name)
+    load.with_sources(names)
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build" / ".lock").open("w") as lock:
         try:
@@ -121,6 +127,7 @@ _COMMANDS = {
     "features": make_features,
     "read_ct": read_ct,
     "scores": combine_scores,
+    "freeze": freeze_study,
     "pages": site.write_study,
     "home": site.write_home,
 }
@@ -136,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsers["report"].add_argument("names", metavar="studies", nargs="+")
     parsers["report"].add_argument("--cores", type=int, default=os.cpu_count() or 1)
     parsers["report"].add_argument("--target", dest="targets", action="append", default=[])
-    for name in ("notebook", "splits", "features", "read_ct", "scores"):
+    for name in ("notebook", "splits", "features", "read_ct", "scores", "freeze"):
         parsers[name].add_argument("--study", required=True)
     parsers["pages"].add_argument("--study", dest="name", required=True)
     for name in ("notebook", "features", "read_ct"):

@@ -208,7 +208,7 @@ def resolve(page: Body, items: Sequence[Item], pages: Sequence[str] = ()) -> Non
     for link in page.soup.find_all("a", href=re.compile("^#(tab|fig)-")):
         anchor = link["href"].removeprefix("#")
         # A fold's copy has the fold in its anchor: `tab-grid` finds `tab-grid-outer-1`.
-        pattern = re.escape(anchor) + r"(-(holdout|outer)-\d+(-[a-z]+)?)?"
+        pattern = re.escape(anchor) + r"(-(holdout|outer)(-all)?-\d+(-[a-z]+)?)?"
         fitting = [item for item in items if re.fullmatch(pattern, item.id)]
         if fitting:
             item = min(fitting, key=lambda item: (item.id != anchor, item.page != page.name))

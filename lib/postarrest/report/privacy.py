@@ -30,7 +30,8 @@ def check_pages(written: Mapping[str, str], here: Here, study: Study) -> None:
     PageError
         Listing every reason, without any identifier.
     """
-    private = {str(here.root), str(Path.home()), study.data, study.scores} - {"", "/", "/root"}
+    model = study.model if Path(study.model).is_absolute() else ""
+    private = {str(here.root), str(Path.home()), study.data, study.scores, model} - {"", "/", "/root"}
     cohort = here.build("cohort.parquet")
     ids = pd.read_parquet(cohort, columns=[]).index.astype(str) if cohort.is_file() else []
     # Shorter ones could be a number of the report.

@@ -21,7 +21,7 @@ from postarrest.study.load import Study
 from postarrest.study.schema import declared_parameters
 
 # Notebooks whose results depend on the network's weights.
-_WITH_NETWORK = ("03_cnn", "04_stacking", "05_evaluation")
+_WITH_NETWORK = ("03_cnn", "04_stacking", "05_evaluation", "08_external")
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,15 @@ class Run:
         'hold-out split 1, revised outcome'
         >>> Run("04_stacking", "outer-3").title
         'outer fold 3'
+        >>> Run("04_stacking", "outer_all-1").title
+        'all patients, for the frozen model'
         """
         if not self.part:
             return ""
         kind, number, *label = self.part.split("-")
+        if kind.endswith("_all"):
+            hold_out = " of the hold-out protocol" if kind == "holdout_all" else ""
+            return f"all patients, for the frozen model{hold_out}"
         if kind == "outer":
             return f"outer fold {number}"
         return f"hold-out split {number}" + (f", {label[0]} outcome" if label else "")
@@ -109,7 +114,7 @@ class Report:
     def seeds(self) -> dict[str, Any]:
         """The seeds of the splits and of the simulation."""
         study = self.study
-        seeds = {} if study.scores else {"splits": splits.Settings(**study.sections["splits"]).seed}
+        seeds = {"splits": splits.Settings(**study.sections["splits"]).seed} if study.protocols else {}
         if study.simulated and "seed" in study.sections["simulate"]:
             seeds["simulation"] = study.sections["simulate"]["seed"]
         return seeds
@@ -142,7 +147,8 @@ def runs(study: Study) -> list[Run]:
     names = splits.names(study.protocols, settings)
     outer = [name for name in names if name.startswith("outer")]
     # Only hold-out splits are run under every outcome label.
-    labels = {name: study.outcome_labels[:1] if name in outer else study.outcome_labels for name in names}
+    every = [name for name in names if name.startswith("holdout-")]
+    labels = {name: study.outcome_labels if name in every else study.outcome_labels[:1] for name in names}
     networks = [f"{name}-{label}" for name in names for label in labels[name]]
     parts = {"03_cnn": networks, "04_stacking": outer}
     return [Run(notebook, part) for notebook in study.notebooks for part in parts.get(notebook, [""])]

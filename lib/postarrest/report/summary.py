@@ -127,7 +127,8 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
     if not folds:
         result.sentences.append(words()["sentences"]["conditional"])
     if "thresholds" in read:
-        chosen = {"model": main, "rule": "Spec-Max-CI", "chosen_on": "train_oof"}
+        chosen_on = "frozen" if study.model else "train_oof"
+        chosen = {"model": main, "rule": "Spec-Max-CI", "chosen_on": chosen_on}
         for _, row in _rows(read["thresholds"], where | chosen).head(1).iterrows():
             result.sentences += _guideline(result, row)
     if network.circular:

@@ -7,5 +7,5 @@ Out: a data folder in the form of a hospital's export, and tables that compare i
 from postarrest.simulate.examples import example_slices
 from postarrest.simulate.settings import Settings
 from postarrest.simulate.targets import against_published, over_seeds_summary
-from postarrest.simulate.truth import planted_performance, settings_table
+from postarrest.simulate.truth import planted_differences, planted_performance, settings_table
 from postarrest.simulate.write import write_study

@@ -121,7 +121,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     age_z = rng.standard_normal(n)
     # Skewed to the left as in the published quartiles (57, 69, 78); adults only.
     age = by_outcome(67.8, 60.0) + 15.0 * (age_z - 0.22 * (age_z**2 - 1))
-    age = np.clip(np.round(age), 18, 99).astype(int)
+    age = np.clip(np.round(age + settings.age_shift_years), 18, 99).astype(int)
     male = happens(expit(by_outcome(logit(0.64), logit(0.77))))
 
     cardiac, respiratory = happens(expit(by_outcome(logit(0.55), logit(0.70)))), happens(0.45)
@@ -145,6 +145,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     no_flow = np.where(witnessed, no_flow, no_flow * np.exp(0.4 + 0.6 * rng.standard_normal(n)))
 
     low_flow = np.exp(by_outcome(np.log(29.5), np.log(17.3)) - 0.05 * shockable + 0.58 * worse())
+    low_flow = low_flow * settings.low_flow_factor
     ecmo = happens(expit(-4.53 + 0.055 * np.minimum(low_flow, 80) + 1.6 * shockable - 0.03 * (age - 65)))
     low_flow = np.where(ecmo, np.maximum(low_flow, 30) + 12 * rng.random(n), low_flow)
     low_flow = np.clip(np.round(low_flow), 1, 120)
@@ -172,6 +173,8 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
     no_pupils = happens(settings.pupil_missing)
     no_flow_unknown = ~witnessed & happens(settings.no_flow_missing)
 
+    # The last draw, where it stands, so that no other variable depends on its settings.
+    delay = np.log(settings.ct_median_min) + 0.42 * rng.standard_normal(n)
     patients = pd.DataFrame(
         {
             "age_years": age,
@@ -189,7 +192,7 @@ def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator)
             "pupil_left_mm": np.where(no_pupils, np.nan, left),
             "pupil_right_mm": np.where(no_pupils, np.nan, right),
             "circulation": np.where(ecmo, "ecmo", "rosc"),
-            "rosc_to_ct_min": np.clip(np.round(np.exp(np.log(62) + 0.42 * rng.standard_normal(n))), 12, 178),
+            "rosc_to_ct_min": np.clip(np.round(np.exp(delay)), 12, 178),
         }
     )
     patients["cpc"] = _cpc(good, rng)

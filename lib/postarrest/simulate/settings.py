@@ -40,6 +40,11 @@ class Settings:
     lab_missing: float = Field(0.08, ge=0, le=1, description="share of patients without lactate")
     no_flow_missing: float = Field(1.0, ge=0, le=1, description="share of unwitnessed without a no-flow time")
     pupil_missing: float = Field(0.03, ge=0, le=1, description="share of patients without pupil diameters")
+    age_shift_years: float = Field(0.0, ge=-20, le=20, description="added to every age")
+    low_flow_factor: float = Field(1.0, gt=0, le=3, description="every low-flow time is multiplied by it")
+    ct_median_min: float = Field(62.0, ge=20, le=150, description="median time from circulation to CT, min")
+    gray_shift_hu: float = Field(0.0, ge=-15, le=15, description="scanner's offset of gray matter, HU")
+    white_shift_hu: float = Field(0.0, ge=-15, le=15, description="scanner's offset of white matter, HU")
     n_truth: int = Field(100_000, ge=1000, description="patients drawn to compute the planted performance")
 
     @model_validator(mode="after")

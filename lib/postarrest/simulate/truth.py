@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,11 @@ def planted(settings: Settings) -> pd.DataFrame:
 
     severity = drawn.latents["severity"].to_numpy()
     white, cortex, deep = _attenuation(severity, rng)
+    white, cortex, deep = (
+        white + settings.white_shift_hu,
+        cortex + settings.gray_shift_hu,
+        deep + settings.gray_shift_hu,
+    )
     attenuation = combined(white, cortex, deep)
     ohca, pupil = boosted(OHCA_VARIABLES), boosted(PUPIL_VARIABLES)
     scores = {
@@ -190,6 +196,33 @@ def settings_table(data: Path) -> pd.DataFrame:
     """Return a simulated study's settings: `setting, value`, the values as text."""
     settings = pd.Series(_read(data)["settings"], name="value", dtype=object).astype(str)
     return settings.rename_axis("setting").reset_index()
+
+
+def planted_differences(data: Path, there: Mapping[str, Any]) -> pd.DataFrame:
+    """Return in which settings two simulated studies differ: what was planted between two hospitals.
+
+    Parameters
+    ----------
+    data : pathlib.Path
+        A folder written by `write_study`; another folder gives no rows.
+    there : Mapping
+        Settings of the other study; blank where it is not simulated.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `setting, meaning, frozen` (the other study's value) and `here`, the values as text.
+    """
+    if not (data / "truth.json").is_file() or not there:
+        return pd.DataFrame(columns=["setting", "meaning", "frozen", "here"])
+    here = _read(data)["settings"]
+    meanings = {field.name: field.default.description for field in dataclasses.fields(Settings)}
+    rows = [
+        (name, meanings[name], str(there[name]), str(value))
+        for name, value in here.items()
+        if name in there and name in meanings and there[name] != value and name not in ("seed", "ct")
+    ]
+    return pd.DataFrame(rows, columns=["setting", "meaning", "frozen", "here"])
 
 
 def _read(data: Path) -> dict[str, Any]:

@@ -116,6 +116,8 @@ def _one_patient(
     rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 1, patient["row"]]))
     patient_id = patient["patient_id"]
     head = phantom.draw_head(rng, severity=patient["severity"], atrophy=patient["atrophy"])
+    scanner = {"gray_shift_hu": settings.gray_shift_hu, "white_shift_hu": settings.white_shift_hu}
+    head = phantom.on_scanner(head, **scanner)
     levels = list(phantom.LEVELS_MM) if settings.gwr or settings.ct == "dicom" else ["basal_ganglia"]
     slices = {
         level: phantom.render(anatomy, head, level=level, noise_sd_hu=settings.noise_sd_hu, rng=rng)

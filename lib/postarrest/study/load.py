@@ -6,7 +6,7 @@ parameters cell of a notebook is the schema of its section.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ NOTEBOOKS = (
     "03_cnn",
     "04_stacking",
     "05_evaluation",
+    "08_external",
     "A1_simulation",
 )
 # The pipeline sets these for each run of a notebook; a study file cannot.
@@ -43,6 +44,7 @@ class About(Settings):
     outcome_labels: tuple[Literal["revised", "standard"], ...] = Field(("standard",), strict=False)
     data: str = "simulated"
     scores: str = ""
+    model: str = ""
 
 
 class Study(About):
@@ -64,6 +66,9 @@ class Study(About):
         Folder or file of real data; blank where the study has none.
     scores : str
         Scores table from elsewhere, on which only the evaluation is run; blank otherwise.
+    model : str
+        Folder of a frozen model, which is validated in these patients instead of fitting any; blank
+        otherwise.
     sections : Mapping
         ``common``, ``simulate``, ``splits`` and one section per notebook, as in the file.
     """
@@ -81,7 +86,11 @@ class Study(About):
         """Names of the notebooks that apply to this study, in reading order."""
         if self.scores:
             return ("05_evaluation",)
+        if self.model:
+            simulation = ("A1_simulation",) if self.simulated and "ct" in self.modalities else ()
+            return ("01_cohort", "05_evaluation", "08_external", *simulation)
         applies = {
+            "08_external": False,
             "02_gwr": "gwr" in self.modalities,
             "02_gwr_automatic": "ct" in self.modalities,
             "03_cnn": "ct" in self.modalities,
@@ -94,6 +103,8 @@ class Study(About):
         """Return what papermill passes to a notebook: its section over the keys of ``common`` it declares."""
         given = {
             "data_path": self.data,
+            # A model of this project is named by its folder there.
+            "model_path": self.model and str(ROOT / self.model),
             "modalities": list(self.modalities),
             "outcome_labels": list(self.outcome_labels),
             "outcome_label": self.outcome_labels[0],
@@ -123,9 +134,9 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     name : str
         The study: ``params/<name>.yaml``.
     environment : Mapping
-        ``POSTARREST_DATA`` replaces ``study.data``, ``POSTARREST_SCORES`` replaces ``study.scores`` in a
-        study that has it, and ``POSTARREST_WEIGHTS`` replaces ``weights`` of ``03_cnn``: paths differ
-        between machines and do not belong in a study file.
+        ``POSTARREST_DATA`` replaces ``study.data``, ``POSTARREST_SCORES`` and ``POSTARREST_MODEL`` replace
+        ``study.scores`` and ``study.model`` in a study that has them, and ``POSTARREST_WEIGHTS`` replaces
+        ``weights`` of ``03_cnn``: paths differ between machines and do not belong in a study file.
 
     Raises
     ------
@@ -153,6 +164,11 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     about = About(**sections.pop("study"))
     data = environment.get("POSTARREST_DATA") or about.data
     scores = environment.get("POSTARREST_SCORES", about.scores) if about.scores else ""
+    model = environment.get("POSTARREST_MODEL", about.model) if about.model else ""
+    if model == "ask":
+        errors.append("needs a frozen model: name it, as in 'make report STUDY=... MODEL=folder'.")
+    if model and about.protocols:
+        errors.append("section 'study': a study with a frozen model fits none: expected protocols: [].")
     if data == "ask":
         errors.append("needs real data: say where they are, as in 'make report STUDY=... DATA=path'.")
     if scores == "ask":
@@ -160,9 +176,29 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     _refuse(name, errors)
     data = "" if data == "simulated" else _resolved(data, root)
     scores = _resolved(scores, root) if scores else ""
-    study = Study(**dict(about) | {"name": name, "data": data, "scores": scores, "sections": sections})
+    if model and _study_of(model, root) is None:
+        model = _resolved(model, root)
+    paths = {"data": data, "scores": scores, "model": model}
+    study = Study(**dict(about) | paths | {"name": name, "sections": sections})
     _refuse(name, _errors_of_models(study))
     return study
+
+
+def with_sources(names: Iterable[str], *, root: Path = ROOT) -> dict[str, Study]:
+    """Return studies by name, and the studies whose frozen models they use, which must be made first."""
+    found = {name: load(name, root=root) for name in names}
+    for study in list(found.values()):
+        source = _study_of(study.model, root)
+        if source and source not in found:
+            found[source] = load(source, root=root)
+    return found
+
+
+def _study_of(model: str, root: Path) -> str | None:
+    """Return the study of this project that makes a frozen model; None for a model from elsewhere."""
+    parts = Path(model).parts
+    own = len(parts) == 3 and (parts[0], parts[2]) == ("build", "model") and parts[1] in names(root=root)
+    return parts[1] if own else None
 
 
 def _errors_of_models(study: Study) -> list[str]:

@@ -1,6 +1,7 @@
 """Features of each CT slice from the frozen network, computed once per study."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -56,8 +57,8 @@ def images(here: Here, ids: pd.Index) -> np.ndarray:
     KeyError
         If a patient has no slice.
     """
-    patients, slices = _slices(here)
-    return slices[_rows(patients, ids)]
+    patients, every = slices(here)
+    return every[_rows(patients, ids)]
 
 
 def decided(here: Here, network: Network) -> Network:
@@ -142,7 +143,7 @@ def keep_features(here: Here, network: Network, *, simulated: bool) -> Features:
 
 
 def _features(here: Here, network: Network) -> Features:
-    patients, slices = _slices(here)
+    patients, every = slices(here)
     weights = source(network)
     # The weights by their content: a path differs from machine to machine.
     settings = network.model_dump(exclude={"instead_of"}) | {"weights": weights.sha256}
@@ -152,13 +153,13 @@ def _features(here: Here, network: Network) -> Features:
         del settings["fit_image"]
         modules += ["cnn/embedded", "ct_reader/network"]
     key = digest(
-        *("features", slices, list(patients), settings),
+        *("features", every, list(patients), settings),
         modules=modules,
         packages=("keras", "tensorflow"),
     )
     place = here.build(f"features/{key}.npy")
     if not place.is_file():
-        computed = _compute(slices, network)
+        computed = _compute(every, network)
         with whole(place) as beside, beside.open("wb") as file:
             np.save(file, computed)
     return Features(patients, np.load(place), key, weights.words)
@@ -169,7 +170,8 @@ def _record(here: Here) -> dict[str, Any]:
     return json.loads(place.read_text(encoding="utf-8")) if place.is_file() else {}
 
 
-def _slices(here: Here) -> tuple[pd.Index, np.ndarray]:
+def slices(here: Here) -> tuple[pd.Index, np.ndarray]:
+    """Return the patients with a CT slice, and the slices, shape (n, 256, 256), uint8."""
     with np.load(here.build("images.npz")) as kept:
         return pd.Index(kept["patient_id"].astype(str), name="patient_id"), kept["images"]
 
@@ -194,5 +196,23 @@ def pooled(model: Any, images: np.ndarray) -> np.ndarray:
     def run(batch):
         return tf.reduce_mean(tf.cast(model(batch, training=False), tf.float32), axis=(1, 2))
 
-    batches = [run(images[i : i + 16, ..., None]).numpy() for i in range(0, len(images), 16)]
-    return np.concatenate(batches)
+    return in_batches(lambda batch: run(batch[..., None]).numpy(), images)
+
+
+def in_batches(run: Callable[[np.ndarray], np.ndarray], given: np.ndarray, *, size: int = 16) -> np.ndarray:
+    """Return what a network makes of its inputs, in batches that are all of one size.
+
+    The result for one patient then is the same, bit for bit, whoever else is computed: kernels are chosen by
+    the size of a batch.
+
+    Examples
+    --------
+    >>> in_batches(lambda batch: batch * 2, np.arange(5), size=4).tolist()
+    [0, 2, 4, 6, 8]
+    """
+    found = []
+    for start in range(0, len(given), size):
+        batch = given[start : start + size]
+        padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+        found.append(run(padded)[: len(batch)])
+    return np.concatenate(found)

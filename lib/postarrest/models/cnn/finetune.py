@@ -15,7 +15,7 @@ import pandas as pd
 
 from postarrest.files import whole
 from postarrest.models.cnn.backbone import backbone
-from postarrest.models.cnn.features import Features, images
+from postarrest.models.cnn.features import Features, images, in_batches
 from postarrest.models.cnn.head import Head, Training
 from postarrest.models.cnn.network import Network, NetworkError, variants
 from postarrest.models.kept import digest
@@ -30,8 +30,16 @@ _LAST_BLOCK = {
 }
 
 
-def _start(network: Network, depth: str) -> tuple[str, tuple[str, ...]]:
+def cut(network: Network, depth: str) -> tuple[str, tuple[str, ...]]:
+    """Return the layer below the trained part, and how the names of the trained layers start."""
     return _LAST_BLOCK[network.architecture] if depth == "last_block" else ("slice", ("",))
+
+
+def upper_part(part: Any, given: np.ndarray) -> np.ndarray:
+    """Return the probabilities that the trained part makes of kept activations (float16), shape (n,)."""
+    run = partial(part, training=False)
+    found = in_batches(lambda batch: np.asarray(run(batch.astype(np.float32))), given)
+    return found[:, 0].astype(np.float64)
 
 
 def inputs(here: Here, found: Features, network: Network, depth: str) -> np.ndarray | None:
@@ -53,7 +61,7 @@ def inputs(here: Here, found: Features, network: Network, depth: str) -> np.ndar
 
     if depth == "head":
         return None
-    layer, _ = _start(network, depth)
+    layer, _ = cut(network, depth)
     modules = ("cnn/network", "cnn/backbone", "cnn/finetune")
     key = digest(found.key, layer, modules=modules, packages=("keras", "tensorflow"))
     place = here.build(f"features/{key}-{depth}.npy")
@@ -141,9 +149,9 @@ class FineTuned(Head):
     def _trained_part(self) -> Any:
         import keras
 
-        layer, start = _start(self.network, self.training.depth)
+        layer, names = cut(self.network, self.training.depth)
         for one in self._model.layers:
-            convolution = not isinstance(one, keras.layers.BatchNormalization) and one.name.startswith(start)
+            convolution = not isinstance(one, keras.layers.BatchNormalization) and one.name.startswith(names)
             one.trainable = convolution or one.name in ("hidden", "good_outcome")
         return keras.Model(self._model.get_layer(layer).output, self._model.output)
 
@@ -152,9 +160,7 @@ class FineTuned(Head):
         if self._part is None:
             return super().predict_proba(x)
         rows = self.features.rows(x.index)
-        batches = (self.given[rows[i : i + 16], 0].astype(np.float32) for i in range(0, len(rows), 16))
-        out = [np.asarray(self._part(batch, training=False)) for batch in batches]
-        good = np.concatenate(out)[:, 0].astype(np.float64)
+        good = upper_part(self._part, self.given[rows, 0])
         return np.column_stack([1 - good, good])
 
     def whole_model(self, network: Network) -> Any:

@@ -13,6 +13,7 @@ from postarrest.models import crossfit, tuning
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.head import Head, Training
 from postarrest.models.crossfit import CrossFit
+from postarrest.models.parts import Part
 from postarrest.models.platt import platt
 from postarrest.models.tuning import Tuned, Values
 
@@ -90,6 +91,7 @@ def _fit_holdout(
     chosen = fold.ledger.choice("cnn: hyperparameters and epochs", on=tuned.patients)
     model, stage = head(tuned.values, final), "cnn: head for the hold-out"
     fitted = fold.ledger.fit(model, x.loc[train], y.loc[train], stage=stage, after=[chosen])
+    fold.parts.append(Part("cnn", (), (), fitted.estimator, kind="network"))
     tuning_set, test = (fold.ledger.probability(fitted, x.loc[ids]) for ids in (tune, split.test))
     rows = [crossfit.rows(tuning_set, test, model="cnn")]
     return FittedCnn(tuned, fitted.estimator, tuning_set, test, rows)
@@ -111,9 +113,11 @@ def _fit_nested(found: Features, training: Training, fold: CrossFit, final: Call
     chosen = fold.ledger.choice("ct: hyperparameters", on=tuned.patients)
     stages = ("ct: out-of-fold head", "ct: refitted head")
     raw = fold.out_of_fold(lambda _: head(tuned.values, final), x, x, stages=stages, after=[chosen])
+    fold.parts.append(Part("ct_before_platt", (), (), raw.refitted.estimator, kind="network"))
     development = raw.development.loc[fold.split.development]
     stages = ("ct: Platt, out of fold", "ct: Platt for the test patients")
-    scaled = fold.out_of_fold(lambda _: platt(), development.to_frame(), raw.test.to_frame(), stages=stages)
+    given = [one.to_frame("ct_before_platt") for one in (development, raw.test)]
+    scaled = fold.out_of_fold(lambda _: platt(), *given, stages=stages, keep_as="ct")
     rows = [
         crossfit.rows(development, raw.test, model="ct", stage="before_platt"),
         crossfit.rows(scaled.development.loc[fold.split.development], scaled.test, model="ct"),

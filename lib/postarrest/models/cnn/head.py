@@ -212,10 +212,8 @@ class Head:
 
     def predict_proba(self, x: pd.DataFrame) -> np.ndarray:
         """Return the probabilities of a poor and of a good outcome, shape (n, 2)."""
-        hidden = (self.features.variants[self.features.rows(x.index), 0] - self.mean_) / self.sd_
-        for kernel, bias in zip(self.weights_[:-2:2], self.weights_[1:-2:2], strict=True):
-            hidden = np.maximum(hidden @ kernel + bias, 0)
-        good = expit((hidden @ self.weights_[-2] + self.weights_[-1])[:, 0].astype(np.float64))
+        given = self.features.variants[self.features.rows(x.index), 0]
+        good = forward(given, self.mean_, self.sd_, self.weights_)
         return np.column_stack([1 - good, good])
 
     def whole_model(self, network: Network) -> Any:
@@ -239,6 +237,15 @@ class Head:
         model = keras.Model(base.inputs[0], last(hidden), name=f"{base.name}_head")
         model.set_weights([*base.get_weights(), *self.weights_])
         return model
+
+
+def forward(features: np.ndarray, mean: np.ndarray, sd: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """Return the probability of a good outcome that a trained head makes of features, shape (n,)."""
+    # In double precision, so that a patient's probability does not depend on who else is computed.
+    hidden = ((features - mean) / sd).astype(np.float64)
+    for kernel, bias in zip(weights[:-2:2], weights[1:-2:2], strict=True):
+        hidden = np.maximum(hidden @ kernel + bias, 0)
+    return expit((hidden @ weights[-2] + weights[-1])[:, 0])
 
 
 class _Trainer:

@@ -1,0 +1,158 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Does a model that was fitted elsewhere hold in these patients?
+#
+# A frozen model is applied as it is: nothing is fitted, tuned or chosen here. Its thresholds are those that were chosen
+# where it was fitted. `05_evaluation` reports discrimination, calibration and net benefit in full.
+#
+# *Reads* a frozen model and this study's patients, with their CT slices and readings. *Writes* the scores of all patients.
+
+# %% tags=["parameters"]
+study_name: str = "hospital2"  # the study, a file in params/
+save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
+model_path: str = ""  # folder of the frozen model, full path
+outcome_label: str = "standard"  # outcome label on which the model is judged: revised or standard
+n_resamples: int = 1000  # bootstrap resamples of patients
+seed: int = 2026  # seed of the resamples
+mask_below: int = 0  # counts from 1 to below this are hidden; 0 shows all
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+
+from postarrest import describe, evaluation, figures, models, places, scores, simulate
+from postarrest.report import Page
+
+here = places.open(study_name, save_to=save_to)
+page = Page(here, notebook="08_external")
+frozen = models.bundle.load(Path(model_path))
+about, out_of_fold = frozen.manifest, pd.DataFrame(frozen.manifest["out_of_fold"]).T
+cohort = pd.read_parquet(here.build("cohort.parquet"))
+y = cohort[f"y_good_{outcome_label}"]
+
+# %% [markdown]
+# ## Which model?
+
+# %%
+page.text(
+    "The model of the study *{study}* ({title}) was fitted on {n_fitted} {kind} ({n_fitted_good} good outcomes, {label} "
+    "label: {meaning}). Its main model is {main}. {intended}",
+    study=about["study"],
+    title=about["title"],
+    kind="**simulated** patients" if about["simulated"] else "patients",
+    n_fitted=about["population"]["n"],
+    n_fitted_good=about["population"]["n_good"],
+    label=about["outcome"]["label"],
+    meaning=about["outcome"]["meaning"],
+    main=about["main"],
+    intended=about["intended_use"],
+)
+page.text(
+    "It was frozen with {packages}. Network on head CT: {network}.",
+    packages=", ".join(f"{name} {version}" for name, version in about["packages"].items()) or "no package",
+    network=about["network"] or "none",
+)
+
+# %% [markdown]
+# ## Are these patients like those in whom it was fitted?
+#
+# The frozen model has no patient's row, only aggregates, which are set beside the same aggregates of these patients. A
+# model that separates the two groups (a membership model) would need the rows of both.
+
+# %%
+known = models.tabular.known_beforehand(cohort)
+beside = models.bundle.beside(about, known, y, mask_below=mask_below)
+page.standard_table(beside, name="external_population")
+page.figure(
+    figures.external.differences(beside),
+    name="external_population",
+    caption=f"Standardised differences between these {len(cohort)} patients and the {about['population']['n']} in whom the "
+    "model was fitted.",
+    alt="One line per characteristic from zero to its standardised difference, the largest at the top.",
+)
+page.standard_table(simulate.planted_differences(here.data, about["simulation"]), name="external_planted")
+flags = models.bundle.flags(frozen, known)
+page.standard_table(
+    describe.flag_counts(flags, n_patients=len(cohort), mask_below=mask_below), name="external_flags"
+)
+
+# %% [markdown]
+# ## Who can be scored?
+
+# %%
+scored = models.bundle.score(
+    frozen,
+    known,
+    ct=models.cnn.features.slices(here),
+    readings=pd.read_parquet(here.build("gwr.parquet")),
+)
+page.standard_table(models.bundle.not_scored(scored, about, mask_below=mask_below), name="external_scored")
+table = scores.check(models.bundle.rows(scored, about, y, outcome_label=outcome_label))
+scores.write(table, here.out("scores_external.csv"))
+
+# %% [markdown]
+# ## Does it discriminate and is it calibrated here?
+#
+# An AUC that is lower here may be due to the model, or to patients who are more alike than those in whom it was fitted.
+
+# %%
+every_stage = scores.sets(table)
+final = every_stage[every_stage["stage"] == "final"]
+resampling = {"n_resamples": n_resamples, "seed": seed}
+performance = evaluation.discrimination.table(evaluation.discrimination.resample(final, **resampling))
+external = evaluation.external.beside_frozen(performance, out_of_fold)
+page.standard_table(external, name="external")
+page.figure(
+    figures.external.aucs(external),
+    name="external",
+    caption=f"AUC of each frozen model in these {len(y)} patients and, out of fold, in those in whom it was fitted; 95 % "
+    "intervals.",
+    alt="One row per model with two markers and their intervals: where the model was fitted, and here.",
+)
+calibration, curves = evaluation.calibration.table(every_stage, **resampling)
+page.text(
+    "**{main}**: AUC {auc} here ([](#tab-external)); calibration slope {slope} and intercept {intercept} (ideal: 1 and 0).",
+    table="external",
+    main=about["main"],
+    **evaluation.external.stated(external, calibration, about["main"]),
+)
+
+# %% [markdown]
+# ## What do the frozen thresholds decide here?
+#
+# A threshold that kept false pessimism below 5 % where it was chosen need not do so here.
+
+# %%
+thresholds = evaluation.thresholds.table(final, table, frozen=models.bundle.thresholds_of(model_path))
+carried = thresholds[thresholds["chosen_on"] == "frozen"].drop(
+    columns=["stage", "threshold_min", "threshold_max"]
+)
+page.standard_table(carried, name="external_thresholds")
+for stated in evaluation.external.false_pessimism(carried, about["main"]):
+    page.text(
+        "**{rule}** of {main}: {wrong} of {n_good} patients with a good outcome were predicted to have a poor one: false "
+        "pessimism {fnr} ([](#tab-external-thresholds)).",
+        table="external_thresholds",
+        of=stated["rule"],
+        main=about["main"],
+        **stated,
+    )
+page.standard_table(models.bundle.decided(scored, about, y, mask_below=mask_below), name="external_decisions")
+
+# %% [markdown]
+# `05_evaluation` continues from these scores.
