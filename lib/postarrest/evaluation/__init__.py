@@ -17,5 +17,6 @@ from postarrest.evaluation import (
     labels,
     published,
     resamples,
+    sample_size,
     thresholds,
 )
