@@ -18,5 +18,6 @@ from postarrest.evaluation import (
     published,
     resamples,
     sample_size,
+    three_way,
     thresholds,
 )
