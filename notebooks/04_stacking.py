@@ -133,6 +133,10 @@ page.figure(
     alt=f"ROC-AUC of each of {len(stack.tuned.history)} trials with the best so far.",
 )
 
+# %%
+settings = bases.settings | {"ensemble": ("stack", stack.tuned.values | {"monotonic": stack_monotonic})}
+models.procedure.write_chosen(settings, here.out(f"chosen_{split}.json"))
+
 # %% [markdown]
 # How much does the ensemble rely on each base model? Its probabilities are shuffled among the test patients; the
 # more the ROC-AUC falls, the more it relies on them.

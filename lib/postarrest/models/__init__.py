@@ -13,6 +13,7 @@ from postarrest.models import (
     leakage,
     ohca,
     platt,
+    procedure,
     splits,
     stacking,
     tabular,

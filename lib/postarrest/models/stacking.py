@@ -214,6 +214,8 @@ class Bases:
         Trials of each search.
     rows : list of pandas.DataFrame
         Parts of the scores table; the CNN's are in a table of its own.
+    settings : dict
+        Algorithm and hyperparameters of each model but the CNN.
     """
 
     out_of_fold: pd.DataFrame
@@ -222,6 +224,7 @@ class Bases:
     algorithms: pd.DataFrame
     histories: dict[str, pd.DataFrame]
     rows: list[pd.DataFrame]
+    settings: dict[str, tuple[str, Values]]
 
 
 def fit_bases(
@@ -251,7 +254,7 @@ def fit_bases(
         The patients behind these scores, as notebook 03's ledger saved them.
     """
     split = fold.split
-    development, test, chosen, tried, histories, rows = {}, {}, [], [], {}, []
+    development, test, chosen, tried, histories, rows, settings = {}, {}, [], [], {}, [], {}
     for name, model in models.items():
         if model.algorithm == "cnn":
             fold.ledger.adopt(cnn_lineage)
@@ -265,8 +268,9 @@ def fit_bases(
         test[name] = base.scores.test
         rows.append(crossfit.rows(development[name], test[name], model=name))
         chosen.append(tuning.chosen_table(base.tuned[base.algorithm], fold=split.fold, model=name))
+        settings[name] = (base.algorithm, base.tuned[base.algorithm].values)
         for algorithm, tuned in base.tuned.items():
             tried.append((split.fold, name, algorithm, tuned.auc, algorithm == base.algorithm))
             histories[f"{name}\n{algorithm}"] = tuned.history
     algorithms = pd.DataFrame(tried, columns=["fold", "model", "algorithm", "auc", "used"])
-    return Bases(pd.DataFrame(development), pd.DataFrame(test), chosen, algorithms, histories, rows)
+    return Bases(pd.DataFrame(development), pd.DataFrame(test), chosen, algorithms, histories, rows, settings)

@@ -108,6 +108,14 @@ def features(here: Here, network: Network) -> Features:
     return found
 
 
+def kept(here: Here) -> Features:
+    """Return the features that a study's features step kept, whatever network they are of."""
+    record = json.loads(here.build("features.json").read_text(encoding="utf-8"))
+    patients, _ = _slices(here)
+    variants = np.load(here.build(f"features/{record['key']}.npy"))
+    return Features(patients, variants, record["key"], record["weights"])
+
+
 def keep_features(here: Here, network: Network, *, simulated: bool) -> Features:
     """Decide a study's weights, compute its features, and describe both in ``features.json``.
 

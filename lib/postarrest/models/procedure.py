@@ -1,0 +1,298 @@
+"""The nested protocol's modelling procedure as one function of the patients, so that it can be repeated.
+
+A *procedure* takes patients and their outcomes, and returns a function that predicts other patients: one
+column of probabilities per model. In a bootstrap sample a patient may have several rows, which share an inner
+fold: otherwise the out-of-fold probabilities that the stack learns from would come from models fitted on the
+same patient.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, train_test_split
+
+from postarrest.files import write_text
+from postarrest.models import stacking, tabular
+from postarrest.models.cnn.features import Features
+from postarrest.models.cnn.head import Head
+from postarrest.models.platt import platt
+from postarrest.models.splits import Split
+from postarrest.models.tabular import BaseLearner
+from postarrest.models.tuning import Values
+
+Predict = Callable[[pd.DataFrame], pd.DataFrame]
+Procedure = Callable[[pd.DataFrame, pd.Series], Predict]
+# Algorithm and hyperparameters.
+Chosen = tuple[str, Values]
+
+
+def write_chosen(chosen: Mapping[str, Chosen], path: Path) -> None:
+    """Write each model's algorithm and hyperparameters, as JSON."""
+    write_text(path, json.dumps(chosen, indent=1) + "\n")
+
+
+def read_chosen(*paths: Path) -> dict[str, Chosen]:
+    """Read each model's algorithm and hyperparameters from files of :func:`write_chosen`."""
+    return {
+        name: (algorithm, values)
+        for path in paths
+        for name, (algorithm, values) in json.loads(path.read_text(encoding="utf-8")).items()
+    }
+
+
+def by_patient(patients: pd.Index, y: pd.Series, *, n_folds: int, seed: int) -> Split:
+    """Split rows into inner folds, stratified by outcome; all rows of a patient share a fold.
+
+    Parameters
+    ----------
+    patients : pandas.Index
+        Patient of each row.
+    y : pandas.Series
+        1 where the outcome is good, of each row.
+    n_folds, seed : int
+        Number of folds, and their seed.
+
+    Returns
+    -------
+    Split
+        Of the rows' positions, without test patients.
+
+    Examples
+    --------
+    >>> drawn = pd.Index(["a", "a", "b", "c", "d", "d", "e", "f"])
+    >>> split = by_patient(drawn, pd.Series([1, 1, 0, 0, 1, 1, 0, 1]), n_folds=2, seed=1)
+    >>> [set(drawn[fit]) & set(drawn[left_out]) for fit, left_out in split.inner]
+    [set(), set()]
+    """
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    inner = tuple((pd.Index(fit), pd.Index(left_out)) for fit, left_out in folds.split(y, y, patients))
+    return Split("inner-1", inner, pd.Index([], dtype=int))
+
+
+def predictors(models: Mapping[str, BaseLearner], cohort: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the predictors of each base model on a table, from the whole cohort, so that types are fixed."""
+    return {
+        name: tabular.predictors_of(name, model, cohort)
+        for name, model in models.items()
+        if model.algorithm != "cnn"
+    }
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Base models, their out-of-fold probabilities, the stacks on these, and Platt scaling.
+
+    Hyperparameters are given and not searched for.
+
+    Parameters
+    ----------
+    columns : Mapping
+        Predictors of each base model, in the order of the stack's inputs; none for the network on CT.
+    chosen : Mapping
+        Algorithm and hyperparameters of each base model and of ``ensemble``. ``class_weights`` is one of the
+        network's, and ``monotonic`` one of the ensemble's.
+    n_folds, seed : int
+        Inner folds, and the seed of all models.
+    features : Features, optional
+        Features of each CT slice, on which the network's head is refitted.
+    folds : callable
+        Splits rows into inner folds.
+    """
+
+    columns: Mapping[str, list[str]]
+    chosen: Mapping[str, Chosen]
+    n_folds: int
+    seed: int
+    features: Features | None = None
+    folds: Callable[..., Split] = by_patient
+
+    def __call__(self, rows: pd.DataFrame, y: pd.Series) -> Predict:
+        """Fit everything on these rows (patients in the index) and return what predicts others."""
+        split = self.folds(rows.index, y, n_folds=self.n_folds, seed=self.seed)
+        bases = {name: self._base(name, rows, y.to_numpy(), split) for name in self.columns}
+        meta = pd.DataFrame({name: out_of_fold for name, (out_of_fold, _) in bases.items()})
+        stacks = {name: one.fit(meta, y.to_numpy()) for name, one in self._stacks(split).items()}
+
+        def predict(others: pd.DataFrame) -> pd.DataFrame:
+            found = pd.DataFrame({name: of(others) for name, (_, of) in bases.items()}, index=others.index)
+            return found.assign(**{name: _good(one, found) for name, one in stacks.items()})
+
+        return predict
+
+    def _stacks(self, split: Split) -> dict[str, Any]:
+        """Return the unfitted stacks by name."""
+        values = dict(self.chosen["ensemble"][1])
+        constraints = [1] * len(self.columns) if values.pop("monotonic") else None
+        settings = {"trees": stacking.STACK_TREES, "seed": self.seed, "monotonic_cst": constraints}
+        forest = stacking.forest(values, split, **settings)
+        calibrated = platt(forest, folds=PredefinedSplit(split.inner_fold.sort_index()))
+        return {"ensemble": calibrated, "ensemble_logistic": stacking.linear()}
+
+    def _base(
+        self, name: str, rows: pd.DataFrame, y: np.ndarray, split: Split
+    ) -> tuple[np.ndarray, Callable[[pd.DataFrame], np.ndarray]]:
+        """Return a base model's out-of-fold probabilities, and the refitted model."""
+        algorithm, values = self.chosen[name]
+        columns = self.columns[name]
+        x = rows[columns]
+        if algorithm == "cnn":
+            return self._network(dict(values), x, y, split)
+        make = partial(tabular.estimator, algorithm, values, seed=self.seed)
+        fitted = make().fit(x, y)
+        return _left_out(make, x, y, split), lambda others: _good(fitted, others[columns])
+
+    def _network(
+        self, values: Values, x: pd.DataFrame, y: np.ndarray, split: Split
+    ) -> tuple[np.ndarray, Callable[[pd.DataFrame], np.ndarray]]:
+        """Return the same of the network's head on kept features, Platt scaled on its out-of-fold outputs."""
+        weighted = values.pop("class_weights")
+        make = partial(Head, self.features, values, weighted, self.seed)
+        raw = pd.DataFrame({"raw": _left_out(make, x, y, split)})
+        head, scaled = make().fit(x, y), platt().fit(raw, y)
+
+        def predict(others: pd.DataFrame) -> np.ndarray:
+            return _good(scaled, pd.DataFrame({"raw": _good(head, others[[]])}))
+
+        return _left_out(platt, raw, y, split), predict
+
+
+def _left_out(make: Callable[[], Any], x: pd.DataFrame, y: np.ndarray, split: Split) -> np.ndarray:
+    found = np.empty(len(x))
+    for fit, left_out in split.inner:
+        found[left_out] = _good(make().fit(x.iloc[fit], y[fit]), x.iloc[left_out])
+    return found
+
+
+def _good(fitted: Any, x: pd.DataFrame) -> np.ndarray:
+    return fitted.predict_proba(x)[:, 1]
+
+
+@dataclass(frozen=True)
+class Refits:
+    """A procedure fitted on a cohort and on bootstrap samples of it; each predicts every patient.
+
+    Parameters
+    ----------
+    original : pandas.DataFrame of shape (patients, models)
+        Probabilities by the procedure fitted on the cohort.
+    resampled : numpy.ndarray of shape (bootstraps, patients, models)
+        Probabilities by the procedure fitted on each bootstrap sample.
+    drawn : numpy.ndarray of shape (bootstraps, patients)
+        How often each patient was drawn.
+    """
+
+    original: pd.DataFrame
+    resampled: np.ndarray
+    drawn: np.ndarray
+
+
+def bootstrap(
+    procedure: Procedure, rows: pd.DataFrame, y: pd.Series, *, n_bootstraps: int, seed: int
+) -> Refits:
+    """Fit a procedure on the cohort and on bootstrap samples of its patients, on all cores.
+
+    Parameters
+    ----------
+    procedure : Procedure
+        The procedure; its own seed stays the same, so that fits differ by their patients only.
+    rows : pandas.DataFrame
+        Predictors, one row per patient.
+    y : pandas.Series
+        1 where the outcome is good.
+    n_bootstraps, seed : int
+        Number of samples, and their seed.
+    """
+    n = len(rows)
+    samples = [np.arange(n)]
+    samples += [
+        np.sort(np.random.default_rng([seed, number]).integers(0, n, n)) for number in range(n_bootstraps)
+    ]
+    fits = _on_all_cores((procedure, rows, y, sample, np.arange(n)) for sample in samples)
+    drawn = np.array([np.bincount(sample, minlength=n) for sample in samples[1:]])
+    return Refits(fits[0], np.array([fit.to_numpy() for fit in fits[1:]]), drawn)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A procedure fitted on some patients, and its probabilities of test patients.
+
+    Parameters
+    ----------
+    size : int
+        Which of the sizes, from 0.
+    n, n_good : int
+        Patients that it was fitted on, and good outcomes among them.
+    y_good : numpy.ndarray
+        Outcomes of the test patients.
+    probability : pandas.DataFrame
+        Their probabilities, one column per model.
+    """
+
+    size: int
+    n: int
+    n_good: int
+    y_good: np.ndarray
+    probability: pd.DataFrame
+
+
+def learn(
+    procedure: Procedure,
+    rows: pd.DataFrame,
+    y: pd.Series,
+    *,
+    shares: list[float],
+    repeats: int,
+    test_share: float,
+    seed: int,
+) -> list[Learned]:
+    """Fit a procedure on samples of increasing size, and predict the patients of a test set.
+
+    In each repeat a stratified test set is held out, and the others are taken in random order: a smaller
+    sample is part of each larger one, with the same prevalence, and sizes are compared in the same patients.
+
+    Parameters
+    ----------
+    procedure, rows, y
+        As for :func:`bootstrap`.
+    shares : list of float
+        Sizes, as shares of the patients who are not held out.
+    repeats : int
+        Number of test sets.
+    test_share : float
+        Share held out.
+    seed : int
+        Seed of the samples.
+    """
+    jobs, sizes = [], []
+    for repeat in range(repeats):
+        settings = {"test_size": test_share, "stratify": y, "random_state": seed + repeat}
+        rest, test = train_test_split(np.arange(len(y)), **settings)
+        # train_test_split has shuffled them.
+        good, poor = rest[y.iloc[rest] == 1], rest[y.iloc[rest] == 0]
+        for size, share in enumerate(shares):
+            sample = np.sort(np.r_[good[: round(share * len(good))], poor[: round(share * len(poor))]])
+            jobs.append((procedure, rows, y, sample, test))
+            sizes.append(size)
+    fits = _on_all_cores(jobs)
+    return [
+        Learned(size, len(sample), int(y.iloc[sample].sum()), y.iloc[test].to_numpy(), fit)
+        for size, (*_, sample, test), fit in zip(sizes, jobs, fits, strict=True)
+    ]
+
+
+def _on_all_cores(jobs: Any) -> list[pd.DataFrame]:
+    with joblib.parallel_config("loky", n_jobs=joblib.cpu_count(), inner_max_num_threads=1):
+        return joblib.Parallel()(joblib.delayed(_fit)(*job) for job in jobs)
+
+
+def _fit(
+    procedure: Procedure, rows: pd.DataFrame, y: pd.Series, sample: np.ndarray, predicted: np.ndarray
+) -> pd.DataFrame:
+    return procedure(rows.iloc[sample], y.iloc[sample])(rows.iloc[predicted])
