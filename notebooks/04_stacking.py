@@ -134,8 +134,9 @@ page.figure(
 )
 
 # %%
-settings = bases.settings | {"ensemble": ("stack", stack.tuned.values | {"monotonic": stack_monotonic})}
-models.procedure.write_chosen(settings, here.out(f"chosen_{split}.json"))
+values = stack.tuned.values | {"monotonic": stack_monotonic}
+settings = bases.settings | {"ensemble": models.tuning.Chosen("stack", values)}
+models.tuning.write_chosen(settings, here.out(f"chosen_{split}.json"))
 
 # %% [markdown]
 # How much does the ensemble rely on each base model? Its probabilities are shuffled among the test patients; the

@@ -6,12 +6,13 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
-from postarrest.models import procedure, splits, stacking, tabular
+from postarrest.models import procedure, splits, stacking, tabular, tuning
 from postarrest.models.cnn import fit
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.head import Training
 from postarrest.models.crossfit import CrossFit
 from postarrest.models.leakage import Ledger
+from postarrest.models.tuning import Chosen
 
 MODELS = tabular.declared(
     {
@@ -40,22 +41,16 @@ def same_folds(fold):
     return folds
 
 
-def nested(patients, chosen, **settings):
-    x = procedure.predictors(MODELS, patients)
-    rows = pd.concat(x.values(), axis=1)
-    columns = {name: list(table) for name, table in x.items()}
-    return procedure.Nested(columns, chosen, **settings), rows
-
-
 def test_it_fits_what_the_notebooks_fit(patients, fold, tmp_path):
     cnn = {"cnn_scores": tmp_path / "none", "cnn_lineage": tmp_path / "none"}
     bases = stacking.fit_bases(MODELS, patients, fold, spaces=tabular.SPACES, **cnn)
     stack = stacking.fit_stack(bases.out_of_fold, bases.test, fold, space=tabular.SPACES["stack"])
-    chosen = bases.settings | {"ensemble": ("stack", stack.tuned.values | {"monotonic": False})}
-    procedure.write_chosen(chosen, tmp_path / "chosen.json")
-    read = procedure.read_chosen(tmp_path / "chosen.json")
+    chosen = bases.settings | {"ensemble": Chosen("stack", stack.tuned.values | {"monotonic": False})}
+    tuning.write_chosen(chosen, tmp_path / "chosen.json")
+    read = procedure.read_chosen(tmp_path / "chosen.json", network=tmp_path / "none")
     assert read == chosen
-    fitted, rows = nested(patients, read, n_folds=3, seed=1, folds=same_folds(fold))
+    fitted = procedure.Nested(read, n_folds=3, seed=1, folds=same_folds(fold))
+    rows = procedure.predictors(read, patients)
     own, y = rows.loc[fold.split.development], fold.y.loc[fold.split.development]
     found = fitted(own, y)(rows.loc[fold.split.test])
     table = pd.concat([*bases.rows, *stack.rows]).query("role == 'test' and stage == 'final'")
@@ -64,9 +59,11 @@ def test_it_fits_what_the_notebooks_fit(patients, fold, tmp_path):
         assert found[model].to_numpy() == pytest.approx(
             expected.loc[found.index, model].to_numpy(), abs=1e-12
         )
+    # Lactate, the pupil, and three levels of rhythm with missing as one.
+    assert procedure.n_parameters(read, rows) == 4
 
 
-def test_its_network_is_that_of_the_notebook(patients, fold):
+def test_its_network_is_that_of_the_notebook(patients, fold, tmp_path):
     noise = np.random.default_rng(1).normal(size=(len(patients), 2, 8)).astype(np.float32)
     noise[:, :, 0] += patients["y_good"].to_numpy()[:, None]
     features = Features(patients.index, noise, "key", "random")
@@ -76,11 +73,14 @@ def test_its_network_is_that_of_the_notebook(patients, fold):
     )
     found = fit.fit_split(features, training, fold)
     table = pd.concat(found.rows).query("role == 'test' and stage == 'final'").set_index("patient_id")
-    values = fixed | found.tuned.values | {"class_weights": True}
-    chosen = {"ct": ("cnn", values), "ensemble": ("stack", {"monotonic": False, "min_samples_leaf": 15})}
-    settings = {"n_folds": 3, "seed": 1, "features": features, "folds": same_folds(fold)}
+    network = Chosen("cnn", fixed | found.tuned.values | {"class_weights": True})
+    tuning.write_chosen({"cnn": network}, tmp_path / "network.json")
+    stack = Chosen("stack", {"monotonic": False, "min_samples_leaf": 15})
+    tuning.write_chosen({"ct": Chosen("cnn", {}), "ensemble": stack}, tmp_path / "chosen.json")
+    chosen = procedure.read_chosen(tmp_path / "chosen.json", network=tmp_path / "network.json")
     own, y = patients.loc[fold.split.development], fold.y.loc[fold.split.development]
-    again = procedure.Nested({"ct": []}, chosen, **settings)(own, y)(patients.loc[fold.split.test])
+    fitted = procedure.Nested(chosen, n_folds=3, seed=1, features=features, folds=same_folds(fold))
+    again = fitted(own, y)(patients.loc[fold.split.test])
     assert again["ct"].to_numpy() == pytest.approx(table.loc[again.index, "score"].to_numpy(), abs=1e-6)
 
 

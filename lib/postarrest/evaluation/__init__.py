@@ -18,6 +18,7 @@ from postarrest.evaluation import (
     published,
     resamples,
     sample_size,
+    stability,
     three_way,
     thresholds,
 )

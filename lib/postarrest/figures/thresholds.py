@@ -149,7 +149,8 @@ def three_way(table: pd.DataFrame) -> Figure:
                     left += share
                 of = f"{n.iloc[0]}" if n.nunique() == 1 else f"{n.min()} to {n.max()}"
                 ax.set(xlim=(0, 1), title=f"{outcome.capitalize()} outcomes (n = {of})")
-                ax.set_xlabel(f"Share of them; thresholds chosen on {_CHOSEN_ON[chosen_on]}")
+                ax.set_xlabel("Share of them")
+            pair[0].set_ylabel(f"Thresholds chosen on\n{_CHOSEN_ON[chosen_on]}")
         handles = [
             plt.Rectangle((0, 0), 1, 1, color=color, label=words) for words, color in DECISIONS.values()
         ]

@@ -6,7 +6,6 @@ fold: otherwise the out-of-fold probabilities that the stack learns from would c
 same patient.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,33 +17,59 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, train_test_split
 
-from postarrest.files import write_text
-from postarrest.models import stacking, tabular
+from postarrest.models import stacking, tabular, tuning
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.head import Head
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
-from postarrest.models.tabular import BaseLearner
-from postarrest.models.tuning import Values
+from postarrest.models.tuning import Chosen, Values
 
 Predict = Callable[[pd.DataFrame], pd.DataFrame]
 Procedure = Callable[[pd.DataFrame, pd.Series], Predict]
-# Algorithm and hyperparameters.
-Chosen = tuple[str, Values]
 
 
-def write_chosen(chosen: Mapping[str, Chosen], path: Path) -> None:
-    """Write each model's algorithm and hyperparameters, as JSON."""
-    write_text(path, json.dumps(chosen, indent=1) + "\n")
+def read_chosen(path: Path, *, network: Path) -> dict[str, Chosen]:
+    """Read the models of one outer fold as they were chosen.
 
-
-def read_chosen(*paths: Path) -> dict[str, Chosen]:
-    """Read each model's algorithm and hyperparameters from files of :func:`write_chosen`."""
+    Parameters
+    ----------
+    path : pathlib.Path
+        Written by notebook 04: base models in the order of the stack's inputs, then ``ensemble``.
+    network : pathlib.Path
+        Written by notebook 03: the hyperparameters of a base model that is the network on CT.
+    """
+    chosen = tuning.read_chosen(path)
     return {
-        name: (algorithm, values)
-        for path in paths
-        for name, (algorithm, values) in json.loads(path.read_text(encoding="utf-8")).items()
+        name: tuning.read_chosen(network)["cnn"] if one.algorithm == "cnn" else one
+        for name, one in chosen.items()
     }
+
+
+def predictors(chosen: Mapping[str, Chosen], cohort: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictors of all base models as one table, each column once.
+
+    From the whole cohort, so that the type of a column is the same in every sample of it.
+    """
+    names = dict.fromkeys(column for one in chosen.values() for column in one.predictors)
+    return tabular.as_predictors(cohort[list(names)])
+
+
+def n_parameters(chosen: Mapping[str, Chosen], rows: pd.DataFrame) -> int:
+    """Count candidate predictor parameters: one for a number, one less than its levels for a text.
+
+    A network on CT counts once, as the probability that it adds, and so has far more.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"age_years": [50.0, 60.0, 70.0], "rhythm": ["a", "b", "c"]})
+    >>> n_parameters({"all": Chosen("logistic", {}, ["age_years", "rhythm"])}, rows)
+    3
+    """
+    numeric = rows.select_dtypes("number").columns
+    levels = sum(
+        max(rows[column].nunique(dropna=False) - 1, 0) for column in rows.columns.difference(numeric)
+    )
+    return len(numeric) + int(levels) + sum(one.algorithm == "cnn" for one in chosen.values())
 
 
 def by_patient(patients: pd.Index, y: pd.Series, *, n_folds: int, seed: int) -> Split:
@@ -76,15 +101,6 @@ def by_patient(patients: pd.Index, y: pd.Series, *, n_folds: int, seed: int) -> 
     return Split("inner-1", inner, pd.Index([], dtype=int))
 
 
-def predictors(models: Mapping[str, BaseLearner], cohort: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the predictors of each base model on a table, from the whole cohort, so that types are fixed."""
-    return {
-        name: tabular.predictors_of(name, model, cohort)
-        for name, model in models.items()
-        if model.algorithm != "cnn"
-    }
-
-
 @dataclass(frozen=True)
 class Nested:
     """Base models, their out-of-fold probabilities, the stacks on these, and Platt scaling.
@@ -93,11 +109,9 @@ class Nested:
 
     Parameters
     ----------
-    columns : Mapping
-        Predictors of each base model, in the order of the stack's inputs; none for the network on CT.
     chosen : Mapping
-        Algorithm and hyperparameters of each base model and of ``ensemble``. ``class_weights`` is one of the
-        network's, and ``monotonic`` one of the ensemble's.
+        Base models in the order of the stack's inputs, and ``ensemble``. ``class_weights`` is one of the
+        network's hyperparameters, and ``monotonic`` one of the ensemble's.
     n_folds, seed : int
         Inner folds, and the seed of all models.
     features : Features, optional
@@ -106,7 +120,6 @@ class Nested:
         Splits rows into inner folds.
     """
 
-    columns: Mapping[str, list[str]]
     chosen: Mapping[str, Chosen]
     n_folds: int
     seed: int
@@ -116,7 +129,8 @@ class Nested:
     def __call__(self, rows: pd.DataFrame, y: pd.Series) -> Predict:
         """Fit everything on these rows (patients in the index) and return what predicts others."""
         split = self.folds(rows.index, y, n_folds=self.n_folds, seed=self.seed)
-        bases = {name: self._base(name, rows, y.to_numpy(), split) for name in self.columns}
+        names = [name for name in self.chosen if name != "ensemble"]
+        bases = {name: self._base(self.chosen[name], rows, y.to_numpy(), split) for name in names}
         meta = pd.DataFrame({name: out_of_fold for name, (out_of_fold, _) in bases.items()})
         stacks = {name: one.fit(meta, y.to_numpy()) for name, one in self._stacks(split).items()}
 
@@ -128,23 +142,22 @@ class Nested:
 
     def _stacks(self, split: Split) -> dict[str, Any]:
         """Return the unfitted stacks by name."""
-        values = dict(self.chosen["ensemble"][1])
-        constraints = [1] * len(self.columns) if values.pop("monotonic") else None
+        values = dict(self.chosen["ensemble"].values)
+        constraints = [1] * (len(self.chosen) - 1) if values.pop("monotonic") else None
         settings = {"trees": stacking.STACK_TREES, "seed": self.seed, "monotonic_cst": constraints}
         forest = stacking.forest(values, split, **settings)
         calibrated = platt(forest, folds=PredefinedSplit(split.inner_fold.sort_index()))
         return {"ensemble": calibrated, "ensemble_logistic": stacking.linear()}
 
     def _base(
-        self, name: str, rows: pd.DataFrame, y: np.ndarray, split: Split
+        self, chosen: Chosen, rows: pd.DataFrame, y: np.ndarray, split: Split
     ) -> tuple[np.ndarray, Callable[[pd.DataFrame], np.ndarray]]:
         """Return a base model's out-of-fold probabilities, and the refitted model."""
-        algorithm, values = self.chosen[name]
-        columns = self.columns[name]
+        columns = chosen.predictors
         x = rows[columns]
-        if algorithm == "cnn":
-            return self._network(dict(values), x, y, split)
-        make = partial(tabular.estimator, algorithm, values, seed=self.seed)
+        if chosen.algorithm == "cnn":
+            return self._network(dict(chosen.values), x, y, split)
+        make = partial(tabular.estimator, chosen.algorithm, chosen.values, seed=self.seed)
         fitted = make().fit(x, y)
         return _left_out(make, x, y, split), lambda others: _good(fitted, others[columns])
 

@@ -26,7 +26,7 @@ from postarrest.models.leakage import Fitted
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
 from postarrest.models.tabular import FOREST_TREES, BaseLearner, estimator, fit_base, predictors_of
-from postarrest.models.tuning import Space, Tuned, Values
+from postarrest.models.tuning import Chosen, Space, Tuned, Values
 
 # Trees of the fitted forest. More trees lower the noise of a forest and leave its mean as it is: the search
 # makes do with FOREST_TREES.
@@ -214,8 +214,8 @@ class Bases:
         Trials of each search.
     rows : list of pandas.DataFrame
         Parts of the scores table; the CNN's are in a table of its own.
-    settings : dict
-        Algorithm and hyperparameters of each model but the CNN.
+    settings : dict of str to Chosen
+        Each model as it was chosen; of the CNN, notebook 03 writes the hyperparameters.
     """
 
     out_of_fold: pd.DataFrame
@@ -224,7 +224,7 @@ class Bases:
     algorithms: pd.DataFrame
     histories: dict[str, pd.DataFrame]
     rows: list[pd.DataFrame]
-    settings: dict[str, tuple[str, Values]]
+    settings: dict[str, Chosen]
 
 
 def fit_bases(
@@ -262,13 +262,15 @@ def fit_bases(
             saved = final.set_index(["role", "patient_id"])["score"]
             development[name] = saved["train_oof"].loc[split.development]
             test[name] = saved["test"].loc[split.test]
+            settings[name] = Chosen("cnn", {})
             continue
-        base = fit_base(name, model, predictors_of(name, model, cohort), fold, spaces=spaces)
+        x = predictors_of(name, model, cohort)
+        base = fit_base(name, model, x, fold, spaces=spaces)
         development[name] = base.scores.development.loc[split.development]
         test[name] = base.scores.test
         rows.append(crossfit.rows(development[name], test[name], model=name))
         chosen.append(tuning.chosen_table(base.tuned[base.algorithm], fold=split.fold, model=name))
-        settings[name] = (base.algorithm, base.tuned[base.algorithm].values)
+        settings[name] = Chosen(base.algorithm, base.tuned[base.algorithm].values, list(x))
         for algorithm, tuned in base.tuned.items():
             tried.append((split.fold, name, algorithm, tuned.auc, algorithm == base.algorithm))
             histories[f"{name}\n{algorithm}"] = tuned.history
