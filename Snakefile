@@ -214,6 +214,7 @@ rule cnn:
     output:
         "build/{study}/scores_cnn_{split}-{label}.csv",
         "build/{study}/seen_cnn_{split}-{label}.json",
+        "build/{study}/chosen_cnn_{split}-{label}.json",
         "build/{study}/pages/03_cnn_{split}-{label}.json",
         "reports/{study}/03_cnn_{split}-{label}.ipynb",
     params: given=parameters("03_cnn", split="{split}", outcome_label="{label}")
@@ -230,6 +231,7 @@ rule stacking:
         code("notebooks/04_stacking.py"),
     output:
         "build/{study}/scores_stacking_{split}.csv",
+        "build/{study}/chosen_{split}.json",
         "build/{study}/pages/04_stacking_{split}.json",
         "reports/{study}/04_stacking_{split}.ipynb",
     params: given=parameters("04_stacking", split="{split}")
@@ -255,6 +257,27 @@ rule evaluation:
     log: "build/{study}/logs/05_evaluation.log"
     benchmark: "build/{study}/time/05_evaluation.tsv"
     shell: NOTEBOOK + "05_evaluation"
+
+def chosen_first(w):
+    """The models as the first outer fold chose them, and the network's features, if it is one of them."""
+    networks = [p for p in parts(w.study, "03_cnn") if p.startswith("outer-1-")]
+    names = ["chosen_outer-1.json"] + [f"chosen_cnn_{part}.json" for part in networks]
+    return [f"build/{w.study}/{name}" for name in names + ["features.json"] * bool(networks)]
+
+rule stability:
+    message: "{wildcards.study}: sample size, stability and learning curve (06_stability)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/splits.parquet",
+        "build/{study}/scores.csv",
+        chosen_first,
+        code("notebooks/06_stability.py"),
+    output: "build/{study}/pages/06_stability.json", "reports/{study}/06_stability.ipynb"
+    params: given=parameters("06_stability")
+    log: "build/{study}/logs/06_stability.log"
+    benchmark: "build/{study}/time/06_stability.tsv"
+    threads: 2
+    shell: NOTEBOOK + "06_stability"
 
 rule pages:
     message: "{wildcards.study}: the report's pages"

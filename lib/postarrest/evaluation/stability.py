@@ -240,6 +240,22 @@ def table(
     )
 
 
+def in_words(table: pd.DataFrame, model: str) -> dict[str, object]:
+    """Return a model's figures for use in a sentence: its name, ``n_bootstraps`` and ``mape``.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`table`.
+    model : str
+        Which model.
+    """
+    row = table.set_index("model").loc[model]
+    # Its limits hold 95 % of the models; they are not a confidence interval.
+    mape = f"{row['mape']:.3f} (95 % of the models: {row['mape_lower']:.3f} to {row['mape_upper']:.3f})"
+    return {"model": model.replace("_", " "), "n_bootstraps": int(row["n_bootstraps"]), "mape": mape}
+
+
 def calibration_curves(
     y_good: ArrayLike, original: pd.DataFrame, resampled: np.ndarray
 ) -> dict[str, list[pd.DataFrame]]:
@@ -318,10 +334,12 @@ def last_gain(curve: pd.DataFrame, model: str) -> dict[str, object]:
     Returns
     -------
     dict
-        ``gain`` (an Estimate), and the numbers of good outcomes ``n_good_before`` and ``n_good_after``.
+        ``model`` (in words), ``gain`` (an Estimate), and the numbers of good outcomes ``n_good_before`` and
+        ``n_good_after``.
     """
     mine = curve[curve["model"] == model]
     gain = mine[mine["metric"] == "roc_auc_gain"].iloc[-1]
     sizes = mine.loc[mine["metric"] == "roc_auc", "n_good"]
+    words = {"model": model.replace("_", " ")}
     numbers = {"n_good_before": int(sizes.iloc[-2]), "n_good_after": int(sizes.iloc[-1])}
-    return {"gain": Estimate(gain["estimate"], gain["lower"], gain["upper"], digits=3)} | numbers
+    return {"gain": Estimate(gain["estimate"], gain["lower"], gain["upper"], digits=3)} | numbers | words

@@ -18,14 +18,17 @@ import pandas as pd
 from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, train_test_split
 
 from postarrest.models import stacking, tabular, tuning
+from postarrest.models.cnn import features
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.head import Head
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
 from postarrest.models.tuning import Chosen, Values
+from postarrest.places import Here
 
 Predict = Callable[[pd.DataFrame], pd.DataFrame]
 Procedure = Callable[[pd.DataFrame, pd.Series], Predict]
+STACKS = ("ensemble", "ensemble_logistic")
 
 
 def read_chosen(path: Path, *, network: Path) -> dict[str, Chosen]:
@@ -52,6 +55,11 @@ def predictors(chosen: Mapping[str, Chosen], cohort: pd.DataFrame) -> pd.DataFra
     """
     names = dict.fromkeys(column for one in chosen.values() for column in one.predictors)
     return tabular.as_predictors(cohort[list(names)])
+
+
+def kept_features(chosen: Mapping[str, Chosen], here: Here) -> Features | None:
+    """Return the kept features of each CT slice; None if no base model is the network on CT."""
+    return features.kept(here) if any(one.algorithm == "cnn" for one in chosen.values()) else None
 
 
 def n_parameters(chosen: Mapping[str, Chosen], rows: pd.DataFrame) -> int:
@@ -126,11 +134,19 @@ class Nested:
     features: Features | None = None
     folds: Callable[..., Split] = by_patient
 
+    @property
+    def _bases(self) -> list[str]:
+        return [name for name in self.chosen if name not in STACKS]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the models that it fits."""
+        return [*self._bases, *STACKS]
+
     def __call__(self, rows: pd.DataFrame, y: pd.Series) -> Predict:
         """Fit everything on these rows (patients in the index) and return what predicts others."""
         split = self.folds(rows.index, y, n_folds=self.n_folds, seed=self.seed)
-        names = [name for name in self.chosen if name != "ensemble"]
-        bases = {name: self._base(self.chosen[name], rows, y.to_numpy(), split) for name in names}
+        bases = {name: self._base(self.chosen[name], rows, y.to_numpy(), split) for name in self._bases}
         meta = pd.DataFrame({name: out_of_fold for name, (out_of_fold, _) in bases.items()})
         stacks = {name: one.fit(meta, y.to_numpy()) for name, one in self._stacks(split).items()}
 
@@ -143,11 +159,11 @@ class Nested:
     def _stacks(self, split: Split) -> dict[str, Any]:
         """Return the unfitted stacks by name."""
         values = dict(self.chosen["ensemble"].values)
-        constraints = [1] * (len(self.chosen) - 1) if values.pop("monotonic") else None
+        constraints = [1] * len(self._bases) if values.pop("monotonic") else None
         settings = {"trees": stacking.STACK_TREES, "seed": self.seed, "monotonic_cst": constraints}
         forest = stacking.forest(values, split, **settings)
         calibrated = platt(forest, folds=PredefinedSplit(split.inner_fold.sort_index()))
-        return {"ensemble": calibrated, "ensemble_logistic": stacking.linear()}
+        return dict(zip(STACKS, (calibrated, stacking.linear()), strict=True))
 
     def _base(
         self, chosen: Chosen, rows: pd.DataFrame, y: np.ndarray, split: Split

@@ -156,7 +156,7 @@ def predictors_of(name: str, model: BaseLearner, cohort: pd.DataFrame) -> pd.Dat
 
 
 def as_predictors(columns: pd.DataFrame) -> pd.DataFrame:
-    """Return columns of the cohort as every model here uses them: yes, no and whole numbers as real numbers."""
+    """Return columns of the cohort with yes, no and whole numbers as the real numbers that models use."""
     numeric = [c for c in columns if pd.api.types.is_numeric_dtype(columns[c])]
     return columns.astype(dict.fromkeys(numeric, "float64"))
 

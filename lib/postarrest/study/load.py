@@ -24,8 +24,11 @@ NOTEBOOKS = (
     "03_cnn",
     "04_stacking",
     "05_evaluation",
+    "06_stability",
     "A1_simulation",
 )
+# Notebooks that only studies run whose file names their section.
+OPTIONAL = ("06_stability",)
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 # Weights that are not a file's path.
@@ -66,10 +69,13 @@ class Study(About):
         Scores table from elsewhere, on which only the evaluation is run; blank otherwise.
     sections : Mapping
         ``common``, ``simulate``, ``splits`` and one section per notebook, as in the file.
+    asked : tuple of str
+        Optional notebooks whose section the file names.
     """
 
     name: str
     sections: dict[str, dict[str, Any]] = Field(repr=False)
+    asked: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -87,7 +93,7 @@ class Study(About):
             "03_cnn": "ct" in self.modalities,
             "04_stacking": "nested" in self.protocols,
             "A1_simulation": self.simulated and "ct" in self.modalities,
-        }
+        } | {name: name in self.asked for name in OPTIONAL}
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
     def parameters(self, notebook: str) -> dict[str, Any]:
@@ -160,7 +166,9 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     _refuse(name, errors)
     data = "" if data == "simulated" else _resolved(data, root)
     scores = _resolved(scores, root) if scores else ""
-    study = Study(**dict(about) | {"name": name, "data": data, "scores": scores, "sections": sections})
+    asked = tuple(notebook for notebook in OPTIONAL if notebook in content)
+    given = {"name": name, "data": data, "scores": scores, "sections": sections, "asked": asked}
+    study = Study(**dict(about) | given)
     _refuse(name, _errors_of_models(study))
     return study
 
@@ -178,6 +186,8 @@ def _errors_of_models(study: Study) -> list[str]:
         stack = complete_parameters(study, "04_stacking")
         errors += schema.errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
         errors += schema.errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
+    elif "06_stability" in study.asked:
+        errors.append("section '06_stability': needs the protocol 'nested', whose procedure it repeats.")
     return errors
 
 

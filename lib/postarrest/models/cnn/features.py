@@ -110,10 +110,9 @@ def features(here: Here, network: Network) -> Features:
 
 def kept(here: Here) -> Features:
     """Return the features that a study's features step kept, whatever network they are of."""
-    record = json.loads(here.build("features.json").read_text(encoding="utf-8"))
-    patients, _ = _slices(here)
+    record = _record(here)
     variants = np.load(here.build(f"features/{record['key']}.npy"))
-    return Features(patients, variants, record["key"], record["weights"])
+    return Features(_slices(here)[0], variants, record["key"], record["weights"])
 
 
 def keep_features(here: Here, network: Network, *, simulated: bool) -> Features:
