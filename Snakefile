@@ -55,6 +55,12 @@ def left_by_notebooks(w):
     names = [run.name for run in runs(STUDIES[w.study])]
     return [f"reports/{w.study}/{n}.ipynb" for n in names] + [f"build/{w.study}/pages/{n}.json" for n in names]
 
+def chosen_first(w):
+    """The models as the first outer fold chose them, and the network's features, if it is one of them."""
+    networks = [p for p in parts(w.study, "03_cnn") if p.startswith("outer-1-")]
+    names = ["chosen_outer-1.json"] + [f"chosen_cnn_{part}.json" for part in networks]
+    return [f"build/{w.study}/{name}" for name in names + ["features.json"] * bool(networks)]
+
 def needed_later(study):
     """Every file that some step reads. Snakemake makes a deleted one again only if it is asked for by name."""
     w, notebooks = SimpleNamespace(study=study), STUDIES[study].notebooks
@@ -62,7 +68,8 @@ def needed_later(study):
     files += ["splits.parquet"] if STUDIES[study].protocols else []
     files += ["features.json"] if "03_cnn" in notebooks else []
     files += [f"seen_cnn_{part}.json" for part in parts(study, "03_cnn")]
-    return left_by_notebooks(w) + score_files(w) + [f"build/{study}/{file}" for file in [*files, "scores.csv"]]
+    chosen = chosen_first(w) if "06_stability" in notebooks else []
+    return left_by_notebooks(w) + score_files(w) + chosen + [f"build/{study}/{file}" for file in [*files, "scores.csv"]]
 
 def simulated(w):
     """The simulation's last file. A hospital's files are not listed: their names could identify patients."""
@@ -257,12 +264,6 @@ rule evaluation:
     log: "build/{study}/logs/05_evaluation.log"
     benchmark: "build/{study}/time/05_evaluation.tsv"
     shell: NOTEBOOK + "05_evaluation"
-
-def chosen_first(w):
-    """The models as the first outer fold chose them, and the network's features, if it is one of them."""
-    networks = [p for p in parts(w.study, "03_cnn") if p.startswith("outer-1-")]
-    names = ["chosen_outer-1.json"] + [f"chosen_cnn_{part}.json" for part in networks]
-    return [f"build/{w.study}/{name}" for name in names + ["features.json"] * bool(networks)]
 
 rule stability:
     message: "{wildcards.study}: sample size, stability and learning curve (06_stability)"

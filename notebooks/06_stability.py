@@ -29,13 +29,7 @@ study_name: str = "ensemble"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
 outcome_label: str = "standard"  # outcome label: revised or standard
 n_bootstraps: int = 100  # bootstrap samples of patients on which the procedure is repeated
-shares: list = [
-    0.2,
-    0.4,
-    0.6,
-    0.8,
-    1.0,
-]  # sizes of the learning curve, as shares of the patients not held out
+shares: list = [0.2, 0.4, 0.6, 0.8, 1.0]  # learning curve: sizes as shares of the patients not held out
 repeats: int = 20  # repeats of the learning curve, each with patients held out at random
 test_share: float = 0.2  # share of the patients held out in each repeat
 model: str = "ensemble"  # model of the sample size criteria and of the sentences

@@ -44,6 +44,21 @@ def test_real_study_asks_for_its_data(tmp_path):
     assert loaded.notebooks == ("01_cohort", "04_stacking", "05_evaluation")
 
 
+def test_an_optional_notebook_runs_where_the_file_names_its_section(project):
+    root = project(HEAD)
+    assert "06_stability" not in load.load("mine", root=root, environment={}).notebooks
+    root = project(HEAD + "06_stability: {n_bootstraps: 200}\n")
+    named = load.load("mine", root=root, environment={})
+    assert named.notebooks[-2:] == ("05_evaluation", "06_stability")
+    assert named.parameters("06_stability")["n_bootstraps"] == 200
+
+
+def test_stability_needs_the_procedure_that_it_repeats(project):
+    root = project(HEAD.replace("nested", "holdout") + "06_stability: {}\n")
+    with pytest.raises(StudyError, match="section '06_stability': needs the protocol 'nested'"):
+        load.load("mine", root=root, environment={})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

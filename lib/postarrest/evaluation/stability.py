@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import t
+from scipy.stats import norm, t
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from postarrest.estimate import Estimate
@@ -164,10 +164,10 @@ def optimism(
     -------
     pandas.DataFrame
         One row per model and measure: ``model, metric, n, n_good, apparent, optimism, corrected,
-        corrected_lower, corrected_upper`` (the bootstrap interval of the apparent value, moved by the
-        optimism; Noma 2021), ``not_drawn`` (mean over the models of their value in patients who were not
-        drawn), ``cross_validated`` with its limits, and ``n_undefined``: fits that separate the outcomes
-        perfectly and have no slope.
+        corrected_lower, corrected_upper`` (95 % interval from the standard deviation of the apparent values
+        in the bootstrap samples, moved by the optimism; after Noma 2021), ``not_drawn`` (mean over the models
+        of their value in patients who were not drawn), ``cross_validated`` with its limits, and
+        ``n_undefined``: fits that separate the outcomes perfectly and have no slope.
     """
     y_good, found = np.asarray(y_good), []
     once = np.ones(len(y_good), int)
@@ -183,15 +183,21 @@ def optimism(
                     for fit, counts in zip(resampled, drawn, strict=True)
                 ]
             )
-            defined = values[~np.isnan(values).any(axis=1)]
-            own, cohort, not_drawn = defined.T
-            excess = float((own - cohort).mean())
-            lower, upper = np.quantile(own, _RANGE) - excess
+            # A table's mean and deviation of no fits are missing; an array's are an error.
+            defined = pd.DataFrame(values, columns=["own", "cohort", "not_drawn"]).dropna()
+            excess = float((defined["own"] - defined["cohort"]).mean())
+            # The middle of its own values is not that of the cohort's model: only their spread is used.
+            half = norm.ppf(_RANGE[1]) * defined["own"].std()
+            lower, upper = apparent - excess - half, apparent - excess + half
             reference = cross_validated[model, metric]
             found.append(
                 {"model": model, "metric": metric, "n": len(y_good), "n_good": int(y_good.sum())}
                 | {"apparent": apparent, "optimism": excess, "corrected": apparent - excess}
-                | {"corrected_lower": lower, "corrected_upper": upper, "not_drawn": float(not_drawn.mean())}
+                | {
+                    "corrected_lower": lower,
+                    "corrected_upper": upper,
+                    "not_drawn": defined["not_drawn"].mean(),
+                }
                 | {"cross_validated": reference.value, "cross_validated_lower": reference.lower}
                 | {"cross_validated_upper": reference.upper, "n_undefined": len(values) - len(defined)}
             )
