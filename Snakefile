@@ -286,6 +286,7 @@ rule pages:
         left_by_notebooks,
         "params/published.yaml",
         "docs/tripod-ai.yaml",
+        "docs/probast-ai.yaml",
         sorted(str(p) for p in Path("lib/postarrest/report/templates").rglob("*") if p.is_file()),
         module("report/site"),
     output: "reports/{study}/index.html"
