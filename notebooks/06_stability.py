@@ -29,6 +29,9 @@ study_name: str = "ensemble"  # the study, a file in params/
 save_to: str = "scratch"  # "report" in the pipeline; any other name is a folder under build/<study>/
 outcome_label: str = "standard"  # outcome label: revised or standard
 n_bootstraps: int = 100  # bootstrap samples of patients on which the procedure is repeated
+n_retuned: int = 10  # of these, samples on which hyperparameters are also searched anew, as a check
+trials: int = 50  # Optuna's trials for each model in these samples
+spaces: dict = {}  # search spaces that replace the protocol's own, as in 04_stacking
 shares: list = [0.2, 0.4, 0.6, 0.8, 1.0]  # learning curve: sizes as shares of the patients not held out
 repeats: int = 20  # repeats of the learning curve, each with patients held out at random
 test_share: float = 0.2  # share of the patients held out in each repeat
@@ -91,7 +94,7 @@ for verdict in evaluation.sample_size.verdicts(criteria):
 # this cohort.
 
 # %%
-refits = models.procedure.bootstrap(procedure, rows, y, n_bootstraps=n_bootstraps, seed=seed)
+refits = models.repeated.bootstrap(procedure, rows, y, n_bootstraps=n_bootstraps, seed=seed)
 fits = {"original": refits.original, "resampled": refits.resampled}
 predicted = evaluation.stability.predictions(y, **fits, drawn=refits.drawn)
 thresholds = evaluation.thresholds.table(pooled, table, fixed=fixed_thresholds)
@@ -120,6 +123,24 @@ page.figure(
     f"{n_bootstraps} bootstrap samples; solid line: median, dotted: 90th percentile.",
     alt="One histogram per model of the patients' mean absolute prediction errors.",
 )
+
+# %% [markdown]
+# Would searching the hyperparameters anew in every sample change the picture? The same samples are fitted in both ways;
+# only the head of the network keeps its hyperparameters.
+
+# %%
+tuned = models.procedure.Retuned(
+    chosen,
+    n_folds=len(first.inner),
+    seed=seed,
+    features=features,
+    spaces=models.tabular.spaces(spaces),
+    trials=trials,
+)
+again = models.repeated.bootstrap(tuned, rows, y, n_bootstraps=n_retuned, seed=seed)
+ways = {"first outer fold": refits, "searched anew": again}
+retuned = {words: (one.original, one.resampled, one.drawn) for words, one in ways.items()}
+page.standard_table(evaluation.stability.retuned(y, retuned), name="retuned")
 
 # %% [markdown]
 # ## Would decisions have changed?
@@ -157,16 +178,16 @@ page.figure(
 # held-out patients. The curve is not extrapolated: five sizes of one cohort do not determine how it goes on.
 
 # %%
-learned = models.procedure.learn(
+learned = models.repeated.learn(
     procedure, rows, y, shares=shares, repeats=repeats, test_share=test_share, seed=seed
 )
-curve = evaluation.stability.learning_curve(learned, test_share=test_share)
+curve = evaluation.learning.table(learned, test_share=test_share)
 page.standard_table(curve, name="learning_curve")
 page.text(
     "**{model}**: from {n_good_before} to {n_good_after} good outcomes, the AUC in held-out patients changed by {gain} "
     "([](#tab-learning_curve)).",
     table="learning_curve",
-    **evaluation.stability.last_gain(curve, model),
+    **evaluation.learning.last_gain(curve, model),
 )
 page.figure(
     figures.stability.learning_curve(curve),

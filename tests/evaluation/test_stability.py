@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from evaluation_data import nested_scores
 from postarrest import scores
 from postarrest.estimate import Estimate
-from postarrest.evaluation import stability
+from postarrest.evaluation import learning, stability
 
 
 @pytest.fixture
@@ -120,14 +120,14 @@ def learned(values):
 
 
 def test_the_learning_curve_has_the_interval_of_nadeau_and_bengio():
-    curve = stability.learning_curve(learned([(0.5, 0.75), (0.75, 1.0), (0.5, 1.0)]), test_share=0.2)
+    curve = learning.table(learned([(0.5, 0.75), (0.75, 1.0), (0.5, 1.0)]), test_share=0.2)
     auc = curve[curve["metric"] == "roc_auc"].set_index("n_good")
     assert auc["estimate"].to_dict() == pytest.approx({2: 1.75 / 3, 4: 2.75 / 3})
     sd = np.std([0.5, 0.75, 0.5], ddof=1)
     # t of 2 degrees of freedom.
     half = 4.302653 * sd * np.sqrt(1 / 3 + 0.25)
     assert auc["upper"][2] == pytest.approx(1.75 / 3 + half)
-    gain = stability.last_gain(curve, "m")
+    gain = learning.last_gain(curve, "m")
     assert gain["gain"].value == pytest.approx(1 / 3)
     assert (gain["n_good_before"], gain["n_good_after"]) == (2, 4)
 
@@ -143,3 +143,15 @@ def test_the_table_has_the_columns_that_others_rely_on(fits):
     assert found[columns].tolist() == pytest.approx(["m", 3, 0.5 / 12, 2 / 12, 0.05, 0.2])
     none = stability.table(predicted, decided, excess, rule="Spec-Max-CI").iloc[0]
     assert np.isnan(none["share_reclassified"])
+
+
+def test_two_ways_are_compared_in_the_same_samples(fits):
+    original, resampled, drawn = fits
+    steady = np.broadcast_to(original.to_numpy(), (2, 4, 1))
+    ways = {"one": (original, resampled, drawn), "other": (original, steady, drawn[:2])}
+    # In the first two samples one patient each was not drawn: no AUC without both outcomes.
+    drawn[:2] = [[0, 2, 2, 0], [0, 2, 2, 0]]
+    found = stability.retuned([0, 0, 1, 1], ways).set_index("hyperparameters")
+    assert found["n_bootstraps"].tolist() == [2, 2]
+    assert found["mape"].tolist() == pytest.approx([0.4 / 8, 0])
+    assert found["auc_not_drawn"].tolist() == [1, 1]

@@ -6,7 +6,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
-from postarrest.models import procedure, splits, stacking, tabular, tuning
+from postarrest.models import procedure, repeated, splits, stacking, tabular, tuning
 from postarrest.models.cnn import fit
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.head import Training
@@ -114,13 +114,13 @@ def mean_of_the_outcome(rows, y):
 
 def test_bootstrap_refits_on_patients_with_replacement(patients):
     settings = {"n_bootstraps": 3, "seed": 5}
-    found = procedure.bootstrap(mean_of_the_outcome, patients, patients["y_good"], **settings)
+    found = repeated.bootstrap(mean_of_the_outcome, patients, patients["y_good"], **settings)
     assert found.original["prevalence"].iloc[0] == pytest.approx(0.4)
     assert found.resampled.shape == (3, 160, 2)
     assert (found.drawn.sum(axis=1) == 160).all()
     weighted = (found.drawn * patients["y_good"].to_numpy()).sum(axis=1) / 160
     assert found.resampled[:, 0, 0] == pytest.approx(weighted)
-    again = procedure.bootstrap(mean_of_the_outcome, patients, patients["y_good"], **settings)
+    again = repeated.bootstrap(mean_of_the_outcome, patients, patients["y_good"], **settings)
     assert (again.drawn == found.drawn).all()
 
 
@@ -129,6 +129,28 @@ def test_smaller_samples_are_parts_of_larger_ones_with_the_same_prevalence(patie
         return lambda others: pd.DataFrame({"seen": others.index.isin(rows.index).astype(float)})
 
     settings = {"shares": [0.25, 0.5, 1.0], "repeats": 2, "test_share": 0.2, "seed": 1}
-    found = procedure.learn(seen, patients, patients["y_good"], **settings)
+    found = repeated.learn(seen, patients, patients["y_good"], **settings)
     assert [(one.size, one.n, one.n_good) for one in found] == [(0, 32, 13), (1, 64, 26), (2, 128, 51)] * 2
     assert all((one.probability["seen"] == 0).all() and len(one.y_good) == 32 for one in found)
+
+
+def test_hyperparameters_are_searched_in_each_sample_and_no_patient_is_split(patients):
+    values = {"learning_rate": 0.1, "num_leaves": 4, "n_estimators": 20}
+    stack = {"max_depth": 3, "min_samples_leaf": 15, "max_features": 1.0, "monotonic": False}
+    chosen = {
+        "clinical": Chosen("lightgbm", values, ["lactate_mmol_l", "low_flow_min"]),
+        "ensemble": Chosen("stack", stack),
+    }
+    rows = procedure.predictors(chosen, patients)
+    drawn = np.sort(np.random.default_rng(1).integers(0, 160, 160))
+    own, y = rows.iloc[drawn], patients["y_good"].iloc[drawn]
+    settings = {"n_folds": 3, "seed": 1}
+    given = procedure.Nested(chosen, **settings)(own, y)(rows)
+    found = procedure.Retuned(chosen, **settings, spaces=tabular.SPACES, trials=3)(own, y)(rows)
+    assert not np.allclose(given["clinical"], found["clinical"])
+    # A space with one point gives back the procedure without a search.
+    points = {name: {"choices": [value]} for name, value in values.items()}
+    of_stack = {name: {"choices": [value]} for name, value in stack.items() if name != "monotonic"}
+    spaces = tabular.spaces({"lightgbm": points, "stack": of_stack})
+    same = procedure.Retuned(chosen, **settings, spaces=spaces, trials=1)(own, y)(rows)
+    pd.testing.assert_frame_equal(same, given)

@@ -15,6 +15,7 @@ from postarrest.evaluation import (
     discrimination,
     intervals,
     labels,
+    learning,
     published,
     resamples,
     sample_size,

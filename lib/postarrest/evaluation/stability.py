@@ -1,4 +1,4 @@
-"""Would other patients have given another model? A procedure refitted on bootstrap samples, and on fewer.
+"""Would other patients have given another model? A procedure refitted on bootstrap samples.
 
 The predictions of models fitted on bootstrap samples are compared with those of the model fitted on the whole
 cohort, in the patients of the cohort (Riley and Collins 2023). Arrays of resampled predictions have the shape
@@ -12,16 +12,15 @@ Harrell FE, Lee KL, Mark DB. Multivariable prognostic models. Statistics in Medi
 Noma H, Shinozaki T, Iba K, et al. Confidence intervals of prediction accuracy measures for multivariable
 prediction models based on the bootstrap-based optimism correction methods. Statistics in Medicine
 2021;40:5691-5701.
-Nadeau C, Bengio Y. Inference for the generalization error. Machine Learning 2003;52:239-281.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import norm, t
-from sklearn.metrics import brier_score_loss, roc_auc_score
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 
 from postarrest.estimate import Estimate
 from postarrest.evaluation import calibration, discrimination
@@ -246,6 +245,39 @@ def table(
     )
 
 
+def retuned(
+    y_good: ArrayLike, ways: Mapping[str, tuple[pd.DataFrame, np.ndarray, np.ndarray]]
+) -> pd.DataFrame:
+    """Compare the stability in the same bootstrap samples of hyperparameters that were found in two ways.
+
+    Parameters
+    ----------
+    y_good : array-like of {0, 1}, (patients,)
+        Outcome.
+    ways : mapping
+        ``original, resampled, drawn``, as for :func:`predictions`, by a description of the hyperparameters.
+        The first samples of each are used, as many as all have.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per model and way: ``model, hyperparameters``, the columns of :func:`predictions` and
+        ``auc_not_drawn``, the mean AUC in the patients who were not drawn.
+    """
+    least = min(len(resampled) for _, resampled, _ in ways.values())
+    parts = []
+    for words, (original, resampled, drawn) in ways.items():
+        fits, counts = resampled[:least], drawn[:least]
+        part = predictions(y_good, original, fits, counts)
+        part.insert(1, "hyperparameters", words)
+        pairs = [(fit, (count == 0).astype(int)) for fit, count in zip(fits, counts, strict=True)]
+        aucs = [[_auc(np.asarray(y_good), p, out) for p in fit.T] for fit, out in pairs]
+        parts.append(part.assign(auc_not_drawn=np.mean(aucs, axis=0)))
+    order = {model: number for number, model in enumerate(parts[0]["model"])}
+    key = {"by": "model", "key": lambda names: names.map(order), "kind": "stable"}
+    return pd.concat(parts).sort_values(**key, ignore_index=True)
+
+
 def in_words(table: pd.DataFrame, model: str) -> dict[str, object]:
     """Return a model's figures for use in a sentence: its name, ``n_bootstraps`` and ``mape``.
 
@@ -273,79 +305,3 @@ def calibration_curves(
         ]
         for number, model in enumerate(original)
     }
-
-
-def learning_curve(learned: Iterable, *, test_share: float) -> pd.DataFrame:
-    """Tabulate the performance in test patients by the number of patients that a procedure was fitted on.
-
-    Parameters
-    ----------
-    learned : iterable
-        From :func:`postarrest.models.procedure.learn`, in the order of its repeats.
-    test_share : float
-        Share of the patients in each test set.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per model, size and metric: ``model, n, n_good, metric, estimate, lower, upper, n_repeats``.
-        ``roc_auc`` and ``brier`` are means over the repeats; ``roc_auc_gain`` is the mean difference from the
-        next smaller size in the same test patients. The interval is that of Student's t with the variance of
-        Nadeau and Bengio (2003), since repeats share patients: test and training sizes are those of the
-        largest sample, which is cautious for smaller ones, that overlap less.
-    """
-    values: dict[tuple[str, int, str], list[float]] = {}
-    sizes = {}
-    for one in learned:
-        sizes[one.size] = (one.n, one.n_good)
-        for model, probability in one.probability.items():
-            measured = {
-                "roc_auc": roc_auc_score(one.y_good, probability),
-                "brier": brier_score_loss(one.y_good, probability),
-            }
-            for metric, value in measured.items():
-                values.setdefault((str(model), one.size, metric), []).append(float(value))
-    for model, size, metric in [key for key in values if key[2] == "roc_auc" and key[1]]:
-        before = np.array(values[model, size - 1, metric])
-        values[model, size, "roc_auc_gain"] = list(np.array(values[model, size, metric]) - before)
-    found = [
-        (model, *sizes[size], metric, *_corrected(np.array(repeats), test_share), len(repeats))
-        for (model, size, metric), repeats in values.items()
-    ]
-    columns = ["model", "n", "n_good", "metric", "estimate", "lower", "upper", "n_repeats"]
-    found = pd.DataFrame(found, columns=columns)
-    order = {model: number for number, model in enumerate(dict.fromkeys(found["model"]))}
-    key = found["model"].map(order)
-    return found.assign(key=key).sort_values(["key", "metric", "n"], ignore_index=True).drop(columns="key")
-
-
-def _corrected(values: np.ndarray, test_share: float) -> tuple[float, float, float]:
-    n = len(values)
-    error = values.std(ddof=1) * np.sqrt(1 / n + test_share / (1 - test_share))
-    half = float(t.ppf(_RANGE[1], n - 1) * error)
-    mean = float(values.mean())
-    return mean, mean - half, mean + half
-
-
-def last_gain(curve: pd.DataFrame, model: str) -> dict[str, object]:
-    """Return what the last patients added to a model's AUC, for use in a sentence.
-
-    Parameters
-    ----------
-    curve : pandas.DataFrame
-        From :func:`learning_curve`.
-    model : str
-        Which model.
-
-    Returns
-    -------
-    dict
-        ``model`` (in words), ``gain`` (an Estimate), and the numbers of good outcomes ``n_good_before`` and
-        ``n_good_after``.
-    """
-    mine = curve[curve["model"] == model]
-    gain = mine[mine["metric"] == "roc_auc_gain"].iloc[-1]
-    sizes = mine.loc[mine["metric"] == "roc_auc", "n_good"]
-    words = {"model": model.replace("_", " ")}
-    numbers = {"n_good_before": int(sizes.iloc[-2]), "n_good_after": int(sizes.iloc[-1])}
-    return {"gain": Estimate(gain["estimate"], gain["lower"], gain["upper"], digits=3)} | numbers | words

@@ -135,7 +135,7 @@ def learning_curve(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        From :func:`postarrest.evaluation.stability.learning_curve`.
+        From :func:`postarrest.evaluation.learning.table`.
     """
     look = looks.of_models(table["model"])
     with style.drawing(1, 2, height=3.2) as (fig, axes):

@@ -14,6 +14,7 @@ from postarrest.models import (
     ohca,
     platt,
     procedure,
+    repeated,
     splits,
     stacking,
     tabular,

@@ -7,23 +7,25 @@ same patient.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold, train_test_split
+from sklearn.model_selection import PredefinedSplit, StratifiedGroupKFold
 
 from postarrest.models import stacking, tabular, tuning
 from postarrest.models.cnn import features
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.head import Head
+from postarrest.models.crossfit import CrossFit
+from postarrest.models.leakage import Ledger
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
-from postarrest.models.tuning import Chosen, Values
+from postarrest.models.tuning import Chosen, Space, Values
 from postarrest.places import Here
 
 Predict = Callable[[pd.DataFrame], pd.DataFrame]
@@ -148,7 +150,7 @@ class Nested:
         split = self.folds(rows.index, y, n_folds=self.n_folds, seed=self.seed)
         bases = {name: self._base(self.chosen[name], rows, y.to_numpy(), split) for name in self._bases}
         meta = pd.DataFrame({name: out_of_fold for name, (out_of_fold, _) in bases.items()})
-        stacks = {name: one.fit(meta, y.to_numpy()) for name, one in self._stacks(split).items()}
+        stacks = {name: one.fit(meta, y.to_numpy()) for name, one in self._stacks(meta, y, split).items()}
 
         def predict(others: pd.DataFrame) -> pd.DataFrame:
             found = pd.DataFrame({name: of(others) for name, (_, of) in bases.items()}, index=others.index)
@@ -156,14 +158,22 @@ class Nested:
 
         return predict
 
-    def _stacks(self, split: Split) -> dict[str, Any]:
+    def _stacks(self, meta: pd.DataFrame, y: pd.Series, split: Split) -> dict[str, Any]:
         """Return the unfitted stacks by name."""
         values = dict(self.chosen["ensemble"].values)
         constraints = [1] * len(self._bases) if values.pop("monotonic") else None
-        settings = {"trees": stacking.STACK_TREES, "seed": self.seed, "monotonic_cst": constraints}
-        forest = stacking.forest(values, split, **settings)
+        make = partial(stacking.forest, split=split, seed=self.seed, monotonic_cst=constraints)
+        chosen = replace(self.chosen["ensemble"], values=values)
+        values = self._values(chosen, partial(make, trees=tabular.FOREST_TREES), meta, y.to_numpy(), split)
+        forest = make(values, trees=stacking.STACK_TREES)
         calibrated = platt(forest, folds=PredefinedSplit(split.inner_fold.sort_index()))
         return dict(zip(STACKS, (calibrated, stacking.linear()), strict=True))
+
+    def _values(
+        self, chosen: Chosen, make: Callable[[Values], Any], x: pd.DataFrame, y: np.ndarray, split: Split
+    ) -> Values:
+        """Return the hyperparameters with which a model is fitted on these rows."""
+        return chosen.values
 
     def _base(
         self, chosen: Chosen, rows: pd.DataFrame, y: np.ndarray, split: Split
@@ -173,7 +183,8 @@ class Nested:
         x = rows[columns]
         if chosen.algorithm == "cnn":
             return self._network(dict(chosen.values), x, y, split)
-        make = partial(tabular.estimator, chosen.algorithm, chosen.values, seed=self.seed)
+        settled = partial(tabular.estimator, chosen.algorithm, seed=self.seed)
+        make = partial(settled, self._values(chosen, settled, x, y, split))
         fitted = make().fit(x, y)
         return _left_out(make, x, y, split), lambda others: _good(fitted, others[columns])
 
@@ -192,6 +203,34 @@ class Nested:
         return _left_out(platt, raw, y, split), predict
 
 
+@dataclass(frozen=True)
+class Retuned(Nested):
+    """The same with the hyperparameters of base models and of the stack searched anew on the rows given.
+
+    Those of the network's head, and the algorithm of each base model, stay as they were chosen.
+
+    Parameters
+    ----------
+    spaces : Mapping
+        Search spaces, from :func:`postarrest.models.tabular.spaces`.
+    trials : int
+        Optuna's trials for each model.
+    """
+
+    spaces: Mapping[str, Space] = field(default_factory=dict)
+    trials: int = 50
+
+    def _values(
+        self, chosen: Chosen, make: Callable[[Values], Any], x: pd.DataFrame, y: np.ndarray, split: Split
+    ) -> Values:
+        # By position, since a patient may have several rows.
+        x, y_good = x.reset_index(drop=True), pd.Series(y)
+        with TemporaryDirectory() as folder:
+            settings = {"keep": Path(folder), "trials": self.trials, "seed": self.seed}
+            fold = CrossFit(split, y_good, Ledger(split), **settings)
+            return fold.tune(make, x, self.spaces[chosen.algorithm], name=chosen.algorithm).values
+
+
 def _left_out(make: Callable[[], Any], x: pd.DataFrame, y: np.ndarray, split: Split) -> np.ndarray:
     found = np.empty(len(x))
     for fit, left_out in split.inner:
@@ -201,127 +240,3 @@ def _left_out(make: Callable[[], Any], x: pd.DataFrame, y: np.ndarray, split: Sp
 
 def _good(fitted: Any, x: pd.DataFrame) -> np.ndarray:
     return fitted.predict_proba(x)[:, 1]
-
-
-@dataclass(frozen=True)
-class Refits:
-    """A procedure fitted on a cohort and on bootstrap samples of it; each predicts every patient.
-
-    Parameters
-    ----------
-    original : pandas.DataFrame of shape (patients, models)
-        Probabilities by the procedure fitted on the cohort.
-    resampled : numpy.ndarray of shape (bootstraps, patients, models)
-        Probabilities by the procedure fitted on each bootstrap sample.
-    drawn : numpy.ndarray of shape (bootstraps, patients)
-        How often each patient was drawn.
-    """
-
-    original: pd.DataFrame
-    resampled: np.ndarray
-    drawn: np.ndarray
-
-
-def bootstrap(
-    procedure: Procedure, rows: pd.DataFrame, y: pd.Series, *, n_bootstraps: int, seed: int
-) -> Refits:
-    """Fit a procedure on the cohort and on bootstrap samples of its patients, on all cores.
-
-    Parameters
-    ----------
-    procedure : Procedure
-        The procedure; its own seed stays the same, so that fits differ by their patients only.
-    rows : pandas.DataFrame
-        Predictors, one row per patient.
-    y : pandas.Series
-        1 where the outcome is good.
-    n_bootstraps, seed : int
-        Number of samples, and their seed.
-    """
-    n = len(rows)
-    samples = [np.arange(n)]
-    samples += [
-        np.sort(np.random.default_rng([seed, number]).integers(0, n, n)) for number in range(n_bootstraps)
-    ]
-    fits = _on_all_cores((procedure, rows, y, sample, np.arange(n)) for sample in samples)
-    drawn = np.array([np.bincount(sample, minlength=n) for sample in samples[1:]])
-    return Refits(fits[0], np.array([fit.to_numpy() for fit in fits[1:]]), drawn)
-
-
-@dataclass(frozen=True)
-class Learned:
-    """A procedure fitted on some patients, and its probabilities of test patients.
-
-    Parameters
-    ----------
-    size : int
-        Which of the sizes, from 0.
-    n, n_good : int
-        Patients that it was fitted on, and good outcomes among them.
-    y_good : numpy.ndarray
-        Outcomes of the test patients.
-    probability : pandas.DataFrame
-        Their probabilities, one column per model.
-    """
-
-    size: int
-    n: int
-    n_good: int
-    y_good: np.ndarray
-    probability: pd.DataFrame
-
-
-def learn(
-    procedure: Procedure,
-    rows: pd.DataFrame,
-    y: pd.Series,
-    *,
-    shares: list[float],
-    repeats: int,
-    test_share: float,
-    seed: int,
-) -> list[Learned]:
-    """Fit a procedure on samples of increasing size, and predict the patients of a test set.
-
-    In each repeat a stratified test set is held out, and the others are taken in random order: a smaller
-    sample is part of each larger one, with the same prevalence, and sizes are compared in the same patients.
-
-    Parameters
-    ----------
-    procedure, rows, y
-        As for :func:`bootstrap`.
-    shares : list of float
-        Sizes, as shares of the patients who are not held out.
-    repeats : int
-        Number of test sets.
-    test_share : float
-        Share held out.
-    seed : int
-        Seed of the samples.
-    """
-    jobs, sizes = [], []
-    for repeat in range(repeats):
-        settings = {"test_size": test_share, "stratify": y, "random_state": seed + repeat}
-        rest, test = train_test_split(np.arange(len(y)), **settings)
-        # train_test_split has shuffled them.
-        good, poor = rest[y.iloc[rest] == 1], rest[y.iloc[rest] == 0]
-        for size, share in enumerate(shares):
-            sample = np.sort(np.r_[good[: round(share * len(good))], poor[: round(share * len(poor))]])
-            jobs.append((procedure, rows, y, sample, test))
-            sizes.append(size)
-    fits = _on_all_cores(jobs)
-    return [
-        Learned(size, len(sample), int(y.iloc[sample].sum()), y.iloc[test].to_numpy(), fit)
-        for size, (*_, sample, test), fit in zip(sizes, jobs, fits, strict=True)
-    ]
-
-
-def _on_all_cores(jobs: Any) -> list[pd.DataFrame]:
-    with joblib.parallel_config("loky", n_jobs=joblib.cpu_count(), inner_max_num_threads=1):
-        return joblib.Parallel()(joblib.delayed(_fit)(*job) for job in jobs)
-
-
-def _fit(
-    procedure: Procedure, rows: pd.DataFrame, y: pd.Series, sample: np.ndarray, predicted: np.ndarray
-) -> pd.DataFrame:
-    return procedure(rows.iloc[sample], y.iloc[sample])(rows.iloc[predicted])

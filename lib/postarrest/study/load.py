@@ -175,7 +175,7 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
 
 def _errors_of_models(study: Study) -> list[str]:
     """Return the errors in a study's network, base models and search spaces."""
-    from postarrest.models import cnn, tabular
+    from postarrest.models import cnn, repeated, tabular
 
     errors = []
     if "03_cnn" in study.notebooks:
@@ -186,8 +186,12 @@ def _errors_of_models(study: Study) -> list[str]:
         stack = complete_parameters(study, "04_stacking")
         errors += schema.errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
         errors += schema.errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
-    elif "06_stability" in study.asked:
+    elif "06_stability" in study.notebooks:
         errors.append("section '06_stability': needs the protocol 'nested', whose procedure it repeats.")
+    if "06_stability" in study.notebooks:
+        given = complete_parameters(study, "06_stability")
+        errors += schema.errors_of("06_stability", lambda: repeated.Plan.of(given))
+        errors += schema.errors_of("06_stability", lambda: tabular.spaces(given["spaces"]))
     return errors
 
 
