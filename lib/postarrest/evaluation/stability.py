@@ -110,7 +110,10 @@ def decisions(original: pd.DataFrame, resampled: np.ndarray, thresholds: pd.Data
         ``share_unstable``: the share of patients for whom more than 10 % of the models decide otherwise.
     """
     found = []
-    for row in thresholds[thresholds["model"].isin(original.columns)].itertuples():
+    known = thresholds[thresholds["model"].isin(original.columns)]
+    # In the order of the models, as in the other tables.
+    order = {"by": "model", "key": original.columns.get_indexer, "kind": "stable"}
+    for row in known.sort_values(**order).itertuples():
         otherwise = changes(original, resampled, row.model, row.threshold)
         lower, upper = np.quantile(otherwise.mean(axis=1), _RANGE)
         unstable = (otherwise.mean(axis=0) > UNSTABLE).mean()

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from postarrest.evaluation import stability
 from postarrest.figures import looks, style
@@ -70,7 +71,9 @@ def errors(of_patients: pd.DataFrame) -> Figure:
             ax.axvline(middle, color="black", lw=1)
             ax.axvline(high, color="black", ls=":", lw=1)
             text = f"median {middle:.3f}\n90th percentile {high:.3f}"
-            ax.text(0.98, 0.95, text, transform=ax.transAxes, ha="right", va="top", fontsize=6.5)
+            place = {"transform": ax.transAxes, "ha": "right", "va": "top", "fontsize": 6.5}
+            # Over the lines, which it explains.
+            ax.text(0.98, 0.95, text, bbox={"facecolor": "white", "lw": 0, "pad": 1}, **place)
             ax.set(title=looks.model_name(str(model)), xlabel="MAPE (probability)")
         axes[0].set_ylabel(f"Patients (n = {len(of_patients)})")
     return fig
@@ -123,7 +126,8 @@ def decisions(original: pd.DataFrame, resampled: np.ndarray, table: pd.DataFrame
                 share = [otherwise[group].mean() for group in groups]
                 ax.plot(at, share, color=look[row.rule].color, ls=look[row.rule].dash, lw=1.1)
             ax.set(ylim=(0, 1), title=looks.model_name(model), xlabel="Predicted probability (good)")
-        axes[0].set_ylabel("Share of models deciding otherwise")
+            ax.yaxis.set_major_formatter(PercentFormatter(1))
+        axes[0].set_ylabel("Models deciding otherwise")
         lines = [plt.Line2D([], [], color=one.color, ls=one.dash, label=rule) for rule, one in look.items()]
         fig.legend(handles=lines, loc="outside lower center", ncols=5)
     return fig
