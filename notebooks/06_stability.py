@@ -82,7 +82,7 @@ criteria = evaluation.sample_size.table(
 page.standard_table(criteria, name="sample_size")
 for verdict in evaluation.sample_size.verdicts(criteria):
     page.text(
-        "**{purpose}**: {have_n} patients of {needed_n} needed; {verdict} ([](#tab-sample_size)).",
+        "**{purpose}**: {have_n} patients of {needed_n} needed; {verdict} ([](#tab-sample-size)).",
         table="sample_size",
         **verdict,
     )
@@ -175,7 +175,7 @@ page.figure(
 # ## Would more patients help?
 #
 # In each repeat the models are fitted on samples of increasing size, each part of the next, and tested in the same
-# held-out patients. The curve is not extrapolated: five sizes of one cohort do not determine how it goes on.
+# held-out patients. The curve is not extrapolated: a few sizes of one cohort do not determine how it goes on.
 
 # %%
 learned = models.repeated.learn(
@@ -185,7 +185,7 @@ curve = evaluation.learning.table(learned, test_share=test_share)
 page.standard_table(curve, name="learning_curve")
 page.text(
     "**{model}**: from {n_good_before} to {n_good_after} good outcomes, the AUC in held-out patients changed by {gain} "
-    "([](#tab-learning_curve)).",
+    "([](#tab-learning-curve)).",
     table="learning_curve",
     **evaluation.learning.last_gain(curve, model),
 )

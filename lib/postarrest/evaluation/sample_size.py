@@ -17,6 +17,8 @@ from scipy.special import expit, log_expit, logit
 from scipy.stats import norm
 
 _Z = norm.ppf(0.975)
+# More patients than any study will have: an AUC near 0.5 asks for absurd numbers.
+_MOST = 1_000_000
 DEVELOPMENT = {
     "shrinkage": "expected shrinkage of the predictors' effects at most 10 %",
     "optimism": "optimism of Nagelkerke's R2 at most 0.05",
@@ -176,7 +178,7 @@ def table(
     -------
     pandas.DataFrame
         ``purpose, criterion, target, needed_n, needed_good, have_n, have_good, met``; ``needed_n`` is missing
-        where no number suffices.
+        where more than a million are needed.
     """
     y_good = np.asarray(y_good)
     n, prevalence = len(y_good), float(np.mean(y_good))
@@ -201,8 +203,9 @@ def table(
     )
     found["have_good"] = (found["have_n"] * prevalence).round()
     found["met"] = found["have_n"] >= found["needed_n"]
+    found.loc[found["needed_n"] > _MOST, ["needed_n", "needed_good"]] = np.nan
     whole = ["needed_n", "needed_good", "have_n", "have_good"]
-    return found.replace(np.inf, np.nan).astype(dict.fromkeys(whole, "Int64"))
+    return found.astype(dict.fromkeys(whole, "Int64"))
 
 
 def verdicts(table: pd.DataFrame) -> list[dict[str, object]]:
@@ -216,13 +219,13 @@ def verdicts(table: pd.DataFrame) -> list[dict[str, object]]:
     Returns
     -------
     list of dict
-        ``of, purpose, have_n, needed_n`` (the largest of the criteria; text where no number suffices) and
+        ``of, purpose, have_n, needed_n`` (the largest of the criteria; text above a million) and
         ``verdict``, in words.
     """
     found = []
     for purpose, mine in table.groupby("purpose", sort=False):
         unmet = mine[~mine["met"]]
-        needed = "more than any number of" if mine["needed_n"].isna().any() else int(mine["needed_n"].max())
+        needed = f"more than {_MOST:,}" if mine["needed_n"].isna().any() else int(mine["needed_n"].max())
         names = " and ".join(f"{row.target}" for row in unmet.itertuples())
         words = "every criterion is met" if unmet.empty else f"too few for: {names}"
         have = int(mine["have_n"].iloc[0])
