@@ -61,6 +61,12 @@ def left_by_notebooks(w):
     names = [run.name for run in runs(STUDIES[w.study])]
     return [f"reports/{w.study}/{n}.ipynb" for n in names] + [f"build/{w.study}/pages/{n}.json" for n in names]
 
+def chosen_first(w):
+    """The models as the first outer fold chose them, and the network's features, if it is one of them."""
+    networks = [p for p in parts(w.study, "03_cnn") if p.startswith("outer-1-")]
+    names = ["chosen_outer-1.json"] + [f"chosen_cnn_{part}.json" for part in networks]
+    return [f"build/{w.study}/{name}" for name in names + ["features.json"] * bool(networks)]
+
 def needed_later(study):
     """Every file that some step reads. Snakemake makes a deleted one again only if it is asked for by name."""
     w, notebooks = SimpleNamespace(study=study), STUDIES[study].notebooks
@@ -69,7 +75,8 @@ def needed_later(study):
     files += ["features.json"] if "03_cnn" in notebooks else []
     files += [f"seen_cnn_{part}.json" for part in parts(study, "03_cnn")]
     files += ["model/manifest.json"] if STUDIES[study].protocols else []
-    return left_by_notebooks(w) + score_files(w) + [f"build/{study}/{file}" for file in [*files, "scores.csv"]]
+    chosen = chosen_first(w) if "06_stability" in notebooks else []
+    return left_by_notebooks(w) + score_files(w) + chosen + [f"build/{study}/{file}" for file in [*files, "scores.csv"]]
 
 def fitted_on_all(w):
     """The models that are frozen, and their out-of-fold scores."""
@@ -230,6 +237,7 @@ rule cnn:
         "build/{study}/scores_cnn_{split}-{label}.csv",
         "build/{study}/seen_cnn_{split}-{label}.json",
         "build/{study}/models/03_cnn_{split}-{label}/parts.json",
+        "build/{study}/chosen_cnn_{split}-{label}.json",
         "build/{study}/pages/03_cnn_{split}-{label}.json",
         "reports/{study}/03_cnn_{split}-{label}.ipynb",
     params: given=parameters("03_cnn", split="{split}", outcome_label="{label}")
@@ -247,6 +255,7 @@ rule stacking:
     output:
         "build/{study}/scores_stacking_{split}.csv",
         "build/{study}/models/04_stacking_{split}/parts.json",
+        "build/{study}/chosen_{split}.json",
         "build/{study}/pages/04_stacking_{split}.json",
         "reports/{study}/04_stacking_{split}.ipynb",
     params: given=parameters("04_stacking", split="{split}")
@@ -301,12 +310,28 @@ rule evaluation:
     benchmark: "build/{study}/time/05_evaluation.tsv"
     shell: NOTEBOOK + "05_evaluation"
 
+rule stability:
+    message: "{wildcards.study}: sample size, stability and learning curve (06_stability)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/splits.parquet",
+        "build/{study}/scores.csv",
+        chosen_first,
+        code("notebooks/06_stability.py"),
+    output: "build/{study}/pages/06_stability.json", "reports/{study}/06_stability.ipynb"
+    params: given=parameters("06_stability")
+    log: "build/{study}/logs/06_stability.log"
+    benchmark: "build/{study}/time/06_stability.tsv"
+    threads: 2
+    shell: NOTEBOOK + "06_stability"
+
 rule pages:
     message: "{wildcards.study}: the report's pages"
     input:
         left_by_notebooks,
         "params/published.yaml",
         "docs/tripod-ai.yaml",
+        "docs/probast-ai.yaml",
         sorted(str(p) for p in Path("lib/postarrest/report/templates").rglob("*") if p.is_file()),
         module("report/site"),
     output: "reports/{study}/index.html"

@@ -125,6 +125,9 @@ page.table(
     name="hyperparameters",
     caption="Hyperparameters of the head: the space searched and the values chosen.",
 )
+values = training.fixed | result.tuned.values | {"class_weights": class_weights}
+settings = {"cnn": models.tuning.Chosen("cnn", values)}
+models.tuning.write_chosen(settings, here.out(f"chosen_cnn_{split}-{outcome_label}.json"))
 page.table(
     result.tuned.history,
     name="cnn_search",

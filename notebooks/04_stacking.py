@@ -134,6 +134,11 @@ page.figure(
     alt=f"ROC-AUC of each of {len(stack.tuned.history)} trials with the best so far.",
 )
 
+# %%
+values = stack.tuned.values | {"monotonic": stack_monotonic}
+settings = bases.settings | {"ensemble": models.tuning.Chosen("stack", values)}
+models.tuning.write_chosen(settings, here.out(f"chosen_{split}.json"))
+
 # %% [markdown]
 # How much does the ensemble rely on each base model? Its probabilities are shuffled among patients; the
 # more the ROC-AUC falls, the more it relies on them.

@@ -197,7 +197,7 @@ net_benefit = evaluation.decision.table(final, **resampling)
 for of_model in evaluation.decision.useful(net_benefit, main):
     page.text(
         "**{model}**: net benefit above that of predicting all good and above that of predicting nobody good, with both "
-        "lower 95 % limits above 0, {where} ([](#tab-decision_curve)).",
+        "lower 95 % limits above 0, {where} ([](#tab-decision-curve)).",
         table="decision_curve",
         **of_model,
     )

@@ -225,3 +225,16 @@ def test_the_same_figure_gives_the_same_bytes(holdout):
     lines = evaluation.published.forest_rows(holdout.performance, [])
     first, second = (render(figures.forest.forest(lines))["svg"] for _ in range(2))
     assert first == second
+
+
+def test_three_way_bars_add_up_to_every_patient(nested):
+    table = evaluation.three_way.table(nested.rows, nested.table, most_pessimism=0.1, most_optimism=0.1)
+    fig = figures.thresholds.three_way(table)
+    assert len(fig.axes) == 4
+    for ax in fig.axes:
+        ends = [bar.get_x() + bar.get_width() for bar in ax.patches]
+        assert max(ends) == pytest.approx(1)
+    own = table[table["chosen_on"] == "test"].iloc[-1]
+    first = fig.axes[-2].patches[0]
+    assert first.get_width() == pytest.approx(own["n_false_pessimism"] / own["n_good"])
+    assert render(fig)

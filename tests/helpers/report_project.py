@@ -51,7 +51,8 @@ def make(
     shutil.copy(places.ROOT / "requirements.lock", root)
     shutil.copy(places.ROOT / "params" / "published.yaml", root / "params")
     (root / "docs").mkdir()
-    shutil.copy(places.ROOT / "docs" / "tripod-ai.yaml", root / "docs")
+    for name in ("tripod-ai.yaml", "probast-ai.yaml"):
+        shutil.copy(places.ROOT / "docs" / name, root / "docs")
     return root
 
 
@@ -201,6 +202,8 @@ def _evaluation(notebook: Notebook, monkeypatch) -> None:
     sweep = pd.concat([sweep, sweep.head(30).assign(model=other)])
     _table(notebook, monkeypatch, "threshold_sweep", sweep)
     _table(notebook, monkeypatch, "thresholds_fnr5", sweep.head(3))
+    evaluated = {"outcome_label": where[0], "set": where[1], "model": [main, other], "n": 90, "n_good": 36}
+    _table(notebook, monkeypatch, "evaluated", pd.DataFrame(evaluated))
     notebook.show(
         monkeypatch,
         notebook.page.figure,

@@ -81,7 +81,7 @@ def test_predictors_of_two_groups_that_matter_only_together_are_found():
     models = tabular.declared({c: {"algorithm": "logistic", "predictors": [c]} for c in ("a", "b")})
     fold = crossfit(y, cohort)
     nothing = stacking.Bases(
-        pd.DataFrame(index=fold.split.development), pd.DataFrame(index=fold.split.test), [], None, {}, []
+        pd.DataFrame(index=fold.split.development), pd.DataFrame(index=fold.split.test), [], None, {}, [], {}
     )
     found = super_learner.fit(models, cohort, nothing, fold, library=("ridge", "forest"))
     scores = found.rows[0].query("role == 'test'").set_index("patient_id")["score"]

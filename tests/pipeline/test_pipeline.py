@@ -62,6 +62,15 @@ def test_every_table_of_the_design_is_there(smoke):
         "calibration": ["model", "stage", "intercept", "slope", "ici", "brier", "brier_skill"],
         "hyperparameters": ["fold", "model", "parameter", "value", "search_space"],
         "leakage": ["fold", "stage", "n_fitted_on", "n_scored", "n_in_both"],
+        "sample_size": ["criterion", "needed_n", "needed_good", "have_n", "have_good", "met"],
+        "stability": [
+            *("model", "n_bootstraps", "mape", "share_reclassified", "auc_optimism", "slope_optimism"),
+        ],
+        "learning_curve": ["model", "n_good", "metric", "estimate", "lower", "upper"],
+        "three_way": [
+            *("model", "lower_threshold", "upper_threshold", "good", "indeterminate", "poor"),
+            *("false_pessimism_upper", "false_optimism_upper"),
+        ],
         "truth": ["model", "planted", "recovered", "lower", "upper"],
         "published": ["paper", "item", "published", "here", "source"],
     }
@@ -84,6 +93,7 @@ def test_every_notebook_ran_to_its_end(smoke):
         ),
         *(f"04_stacking_{split}" for split in ("outer-1", "outer-2", "outer_all-1")),
         "05_evaluation",
+        "06_stability",
         "A1_simulation",
     ]
     for name in executed:
@@ -282,12 +292,14 @@ def test_parameter_of_one_notebook_reruns_it_and_what_follows(smoke, tmp_path):
     done = edited(
         smoke, tmp_path, "params/smoke.yaml", "04_stacking:\n  trials: 3", "04_stacking:\n  trials: 4"
     )
-    assert notebooks_in(done) == {"04_stacking", "05_evaluation"}
+    assert notebooks_in(done) == {"04_stacking", "05_evaluation", "06_stability"}
+    done = edited(smoke, tmp_path, "params/smoke.yaml", "n_bootstraps: 4", "n_bootstraps: 5")
+    assert notebooks_in(done) == {"06_stability"}
 
 
 def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
     done = edited(smoke, tmp_path, "lib/postarrest/evaluation/calibration.py", '"""', '"""Changed. ')
-    assert notebooks_in(done) == {"05_evaluation"}
+    assert notebooks_in(done) == {"05_evaluation", "06_stability"}
     done = edited(smoke, tmp_path, "lib/postarrest/models/gwr.py", '"""', '"""Changed. ')
     assert "02_gwr" in notebooks_in(done)
     assert "03_cnn" not in notebooks_in(done)
@@ -308,6 +320,7 @@ def test_changed_simulation_reruns_all(smoke, tmp_path):
             "outer-1, revised outcome (03_cnn)",
             "outer-2, revised outcome (03_cnn)",
         ),
+        ("chosen_outer-1.json", "outer-1 (04_stacking)", "outer-2 (04_stacking)"),
         ("pages/05_evaluation.json", "(05_evaluation)", "(04_stacking)"),
     ],
 )

@@ -121,6 +121,7 @@ def test_figures_and_tables_are_numbered_and_referred_to(built):
         "Table 5.3. Thresholds.",
         "Table 5.4. A table.",
         "Table 5.5. A table.",
+        "Table 5.6. A table.",
         "Figure 5.1. ROC curves.",
     ]
     assert page.find("a", href="#tab-performance").text == "Table 5.1"
@@ -281,6 +282,16 @@ def test_tripod_has_all_items_and_marks_what_is_open(built):
         assert met.get_text(strip=True) or left.find(class_="open"), row.find("th").text
     funding = next(row for row in rows if row.find("th").text == "18a")
     assert funding.find(class_="open").text == "Funding."
+
+
+def test_probast_is_answered_from_this_run(built):
+    page = soup(built, "probast-ai.html")
+    rows = [row for table in page.find_all("table") for row in table.find("tbody").find_all("tr")]
+    found = {row.find("th").text: row.find("strong").text for row in rows}
+    assert len(found) == 34
+    assert found["D1.1"] == "Not met." and "All patients are simulated." in rows[0].text
+    assert found["D4.1"] == "Not met." and found["E4.5"] == "Met."
+    assert found["D1.2"] == "Only the authors can say."
 
 
 def test_the_model_card_has_the_main_models_numbers(built):

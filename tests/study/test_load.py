@@ -67,6 +67,37 @@ def test_real_study_asks_for_its_data(tmp_path):
     assert loaded.notebooks == ("01_cohort", "04_stacking", "05_evaluation")
 
 
+def test_an_optional_notebook_runs_where_the_file_names_its_section(project):
+    root = project(HEAD)
+    assert "06_stability" not in load.load("mine", root=root, environment={}).notebooks
+    root = project(HEAD + "06_stability: {n_bootstraps: 200}\n")
+    named = load.load("mine", root=root, environment={})
+    assert named.notebooks[-2:] == ("05_evaluation", "06_stability")
+    assert named.parameters("06_stability")["n_bootstraps"] == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n_bootstraps: 1, n_retuned: 1", "'n_bootstraps' is 1 (a whole number), expected"),
+        ("n_retuned: 200", "n_retuned is 200, expected at most n_bootstraps"),
+        ("shares: [0.5, 0.2]", "shares is [0.5, 0.2], expected increasing numbers above 0, at most 1"),
+        ("test_share: 1.0", "'test_share' is 1.0"),
+        ("spaces: {tree: {}}", "'tree' is 'tree' (text), expected"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_reported(project, text, message):
+    root = project(HEAD + f"06_stability: {{{text}}}\n")
+    with pytest.raises(StudyError, match=re.escape(message)):
+        load.load("mine", root=root, environment={})
+
+
+def test_stability_needs_the_procedure_that_it_repeats(project):
+    root = project(HEAD.replace("nested", "holdout") + "06_stability: {}\n")
+    with pytest.raises(StudyError, match="section '06_stability': needs the protocol 'nested'"):
+        load.load("mine", root=root, environment={})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,6 +1,6 @@
-"""Evaluation of scores: intervals, discrimination, comparisons, thresholds, calibration, decision curves.
+"""Evaluation of scores: intervals, discrimination, thresholds, calibration, sample size, stability.
 
-In: the scores table, and nothing else about the patients.
+In: the scores table, or predictions of a procedure that was repeated, and nothing else about the patients.
 Out: tables of estimates with their intervals.
 """
 
@@ -16,8 +16,12 @@ from postarrest.evaluation import (
     external,
     intervals,
     labels,
+    learning,
     optimism,
     published,
     resamples,
+    sample_size,
+    stability,
+    three_way,
     thresholds,
 )

@@ -112,6 +112,55 @@ def thresholds(rows: pd.DataFrame, table: pd.DataFrame) -> Figure:
     return fig
 
 
+# Words and colour of each decision, from the left.
+DECISIONS = {
+    "poor": ("predicted poor", style.POOR),
+    "indeterminate": ("indeterminate", "0.85"),
+    "good": ("predicted good", style.GOOD),
+}
+
+
+def three_way(table: pd.DataFrame) -> Figure:
+    """Draw the shares predicted poor, indeterminate and good of both outcomes, one bar per model.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`postarrest.evaluation.three_way.table`, of one outcome label and set.
+    """
+    n_models = table["model"].nunique()
+    ways = list(table.groupby("chosen_on", sort=False))
+    height = len(ways) * (0.9 + 0.24 * n_models)
+    with style.drawing(len(ways), 2, height=height, sharey="row", squeeze=False) as (fig, axes):
+        for (chosen_on, mine), pair in zip(ways, axes, strict=True):
+            shown = mine.iloc[::-1]
+            names = [looks.model_name(model) for model in shown["model"]]
+            n_poor = shown["n"] - shown["n_good"]
+            wrong = {"poor": shown["n_false_pessimism"], "good": shown["good"] - shown["n_false_optimism"]}
+            right = {"poor": shown["poor"] - shown["n_false_pessimism"], "good": shown["n_false_optimism"]}
+            for ax, outcome, n, counts in zip(
+                pair, ("good", "poor"), (shown["n_good"], n_poor), (wrong, right), strict=True
+            ):
+                counts["indeterminate"] = n - counts["poor"] - counts["good"]
+                left = np.zeros(len(shown))
+                for decision, (_, color) in DECISIONS.items():
+                    share = (counts[decision] / n).to_numpy(float)
+                    ax.barh(names, share, left=left, color=color, edgecolor="white", lw=0.5)
+                    left += share
+                of = f"{n.iloc[0]}" if n.nunique() == 1 else f"{n.min()} to {n.max()}"
+                ax.set(xlim=(0, 1), title=f"{outcome.capitalize()} outcomes (n = {of})")
+                ax.set_xlabel("Share of them")
+            pair[0].set_ylabel(f"Thresholds chosen on\n{_CHOSEN_ON[chosen_on]}")
+        handles = [
+            plt.Rectangle((0, 0), 1, 1, color=color, label=words) for words, color in DECISIONS.values()
+        ]
+        fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    return fig
+
+
+_CHOSEN_ON = {"train_oof": "training scores", "test": "these scores"}
+
+
 def _mark(ax: Axes, marks: pd.DataFrame) -> int:
     """Draw chosen thresholds as lines, with their rules above the panel; return the number of text lines."""
     low, high = ax.get_xlim()

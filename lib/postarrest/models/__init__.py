@@ -1,7 +1,8 @@
 """Models that score patients: splits, tuning, GWR, base models on tables, the CNN and the ensemble.
 
 In: the cohort, splits, readings and slices.
-Out: rows of the scores table, each predicted by a model fitted without that patient.
+Out: rows of the scores table, each predicted by a model fitted without that patient; and the predictions of a
+procedure that is repeated on other samples of the patients.
 """
 
 from postarrest.models import (
@@ -15,6 +16,8 @@ from postarrest.models import (
     ohca,
     parts,
     platt,
+    procedure,
+    repeated,
     splits,
     stacking,
     super_learner,

@@ -27,7 +27,7 @@ from postarrest.models.parts import Part
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
 from postarrest.models.tabular import FOREST_TREES, BaseLearner, estimator, fit_base, predictors_of
-from postarrest.models.tuning import Space, Tuned, Values
+from postarrest.models.tuning import Chosen, Space, Tuned, Values
 
 # Trees of the fitted forest. More trees lower the noise of a forest and leave its mean as it is: the search
 # makes do with FOREST_TREES.
@@ -229,6 +229,8 @@ class Bases:
         Trials of each search.
     rows : list of pandas.DataFrame
         Parts of the scores table; the CNN's are in a table of its own.
+    settings : dict of str to Chosen
+        Each model as it was chosen; of the CNN, notebook 03 writes the hyperparameters.
     """
 
     out_of_fold: pd.DataFrame
@@ -237,6 +239,7 @@ class Bases:
     algorithms: pd.DataFrame
     histories: dict[str, pd.DataFrame]
     rows: list[pd.DataFrame]
+    settings: dict[str, Chosen]
 
 
 def fit_bases(
@@ -266,7 +269,7 @@ def fit_bases(
         The patients behind these scores, as notebook 03's ledger saved them.
     """
     split = fold.split
-    development, test, chosen, tried, histories, rows = {}, {}, [], [], {}, []
+    development, test, chosen, tried, histories, rows, settings = {}, {}, [], [], {}, [], {}
     for name, model in models.items():
         if model.algorithm == "cnn":
             fold.ledger.adopt(cnn_lineage)
@@ -275,14 +278,17 @@ def fit_bases(
             development[name], test[name] = saved.loc[split.development], saved.loc[split.test]
             if name != "ct":
                 fold.parts.append(Part(name, (), ("ct",), kind="same"))
+            settings[name] = Chosen("cnn", {})
             continue
-        base = fit_base(name, model, predictors_of(name, model, cohort), fold, spaces=spaces)
+        x = predictors_of(name, model, cohort)
+        base = fit_base(name, model, x, fold, spaces=spaces)
         development[name] = base.scores.development.loc[split.development]
         test[name] = base.scores.test
         rows.append(crossfit.rows(development[name], test[name], model=name))
         chosen.append(tuning.chosen_table(base.tuned[base.algorithm], fold=split.fold, model=name))
+        settings[name] = Chosen(base.algorithm, base.tuned[base.algorithm].values, list(x))
         for algorithm, tuned in base.tuned.items():
             tried.append((split.fold, name, algorithm, tuned.auc, algorithm == base.algorithm))
             histories[f"{name}\n{algorithm}"] = tuned.history
     algorithms = pd.DataFrame(tried, columns=["fold", "model", "algorithm", "auc", "used"])
-    return Bases(pd.DataFrame(development), pd.DataFrame(test), chosen, algorithms, histories, rows)
+    return Bases(pd.DataFrame(development), pd.DataFrame(test), chosen, algorithms, histories, rows, settings)

@@ -140,9 +140,7 @@ def predictors_of(name: str, model: BaseLearner, cohort: pd.DataFrame) -> pd.Dat
     matching = {wanted: [c for c in cohort if _matches(c, wanted)] for wanted in model.predictors}
     errors = [f"no column '{wanted}' in the cohort." for wanted, columns in matching.items() if not columns]
     names = list(dict.fromkeys(chain.from_iterable(matching.values())))
-    # Every model here uses yes and no, and whole numbers with missing values, as numbers.
-    numeric = [c for c in names if pd.api.types.is_numeric_dtype(cohort[c])]
-    x = cohort[names].astype(dict.fromkeys(numeric, "float64"))
+    x = as_predictors(cohort[names])
     for column in names:
         values = x[column].dropna()
         if _is_outcome(column):
@@ -155,6 +153,12 @@ def predictors_of(name: str, model: BaseLearner, cohort: pd.DataFrame) -> pd.Dat
     if errors:
         raise ModelError("\n".join(f"model '{name}': {error}" for error in errors))
     return x
+
+
+def as_predictors(columns: pd.DataFrame) -> pd.DataFrame:
+    """Return columns of the cohort with yes, no and whole numbers as the real numbers that models use."""
+    numeric = [c for c in columns if pd.api.types.is_numeric_dtype(columns[c])]
+    return columns.astype(dict.fromkeys(numeric, "float64"))
 
 
 def known_beforehand(cohort: pd.DataFrame) -> pd.DataFrame:

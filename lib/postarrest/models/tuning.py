@@ -4,8 +4,9 @@ A search that was stopped and resumed equals one that was never stopped: each tr
 seeded from the seed of the search and the number of trials finished before it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
+from postarrest.files import write_text
 from postarrest.settings import Settings
 
 Values = dict[str, Any]
@@ -108,6 +110,36 @@ class Tuned:
     history: pd.DataFrame
     space: Space
     patients: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model as it was chosen in one split.
+
+    Parameters
+    ----------
+    algorithm : str
+        Its algorithm.
+    values : dict
+        Its hyperparameters.
+    predictors : list of str
+        Columns of the cohort; none where its inputs are images or other models' probabilities.
+    """
+
+    algorithm: str
+    values: Values
+    predictors: list[str] = field(default_factory=list)
+
+
+def write_chosen(chosen: Mapping[str, Chosen], path: Path) -> None:
+    """Write models as they were chosen, by name, as JSON."""
+    write_text(path, json.dumps({name: asdict(one) for name, one in chosen.items()}, indent=1) + "\n")
+
+
+def read_chosen(path: Path) -> dict[str, Chosen]:
+    """Read what :func:`write_chosen` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {name: Chosen(**one) for name, one in content.items()}
 
 
 def search(

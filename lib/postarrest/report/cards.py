@@ -1,9 +1,10 @@
-"""Pages that reviewers and authors ask for: leakage, model card, TRIPOD+AI, files for a manuscript.
+"""Pages that reviewers and authors ask for: leakage, model card, checklists, files for a manuscript.
 
 Each page is a Markdown template and what it is filled with.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.places import Here
+from postarrest.report import appraisal
 from postarrest.report.body import Body, Item, from_markdown
 from postarrest.report.rendering import model_in_words, render
 from postarrest.report.runs import Report
@@ -40,6 +42,7 @@ def pages(report: Report, *, methods: Sequence[tuple[str, str]], figures: Sequen
             "leakage": leakage(report.here),
             "model-card": _model_card(report),
             "tripod-ai": {"checklist": read_yaml(report.here.root / "docs" / "tripod-ai.yaml")},
+            "probast-ai": _probast(report),
         } | filled
     return [
         from_markdown(render(f"{name}.md.j2", **values), name=name)
@@ -85,6 +88,16 @@ def _model_card(report: Report) -> dict[str, Any]:
         },
         "depth": report.study.parameters("03_cnn").get("depth", "head"),
     }
+
+
+def _probast(report: Report) -> dict[str, Any]:
+    checklist = read_yaml(report.here.root / "docs" / "probast-ai.yaml")
+    answers = appraisal.appraise(checklist, appraisal.evidence(report))
+    by_domain: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for answer in answers:
+        by_domain.setdefault((answer["part"], answer["domain"]), []).append(answer)
+    counts = Counter(answer["verdict"] for answer in answers)
+    return {"source": checklist["source"], "answers": by_domain, "counts": counts}
 
 
 def _manuscript(here: Here, methods: Sequence[tuple[str, str]], figures: Sequence[Item]) -> dict[str, Any]:

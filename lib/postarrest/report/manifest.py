@@ -22,7 +22,7 @@ _CODE = (
     "Snakefile",
     "params/published.yaml",
 )
-_CODE += ("docs/coverage.csv", "docs/simulation-seeds.csv", "docs/tripod-ai.yaml")
+_CODE += ("docs/coverage.csv", "docs/simulation-seeds.csv", "docs/tripod-ai.yaml", "docs/probast-ai.yaml")
 # What a study reads of its data folder. CT files are named after patients, so a folder has one hash.
 _DATA = ("patients.*", "gwr.*", "truth.json", "ct", "tissue")
 

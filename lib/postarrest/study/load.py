@@ -24,9 +24,12 @@ NOTEBOOKS = (
     "03_cnn",
     "04_stacking",
     "05_evaluation",
+    "06_stability",
     "08_external",
     "A1_simulation",
 )
+# Notebooks that only studies run whose file names their section.
+OPTIONAL = ("06_stability",)
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 # Weights that are not a file's path.
@@ -71,10 +74,13 @@ class Study(About):
         otherwise.
     sections : Mapping
         ``common``, ``simulate``, ``splits`` and one section per notebook, as in the file.
+    asked : tuple of str
+        Optional notebooks whose section the file names.
     """
 
     name: str
     sections: dict[str, dict[str, Any]] = Field(repr=False)
+    asked: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -96,7 +102,7 @@ class Study(About):
             "03_cnn": "ct" in self.modalities,
             "04_stacking": "nested" in self.protocols,
             "A1_simulation": self.simulated and "ct" in self.modalities,
-        }
+        } | {name: name in self.asked for name in OPTIONAL}
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
     def parameters(self, notebook: str) -> dict[str, Any]:
@@ -178,8 +184,16 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     scores = _resolved(scores, root) if scores else ""
     if model and _study_of(model, root) is None:
         model = _resolved(model, root)
-    paths = {"data": data, "scores": scores, "model": model}
-    study = Study(**dict(about) | paths | {"name": name, "sections": sections})
+    asked = tuple(notebook for notebook in OPTIONAL if notebook in content)
+    given = {
+        "name": name,
+        "data": data,
+        "scores": scores,
+        "model": model,
+        "sections": sections,
+        "asked": asked,
+    }
+    study = Study(**dict(about) | given)
     _refuse(name, _errors_of_models(study))
     return study
 
@@ -203,7 +217,7 @@ def _study_of(model: str, root: Path) -> str | None:
 
 def _errors_of_models(study: Study) -> list[str]:
     """Return the errors in a study's network, base models and search spaces."""
-    from postarrest.models import cnn, super_learner, tabular
+    from postarrest.models import cnn, repeated, super_learner, tabular
 
     errors = []
     if "03_cnn" in study.notebooks:
@@ -215,6 +229,12 @@ def _errors_of_models(study: Study) -> list[str]:
         errors += schema.errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
         errors += schema.errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
         errors += schema.errors_of("04_stacking", lambda: super_learner.declared(stack["super_learner"]))
+    elif "06_stability" in study.notebooks:
+        errors.append("section '06_stability': needs the protocol 'nested', whose procedure it repeats.")
+    if "06_stability" in study.notebooks:
+        given = complete_parameters(study, "06_stability")
+        errors += schema.errors_of("06_stability", lambda: repeated.Plan.of(given))
+        errors += schema.errors_of("06_stability", lambda: tabular.spaces(given["spaces"]))
     return errors
 
 

@@ -109,6 +109,13 @@ def features(here: Here, network: Network) -> Features:
     return found
 
 
+def kept(here: Here) -> Features:
+    """Return the features that a study's features step kept, whatever network they are of."""
+    record = _record(here)
+    variants = np.load(here.build(f"features/{record['key']}.npy"))
+    return Features(slices(here)[0], variants, record["key"], record["weights"])
+
+
 def keep_features(here: Here, network: Network, *, simulated: bool) -> Features:
     """Decide a study's weights, compute its features, and describe both in ``features.json``.
 
