@@ -72,8 +72,9 @@ def realised_fnr(table: pd.DataFrame) -> pd.DataFrame:
     >>> rows = pd.DataFrame({"patient_id": list("abcdefgh"), "outcome_label": "standard", "stage": "final",
     ...     "model": "m", "fold": 1, "role": ["train_oof"] * 4 + ["test"] * 4, "y_good": [0, 0, 1, 1] * 2,
     ...     "score": [0.1, 0.3, 0.5, 0.7, 0.1, 0.2, 0.4, 0.8]})
-    >>> realised_fnr(rows)[["rule", "target", "fnr_train", "fnr"]].iloc[0].tolist()
-    ['Spec-Max', 0.05, 0.0, 0.5]
+    >>> print(realised_fnr(rows)[["rule", "target", "fnr_train", "fnr"]].head(1).to_string(index=False))
+        rule  target  fnr_train  fnr
+    Spec-Max    0.05        0.0  0.5
     """
     rows = []
     for key, mine in _trained(table):

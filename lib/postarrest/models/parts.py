@@ -26,6 +26,8 @@ TRUSTED = frozenset(
         "postarrest.models.platt.Given",
         "postarrest.models.stacking.log_odds",
         "postarrest.models.super_learner.around_the_mean",
+        "scipy._lib.array_api_compat.numpy._aliases.asarray",
+        "scipy.interpolate._bsplines.BSpline",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.compose._column_transformer.make_column_selector",
