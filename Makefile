@@ -107,7 +107,7 @@ canary: $(READY)  ## long: search a whole report and its logs for planted names 
 	@$(BIN)/python tests/helpers/canary.py
 
 ## Measure
-.PHONY: pretrain ct-reader benchmark benchmark-finetuning ablation golden coverage simulation-check
+.PHONY: pretrain ct-reader benchmark benchmark-finetuning ablation ablation-ensemble golden coverage simulation-check
 pretrain: $(READY)  ## make the network that reads CT again, from nothing (30 min on two cores; resumes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m postarrest.pipeline.pretrain
 
@@ -126,6 +126,9 @@ benchmark-finetuning: $(READY)  ## long: cost and gain of fine-tuning in STUDY=,
 
 ablation: $(READY)  ## long: the optimism of early stopping on the hold-out set
 	@$(BIN)/python benchmarks/ablation_early_stopping.py --out docs/early-stopping.md
+
+ablation-ensemble: $(READY)  ## what each step of the stack gains or loses in STUDY=, after its report: docs/ensemble-ablation.csv
+	@$(BIN)/python benchmarks/ablation_ensemble.py --studies $(STUDY) --out docs/ensemble-ablation.csv
 
 golden: $(READY)  ## the evaluation next to R, scikit-learn, SciPy and statsmodels: docs/golden.md
 	@$(BIN)/python tests/helpers/golden.py --out docs/golden.md
