@@ -127,7 +127,7 @@ benchmark-finetuning: $(READY)  ## long: cost and gain of fine-tuning in STUDY=,
 ablation: $(READY)  ## long: the optimism of early stopping on the hold-out set
 	@$(BIN)/python benchmarks/ablation_early_stopping.py --out docs/early-stopping.md
 
-ablation-ensemble: $(READY)  ## what each step of the stack gains or loses in STUDY=, after its report: docs/ensemble-ablation.csv
+ablation-ensemble: $(READY)  ## what each step of the stack gains or loses in STUDY=, nested, after its report: docs/ensemble-ablation.csv
 	@$(BIN)/python benchmarks/ablation_ensemble.py --studies $(STUDY) --out docs/ensemble-ablation.csv
 
 golden: $(READY)  ## the evaluation next to R, scikit-learn, SciPy and statsmodels: docs/golden.md
