@@ -121,12 +121,12 @@ def variants(table: pd.DataFrame, bases: list[str]) -> pd.DataFrame:
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row per model: pooled test scores, and what training promised."""
-    test = table[table["role"] == "test"]
-    y, wide = scores.wide(test)
+    rows = scores.sets(table)
+    y, wide = scores.wide(rows)
     compared = delong.delong(y, wide.to_numpy(), models=list(wide))
-    inner = optimism.inner_outer(table).set_index("model")
-    fnr = optimism.realised_fnr(table).query("rule == 'Spec-Max'").set_index("model")
-    rows = []
+    inner = optimism.inner_outer(rows, table).set_index("model")
+    fnr = optimism.realised_fnr(rows, table).query("rule == 'Spec-Max'").set_index("model")
+    found_of_models = []
     for model in wide:
         p = wide[model].to_numpy()
         row = {"model": model, "auc": roc_auc_score(y, p)}
@@ -136,8 +136,8 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
         row |= {"brier": brier_score_loss(y, p), "slope": calibration.recalibrate(y, p).slope.value}
         row |= {"mean_auc": inner.loc[model, "outer"], "optimism": inner.loc[model, "optimism"]}
         row |= {"fnr_realised": fnr["fnr"].get(model), "n": len(y), "n_good": int(y.sum())}
-        rows.append(row)
-    return pd.DataFrame(rows)
+        found_of_models.append(row)
+    return pd.DataFrame(found_of_models)
 
 
 def main() -> None:

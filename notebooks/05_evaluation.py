@@ -122,7 +122,7 @@ page.figures(
     alt="One row of dots per model, one dot per split; their spread shows how misleading a single split can be.",
 )
 page.standard_table(evaluation.discrimination.by_fold(final), name="performance_by_fold")
-page.standard_table(evaluation.optimism.inner_outer(table), name="inner_outer")
+page.standard_table(evaluation.optimism.inner_outer(final, table), name="inner_outer")
 
 # %% [markdown]
 # ## Which threshold, and with what consequences?
@@ -149,7 +149,7 @@ sweep = evaluation.thresholds.sweep(final, **resampling).drop(columns="stage")
 page.standard_table(sweep, name="threshold_sweep")
 low = evaluation.thresholds.with_low_fnr(final, **resampling).drop(columns="stage")
 page.standard_table(low, name="thresholds_fnr5")
-page.standard_table(evaluation.optimism.realised_fnr(table), name="realised_fnr")
+page.standard_table(evaluation.optimism.realised_fnr(final, table), name="realised_fnr")
 
 # %% [markdown]
 # ## Sensitivity analysis: the other outcome label

@@ -6,6 +6,7 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.evaluation.intervals import proportion_interval
+from postarrest.evaluation.thresholds import LIMITS
 
 
 def beside_frozen(performance: pd.DataFrame, out_of_fold: pd.DataFrame) -> pd.DataFrame:
@@ -64,7 +65,7 @@ def false_pessimism(carried: pd.DataFrame, model: str) -> list[dict[str, Any]]:
     >>> print(false_pessimism(rows, "m")[0]["fnr"])
     0.05 (95 % CI 0.00 to 0.25)
     """
-    mine = carried[(carried["model"] == model) & carried["rule"].isin(["Spec-Max", "Spec-Max-CI", "FNR 0"])]
+    mine = carried[(carried["model"] == model) & carried["rule"].isin(LIMITS)]
     found = []
     for row in mine.dropna(subset="fn").itertuples():
         wrong, n_good = int(row.fn), int(row.fn + row.tp)

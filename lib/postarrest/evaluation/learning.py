@@ -1,18 +1,13 @@
-"""Learning curves: performance by the number of patients that a procedure was fitted on.
-
-References
-----------
-Nadeau C, Bengio Y. Inference for the generalization error. Machine Learning 2003;52:239-281.
-"""
+"""Learning curves: performance by the number of patients that a procedure was fitted on."""
 
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from postarrest.estimate import Estimate
+from postarrest.evaluation.intervals import mean_over_splits
 
 
 def table(learned: Iterable, *, test_share: float) -> pd.DataFrame:
@@ -30,8 +25,8 @@ def table(learned: Iterable, *, test_share: float) -> pd.DataFrame:
     pandas.DataFrame
         One row per model, size and metric: ``model, n, n_good, metric, estimate, lower, upper, n_repeats``.
         ``roc_auc`` and ``brier`` are means over the repeats; ``roc_auc_gain`` is the mean difference from the
-        next smaller size in the same test patients. The interval is that of Student's t with the variance of
-        Nadeau and Bengio (2003), since repeats share patients: test and training sizes are those of the
+        next smaller size in the same test patients. The interval is that of
+        :func:`postarrest.evaluation.intervals.mean_over_splits`: test and training sizes are those of the
         largest sample, which is cautious for smaller ones, that overlap less.
     """
     values: dict[tuple[str, int, str], list[float]] = {}
@@ -49,22 +44,15 @@ def table(learned: Iterable, *, test_share: float) -> pd.DataFrame:
         before = np.array(values[model, size - 1, metric])
         values[model, size, "roc_auc_gain"] = list(np.array(values[model, size, metric]) - before)
     found = [
-        (model, *sizes[size], metric, *_corrected(np.array(repeats), test_share), len(repeats))
+        (model, *sizes[size], metric, mean.value, mean.lower, mean.upper, len(repeats))
         for (model, size, metric), repeats in values.items()
+        for mean in [mean_over_splits(np.array(repeats), test_share=test_share)]
     ]
     columns = ["model", "n", "n_good", "metric", "estimate", "lower", "upper", "n_repeats"]
     found = pd.DataFrame(found, columns=columns)
     order = {model: number for number, model in enumerate(dict.fromkeys(found["model"]))}
     key = found["model"].map(order)
     return found.assign(key=key).sort_values(["key", "metric", "n"], ignore_index=True).drop(columns="key")
-
-
-def _corrected(values: np.ndarray, test_share: float) -> tuple[float, float, float]:
-    n = len(values)
-    error = values.std(ddof=1) * np.sqrt(1 / n + test_share / (1 - test_share))
-    half = float(t.ppf(0.975, n - 1) * error)
-    mean = float(values.mean())
-    return mean, mean - half, mean + half
 
 
 def last_gain(curve: pd.DataFrame, model: str) -> dict[str, object]:

@@ -2,24 +2,23 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from postarrest.evaluation.confusion import confusion
-from postarrest.evaluation.intervals import proportion_interval
-from postarrest.evaluation.thresholds import MOST_FNR, choose
+from postarrest.evaluation.intervals import mean_over_splits, proportion_interval
+from postarrest.evaluation.thresholds import LIMITS, choose, with_training
 
-# The FNR that each rule is chosen for; Spec-Max-CI limits its upper confidence limit.
-TARGETS = {"Spec-Max": MOST_FNR, "Spec-Max-CI": MOST_FNR, "FNR 0": 0.0}
-_KEYS = ["outcome_label", "model"]
+_LABELS = ["outcome_label", "model"]
 
 
-def inner_outer(table: pd.DataFrame) -> pd.DataFrame:
+def inner_outer(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
     """Compare each model's own estimate of its ROC-AUC with that in the test patients.
 
     Parameters
     ----------
-    table : pandas.DataFrame
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets` of the final stage.
+    train : pandas.DataFrame
         The scores table. Its ``train_oof`` rows give the model's own estimate: out-of-fold scores of the
         training patients, on whom settings were chosen.
 
@@ -27,36 +26,32 @@ def inner_outer(table: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``outcome_label, model, folds, inner, outer, optimism, lower, upper``: means over the folds, inner
-        less outer, and its 95 % interval by the t distribution with Nadeau and Bengio's variance, since the
-        folds share training patients; NaN with one fold.
-
-    References
-    ----------
-    Nadeau C, Bengio Y. Inference for the generalization error. Mach Learn 2003;52:239-81.
+        less outer, and its interval, from :func:`postarrest.evaluation.intervals.mean_over_splits`.
     """
-    rows = []
-    for key, mine in _trained(table):
-        auc = mine.groupby(["fold", "role"])[["y_good", "score"]].apply(
-            lambda part: roc_auc_score(part["y_good"], part["score"])
+    found = []
+    for label, _, training, tested in with_training(rows, train):
+        if not training:
+            continue
+        inner, outer = (
+            np.array([roc_auc_score(part["y_good"], part["score"]) for part in parts])
+            for parts in (training, tested)
         )
-        inner, outer = (auc.xs(role, level="role") for role in ("train_oof", "test"))
-        difference, k = inner - outer, len(outer)
-        half = np.nan
-        if k > 1:
-            half = stats.t.ppf(0.975, k - 1) * np.sqrt(difference.var() * (1 / k + 1 / (k - 1)))
-        mean = float(difference.mean())
-        rows.append((*key, k, inner.mean(), outer.mean(), mean, mean - half, mean + half))
-    return pd.DataFrame(rows, columns=[*_KEYS, "folds", "inner", "outer", "optimism", "lower", "upper"])
+        k = len(outer)
+        excess = mean_over_splits(inner - outer, test_share=1 / k)
+        means = (inner.mean(), outer.mean(), excess.value, excess.lower, excess.upper)
+        found.append((*(label[name] for name in _LABELS), k, *means))
+    columns = ["folds", "inner", "outer", "optimism", "lower", "upper"]
+    return pd.DataFrame(found, columns=[*_LABELS, *columns])
 
 
-def realised_fnr(table: pd.DataFrame) -> pd.DataFrame:
+def realised_fnr(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
     """Compare the false pessimism that a threshold was chosen for with that in the test patients.
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        The scores table; in each fold a threshold is chosen on the ``train_oof`` rows and applied to the
-        ``test`` rows.
+    rows, train : pandas.DataFrame
+        As for :func:`inner_outer`; in each fold a threshold is chosen in the training patients and applied to
+        the test patients.
 
     Returns
     -------
@@ -69,36 +64,30 @@ def realised_fnr(table: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> rows = pd.DataFrame({"patient_id": list("abcdefgh"), "outcome_label": "standard", "stage": "final",
-    ...     "model": "m", "fold": 1, "role": ["train_oof"] * 4 + ["test"] * 4, "y_good": [0, 0, 1, 1] * 2,
-    ...     "score": [0.1, 0.3, 0.5, 0.7, 0.1, 0.2, 0.4, 0.8]})
-    >>> print(realised_fnr(rows)[["rule", "target", "fnr_train", "fnr"]].head(1).to_string(index=False))
+    >>> from postarrest import scores
+    >>> table = pd.DataFrame({"patient_id": list("abcdefgh"), "outcome_label": "standard", "stage": "final",
+    ...     "model": "m", "kind": "probability", "fold": 1, "role": ["train_oof"] * 4 + ["test"] * 4,
+    ...     "y_good": [0, 0, 1, 1] * 2, "score": [0.1, 0.3, 0.5, 0.7, 0.1, 0.2, 0.4, 0.8]})
+    >>> found = realised_fnr(scores.sets(table), table)
+    >>> print(found[["rule", "target", "fnr_train", "fnr"]].head(1).to_string(index=False))
         rule  target  fnr_train  fnr
     Spec-Max    0.05        0.0  0.5
     """
-    rows = []
-    for key, mine in _trained(table):
-        folds = [(of_fold[of_fold["role"] == "train_oof"], of_fold) for _, of_fold in mine.groupby("fold")]
-        for rule, target in TARGETS.items():
-            thresholds = [choose(train["y_good"], train["score"], rule).threshold for train, _ in folds]
+    found = []
+    for label, _, training, tested in with_training(rows, train):
+        for rule, target in LIMITS.items() if training else ():
+            thresholds = [choose(part["y_good"], part["score"], rule).threshold for part in training]
             if np.isnan(thresholds).any():
                 continue
-            tests = [of_fold[of_fold["role"] == "test"] for _, of_fold in folds]
-            chosen_in = _missed([train for train, _ in folds], thresholds)
-            applied_to = _missed(tests, thresholds)
+            chosen_in, applied_to = (_missed(parts, thresholds) for parts in (training, tested))
             fn, n_good = applied_to.sum(axis=0)
             lower, upper = proportion_interval(fn, n_good)
             trained = chosen_in[:, 0].sum() / chosen_in[:, 1].sum()
             worst = (applied_to[:, 0] / applied_to[:, 1]).max()
-            rows.append((*key, rule, target, trained, fn, n_good, fn / n_good, lower, upper, worst))
+            about = (label["outcome_label"], label["model"], rule, target, trained)
+            found.append((*about, fn, n_good, fn / n_good, lower, upper, worst))
     columns = ["rule", "target", "fnr_train", "fn", "n_good", "fnr", "fnr_lower", "fnr_upper", "fnr_fold_max"]
-    return pd.DataFrame(rows, columns=[*_KEYS, *columns])
-
-
-def _trained(table: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Return the final rows of each model that has scores of training patients."""
-    final = table[table["stage"] == "final"]
-    return [(key, mine) for key, mine in final.groupby(_KEYS, sort=False) if mine["role"].nunique() == 2]
+    return pd.DataFrame(found, columns=[*_LABELS, *columns])
 
 
 def _missed(parts: list[pd.DataFrame], thresholds: list[float]) -> np.ndarray:

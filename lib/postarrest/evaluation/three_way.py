@@ -21,9 +21,10 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom
 
 from postarrest.evaluation.intervals import proportion_interval
+from postarrest.evaluation.thresholds import MOST_FNR, with_training
 
 # What the guideline accepts of false pessimism, and here also of false optimism.
-LIMIT = 0.05
+LIMIT = MOST_FNR
 
 
 @dataclass(frozen=True)
@@ -150,21 +151,13 @@ def table(rows: pd.DataFrame, train: pd.DataFrame, **limits: float) -> pd.DataFr
         predicted ``good``, ``indeterminate`` and ``poor``, the share that is indeterminate, and for both
         errors their number, rate and upper 95 % limit.
     """
-    keys = ["outcome_label", "model"]
-    oof = train[(train["role"] == "train_oof") & (train["stage"] == "final")]
-    training_sets = {key: dict(list(mine.groupby("fold"))) for key, mine in oof.groupby(keys)}
     found = []
-    for (outcome, name, model), mine in rows.groupby(["outcome_label", "set", "model"], sort=False):
-        folds = dict(list(mine.groupby("fold")))
-        training = training_sets.get((outcome, model), {})
-        ways: dict[str, tuple[list[pd.DataFrame], list[pd.DataFrame]]] = {"test": ([mine], [mine])}
-        if name != "all" and set(folds) <= set(training):
-            ways = {"train_oof": ([training[k] for k in folds], list(folds.values()))} | ways
-        for chosen_on, (learned, applied) in ways.items():
+    for label, mine, training, tested in with_training(rows, train):
+        ways = {"train_oof": (training, tested)} if training else {}
+        for chosen_on, (learned, applied) in (ways | {"test": ([mine], [mine])}).items():
             chosen = [choose(part["y_good"], part["score"], **limits) for part in learned]
-            label = {"outcome_label": outcome, "set": name, "model": model, "chosen_on": chosen_on}
-            found.append(label | _decided(applied, chosen))
-    return pd.DataFrame(found)
+            found.append(label | {"chosen_on": chosen_on} | _decided(applied, chosen))
+    return pd.DataFrame(found).drop(columns="stage")
 
 
 def _decided(parts: Sequence[pd.DataFrame], chosen: Sequence[ThreeWay]) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ good outcome unless a column says otherwise, so the false negative rate (FNR) is
 good-outcome patients predicted poor, which the ERC/ESICM guideline calls the false positive rate.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -20,6 +20,8 @@ from postarrest.evaluation.intervals import proportion_interval
 RULES = ("F1-max", "F2-max", "Youden", "Spec-Max", "Spec-Max-CI", "FNR 0")
 # Largest false pessimism that the guideline and paper B accept.
 MOST_FNR = 0.05
+# Rules that limit the FNR, and to what; Spec-Max-CI limits its upper confidence limit.
+LIMITS = {"Spec-Max": MOST_FNR, "Spec-Max-CI": MOST_FNR, "FNR 0": 0.0}
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,37 @@ def fixed_for(model: str, kind: str, fixed: Mapping[str, Sequence[Any]]) -> dict
     }
 
 
+def with_training(
+    rows: pd.DataFrame, train: pd.DataFrame
+) -> Iterator[tuple[dict[str, str], pd.DataFrame, list[pd.DataFrame], list[pd.DataFrame]]]:
+    """Yield each model of each set with the training patients on whom thresholds may be chosen.
+
+    Parameters
+    ----------
+    rows, train : pandas.DataFrame
+        As for :func:`table`.
+
+    Yields
+    ------
+    label : dict
+        ``outcome_label, stage, set, model``.
+    mine : pandas.DataFrame
+        The model's rows in the set.
+    training, tested : list of pandas.DataFrame
+        Of each fold, the ``train_oof`` rows and the rows in the set; both empty if a fold has no training
+        rows, or if the set contains them (``all``).
+    """
+    keys = ["outcome_label", "stage", "model"]
+    oof = train[train["role"] == "train_oof"]
+    training_sets = {key: dict(list(of_model.groupby("fold"))) for key, of_model in oof.groupby(keys)}
+    for (outcome, stage, name, model), mine in rows.groupby([*keys[:2], "set", "model"], sort=False):
+        folds = dict(list(mine.groupby("fold")))
+        training = training_sets.get((outcome, stage, model), {})
+        usable = list(folds) if name != "all" and set(folds) <= set(training) else []
+        label = {"outcome_label": outcome, "stage": stage, "set": name, "model": model}
+        yield label, mine, [training[k] for k in usable], [folds[k] for k in usable]
+
+
 def table(
     rows: pd.DataFrame,
     train: pd.DataFrame,
@@ -159,26 +192,19 @@ def table(
         seems to have done; optimistic), ``frozen`` (chosen where the model was fitted) or ``fixed``. If the
         rule has no threshold in a fold there are no counts, and ``note`` gives the reason.
     """
-    keys = ["outcome_label", "stage", "model"]
-    oof = train[train["role"] == "train_oof"]
-    training_sets = {key: dict(list(of_model.groupby("fold"))) for key, of_model in oof.groupby(keys)}
     found = []
-    for (outcome, stage, name, model), mine in rows.groupby([*keys[:2], "set", "model"], sort=False):
-        folds = dict(list(mine.groupby("fold")))
-        training = training_sets.get((outcome, stage, model), {})
-        decisions = []
+    for label, mine, training, tested in with_training(rows, train):
+        model, decisions = label["model"], []
         for rule in RULES:
-            # The set of all patients contains those that a threshold would be chosen on.
-            if name != "all" and set(folds) <= set(training):
-                chosen = [choose(training[k]["y_good"], training[k]["score"], rule) for k in folds]
-                decisions.append(("train_oof", list(folds.values()), chosen))
+            if training:
+                chosen = [choose(part["y_good"], part["score"], rule) for part in training]
+                decisions.append(("train_oof", tested, chosen))
             decisions.append(("test", [mine], [choose(mine["y_good"], mine["score"], rule)]))
         if frozen is not None:
             for one in frozen[frozen["model"] == model].itertuples():
                 decisions.append(("frozen", [mine], [Choice(one.rule, one.threshold, one.note)]))
         for rule, threshold in fixed_for(str(model), mine["kind"].iloc[0], fixed or {}).items():
             decisions.append(("fixed", [mine], [Choice(rule, threshold)]))
-        label = {"outcome_label": outcome, "stage": stage, "set": name, "model": model}
         found += [
             label | {"rule": chosen[0].rule, "chosen_on": chosen_on} | _decided(parts, chosen)
             for chosen_on, parts, chosen in decisions

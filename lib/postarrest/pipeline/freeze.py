@@ -31,9 +31,6 @@ INTENDED_USE = (
     "outside hospital, from what is known in the first three hours. Not for clinical use: performance in "
     "other hospitals is unknown until it is measured there."
 )
-# Rules that limit false pessimism decide only who is predicted poor; the same rule for the other outcome,
-# which limits false optimism, decides who is predicted good. Between the two nothing is decided.
-_ONE_SIDED = ("Spec-Max", "Spec-Max-CI", "FNR 0")
 
 
 def freeze(study: str) -> None:
@@ -80,7 +77,7 @@ def freeze(study: str) -> None:
 
 
 def _final(study: Study) -> list[Any]:
-    return [run for run in runs(study) if "_all-" in run.part]
+    return [run for run in runs(study) if run.on_all]
 
 
 def _folders(here: Here, study: Study) -> list[Path]:
@@ -124,8 +121,10 @@ def chosen(rows: pd.DataFrame, *, fixed: Mapping[str, Sequence[Any]]) -> dict[st
         for rule in thresholds.RULES:
             choice = thresholds.choose(y, score, rule)
             good_from = choice.threshold
-            if rule in _ONE_SIDED:
-                # The other outcome is the lower score, and its threshold is still predicted poor.
+            if rule in thresholds.LIMITS:
+                # A limit of false pessimism decides only who is predicted poor; the same rule for the other
+                # outcome, which limits false optimism, decides who is predicted good. Between the two nothing
+                # is decided. The other outcome is the lower score, and its threshold is still predicted poor.
                 other = thresholds.choose(1 - y, -score, rule).threshold
                 good_from = np.nextafter(-other, np.inf)
             about = {"chosen_on": "out of fold", "note": choice.note}
