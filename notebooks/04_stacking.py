@@ -165,13 +165,8 @@ page.figure(
 # means over repeated folds, and a logistic regression combines the log odds, starting from equal weights.
 
 # %%
-second = models.super_learner.fit(
-    models.tabular.declared(base_models),
-    cohort,
-    bases,
-    fold,
-    library=models.super_learner.declared(super_learner),
-)
+library = models.super_learner.declared(super_learner)
+second = models.super_learner.fit(cohort, bases, fold, library=library)
 page.table(
     second.weights,
     name="super_learner",
@@ -188,7 +183,7 @@ page.table(
 # without any search; the network on CT counts as one predictor. `05_evaluation` shows them beside the ensemble.
 
 # %%
-references = models.stacking.fit_references(models.tabular.declared(base_models), cohort, bases, fold)
+references = models.stacking.fit_references(cohort, bases, fold)
 
 # %% [markdown]
 # ## Scores that need no fitting

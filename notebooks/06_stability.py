@@ -56,7 +56,7 @@ first = models.splits.get(pd.read_parquet(here.build("splits.parquet")), "outer-
 chosen = models.procedure.read_chosen(
     here.build("chosen_outer-1.json"), network=here.build(f"chosen_cnn_outer-1-{outcome_label}.json")
 )
-rows = models.procedure.predictors(chosen, cohort)
+rows = models.tabular.predictors_of_all(chosen, cohort)
 features = models.procedure.kept_features(chosen, here)
 procedure = models.procedure.Nested(chosen, n_folds=len(first.inner), seed=seed, features=features)
 table = scores.read(here.build("scores.csv"))

@@ -46,7 +46,7 @@ def fit(cohort, name: str, keep: Path) -> tuple[Path, pd.DataFrame]:
     nothing = {"cnn_scores": keep / "none", "cnn_lineage": keep / "none"}
     bases = stacking.fit_bases(MODELS, cohort, fold, spaces=tabular.SPACES, **nothing)
     stack = stacking.fit_stack(bases.out_of_fold, bases.test, fold, space=tabular.SPACES["stack"])
-    references = stacking.fit_references(MODELS, cohort, bases, fold)
+    references = stacking.fit_references(cohort, bases, fold)
     unfitted = ohca.comparator_scores(["ohca_score"], cohort, split, floor_min=0.5)
     rows = stack.rows + references + bases.rows + ohca.rows(unfitted, split)
     folder = keep / f"parts-{name}"

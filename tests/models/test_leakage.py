@@ -50,8 +50,8 @@ def ensemble_scores(patients, y, keep, *, models=MODELS):
         )
         stack = stacking.fit_stack(bases.out_of_fold, bases.test, fold, space=tabular.SPACES["stack"])
         library = ("ridge", "boosting")
-        second = super_learner.fit(models, patients, bases, fold, library=library)
-        references = stacking.fit_references(models, patients, bases, fold)
+        second = super_learner.fit(patients, bases, fold, library=library)
+        references = stacking.fit_references(patients, bases, fold)
         fold.ledger.check()
         rows = stack.rows + second.rows + references + bases.rows
         scores.append(fold.score_table(rows, outcome_label="standard"))

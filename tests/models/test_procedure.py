@@ -50,7 +50,7 @@ def test_it_fits_what_the_notebooks_fit(patients, fold, tmp_path):
     read = procedure.read_chosen(tmp_path / "chosen.json", network=tmp_path / "none")
     assert read == chosen
     fitted = procedure.Nested(read, n_folds=3, seed=1, folds=same_folds(fold))
-    rows = procedure.predictors(read, patients)
+    rows = tabular.predictors_of_all(read, patients)
     own, y = rows.loc[fold.split.development], fold.y.loc[fold.split.development]
     found = fitted(own, y)(rows.loc[fold.split.test])
     table = pd.concat([*bases.rows, *stack.rows]).query("role == 'test' and stage == 'final'")
@@ -141,7 +141,7 @@ def test_hyperparameters_are_searched_in_each_sample_and_no_patient_is_split(pat
         "clinical": Chosen("lightgbm", values, ["lactate_mmol_l", "low_flow_min"]),
         "ensemble": Chosen("stack", stack),
     }
-    rows = procedure.predictors(chosen, patients)
+    rows = tabular.predictors_of_all(chosen, patients)
     drawn = np.sort(np.random.default_rng(1).integers(0, 160, 160))
     own, y = rows.iloc[drawn], patients["y_good"].iloc[drawn]
     settings = {"n_folds": 3, "seed": 1}

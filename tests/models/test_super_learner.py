@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from postarrest.models import splits, stacking, super_learner, tabular
+from postarrest.models import splits, stacking, super_learner, tuning
 from postarrest.models.crossfit import CrossFit
 from postarrest.models.leakage import Ledger
 
@@ -78,12 +78,18 @@ def test_predictors_of_two_groups_that_matter_only_together_are_found():
     index = [f"P{i:03d}" for i in range(400)]
     cohort = pd.DataFrame(rng.integers(0, 2, (400, 2)).astype(float), columns=["a", "b"], index=index)
     y = ((cohort["a"] == cohort["b"]) ^ (rng.random(400) < 0.1)).astype(int)
-    models = tabular.declared({c: {"algorithm": "logistic", "predictors": [c]} for c in ("a", "b")})
+    groups = {column: tuning.Chosen("logistic", {}, [column]) for column in ("a", "b")}
     fold = crossfit(y, cohort)
     nothing = stacking.Bases(
-        pd.DataFrame(index=fold.split.development), pd.DataFrame(index=fold.split.test), [], None, {}, [], {}
+        pd.DataFrame(index=fold.split.development),
+        pd.DataFrame(index=fold.split.test),
+        [],
+        None,
+        {},
+        [],
+        groups,
     )
-    found = super_learner.fit(models, cohort, nothing, fold, library=("ridge", "forest"))
+    found = super_learner.fit(cohort, nothing, fold, library=("ridge", "forest"))
     scores = found.rows[0].query("role == 'test'").set_index("patient_id")["score"]
     assert roc_auc_score(y[scores.index], scores) > 0.8
     best = found.weights.set_index(["predictors", "learner"])["weight"].idxmax()
@@ -91,6 +97,6 @@ def test_predictors_of_two_groups_that_matter_only_together_are_found():
 
 
 def test_without_learners_nothing_is_fitted():
-    found = super_learner.fit({}, pd.DataFrame(), None, None, library=())
+    found = super_learner.fit(pd.DataFrame(), None, None, library=())
     assert found.rows == []
     assert found.weights.empty

@@ -50,15 +50,6 @@ def read_chosen(path: Path, *, network: Path) -> dict[str, Chosen]:
     }
 
 
-def predictors(chosen: Mapping[str, Chosen], cohort: pd.DataFrame) -> pd.DataFrame:
-    """Return the predictors of all base models as one table, each column once.
-
-    From the whole cohort, so that the type of a column is the same in every sample of it.
-    """
-    names = dict.fromkeys(column for one in chosen.values() for column in one.predictors)
-    return tabular.as_predictors(cohort[list(names)])
-
-
 def kept_features(chosen: Mapping[str, Chosen], here: Here) -> Features | None:
     """Return the kept features of each CT slice; None if no base model is the network on CT."""
     return features.kept(here) if any(one.algorithm == "cnn" for one in chosen.values()) else None

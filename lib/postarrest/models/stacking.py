@@ -26,7 +26,14 @@ from postarrest.models.leakage import Fitted
 from postarrest.models.parts import Part
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
-from postarrest.models.tabular import FOREST_TREES, BaseLearner, estimator, fit_base, predictors_of
+from postarrest.models.tabular import (
+    FOREST_TREES,
+    BaseLearner,
+    estimator,
+    fit_base,
+    predictors_of,
+    predictors_of_all,
+)
 from postarrest.models.tuning import Chosen, Space, Tuned, Values
 
 # Trees of the fitted forest. More trees lower the noise of a forest and leave its mean as it is: the search
@@ -166,19 +173,15 @@ REFERENCES = {
 }
 
 
-def fit_references(
-    models: Mapping[str, BaseLearner], cohort: pd.DataFrame, bases: "Bases", fold: CrossFit
-) -> list[pd.DataFrame]:
+def fit_references(cohort: pd.DataFrame, bases: "Bases", fold: CrossFit) -> list[pd.DataFrame]:
     """Fit logistic regression and a random forest on all predictors at once, without a search.
 
     Parameters
     ----------
-    models : Mapping
-        From :func:`postarrest.models.tabular.declared`. A CNN counts as one predictor, its probability.
     cohort : pandas.DataFrame
         Patients with their predictors.
     bases : Bases
-        The base models of this fold.
+        The base models of this fold. A CNN counts as one predictor, its probability.
     fold : CrossFit
         The outer fold.
 
@@ -187,7 +190,7 @@ def fit_references(
     list of pandas.DataFrame
         Parts of the scores table.
     """
-    x, x_test = all_predictors(models, cohort, bases, fold.split)
+    x, x_test = all_predictors(cohort, bases, fold.split)
     rows = []
     for name, (algorithm, values) in REFERENCES.items():
         stages = (f"{name}: out-of-fold model", f"{name}: model for the test patients")
@@ -197,19 +200,14 @@ def fit_references(
     return rows
 
 
-def all_predictors(
-    models: Mapping[str, BaseLearner], cohort: pd.DataFrame, bases: "Bases", split: Split
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def all_predictors(cohort: pd.DataFrame, bases: "Bases", split: Split) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the predictors of all base models, of the development and of the test patients.
 
     A CNN counts as one predictor, its probability, of development patients out of fold.
     """
-    tables = [predictors_of(name, m, cohort) for name, m in models.items() if m.algorithm != "cnn"]
-    columns = pd.concat([cohort[[]], *tables], axis=1)
-    columns = columns.loc[:, ~columns.columns.duplicated()]
-    networks = [name for name, model in models.items() if model.algorithm == "cnn"]
+    columns = predictors_of_all(bases.settings, cohort)
     both = ((split.development, bases.out_of_fold), (split.test, bases.test))
-    x, x_test = (columns.loc[ids].join(of[networks]) for ids, of in both)
+    x, x_test = (columns.loc[ids].join(of[bases.networks]) for ids, of in both)
     return x, x_test
 
 
@@ -240,6 +238,11 @@ class Bases:
     histories: dict[str, pd.DataFrame]
     rows: list[pd.DataFrame]
     settings: dict[str, Chosen]
+
+    @property
+    def networks(self) -> list[str]:
+        """Names of the base models that are the network on CT."""
+        return [name for name, one in self.settings.items() if one.algorithm == "cnn"]
 
 
 def fit_bases(

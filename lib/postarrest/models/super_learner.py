@@ -12,7 +12,7 @@ Phillips RV, van der Laan MJ, Lee H, Gruber S. Practical considerations for spec
 Epidemiol 2023;52:1276-85.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -29,7 +29,7 @@ from sklearn.preprocessing import FunctionTransformer
 from postarrest.models import crossfit
 from postarrest.models.crossfit import CrossFit
 from postarrest.models.stacking import Bases, all_predictors, log_odds
-from postarrest.models.tabular import BaseLearner, estimator, predictors_of
+from postarrest.models.tabular import estimator
 from postarrest.models.tuning import Values
 
 MODEL = "super_learner"
@@ -136,25 +136,16 @@ def weights_of(fitted: Pipeline) -> np.ndarray:
     return np.array(differences) - np.mean(differences) + 10 * mean / len(differences)
 
 
-def fit(
-    models: Mapping[str, BaseLearner],
-    cohort: pd.DataFrame,
-    bases: Bases,
-    fold: CrossFit,
-    *,
-    library: Sequence[str],
-) -> FittedSuperLearner:
+def fit(cohort: pd.DataFrame, bases: Bases, fold: CrossFit, *, library: Sequence[str]) -> FittedSuperLearner:
     """Fit the learners and their combination on the development patients, and score the test patients.
 
     Parameters
     ----------
-    models : Mapping
-        The base models, from :func:`postarrest.models.tabular.declared`: each is a group of predictors. A CNN
-        counts as one predictor among all, and its probability as a learner of its own.
     cohort : pandas.DataFrame
         Patients with their predictors.
     bases : Bases
-        The base models of this fold, of which the CNN's probabilities are used.
+        The base models of this fold: each is a group of predictors. A CNN counts as one predictor among all,
+        and its probability as a learner of its own.
     fold : CrossFit
         The outer fold.
     library : sequence of str
@@ -162,22 +153,20 @@ def fit(
     """
     if not library:
         return FittedSuperLearner([], pd.DataFrame())
-    x, x_test = all_predictors(models, cohort, bases, fold.split)
-    networks = [name for name, model in models.items() if model.algorithm == "cnn"]
-    groups = {name: predictors_of(name, m, cohort) for name, m in models.items() if m.algorithm != "cnn"}
-    columns = {"all": list(x.columns)} | {name: list(group.columns) for name, group in groups.items()}
-    if len(columns) == 2 and not networks:
-        # The only group is the same as all predictors.
-        columns = {"all": list(x.columns)}
-    wanted = [("all", learner) for learner in library]
-    wanted += [(name, learner) for name in columns if name != "all" for learner in OF_A_GROUP]
+    x, x_test = all_predictors(cohort, bases, fold.split)
+    networks = bases.networks
+    groups = {name: one.predictors for name, one in bases.settings.items() if name not in networks}
+    # The only group is the same as all predictors.
+    alone = len(groups) == 1 and not networks
+    wanted = [("all", list(x), learner) for learner in library]
+    wanted += [(n, group, learner) for n, group in groups.items() for learner in OF_A_GROUP if not alone]
     inner = repeated_folds(fold)
     development, test = {}, {}
-    for group, learner in wanted:
+    for group, columns, learner in wanted:
         name = f"{MODEL}_{group}_{learner}"
         stages = (f"{name}: out-of-fold model", f"{name}: refitted model")
         make = partial(estimator, *LIBRARY[learner], seed=fold.seed)
-        own = (x[columns[group]], x_test[columns[group]])
+        own = (x[columns], x_test[columns])
         found = fold.out_of_fold(lambda _, make=make: make(), *own, stages=stages, inner=inner, keep_as=name)
         development[name], test[name] = found.development.loc[fold.split.development], found.test
     meta = pd.DataFrame(development).join(bases.out_of_fold[networks])
@@ -189,8 +178,8 @@ def fit(
     table = pd.DataFrame(
         {
             "fold": fold.split.fold,
-            "predictors": [group for group, _ in wanted] + networks,
-            "learner": [learner for _, learner in wanted] + ["cnn"] * len(networks),
+            "predictors": [group for group, *_ in wanted] + networks,
+            "learner": [learner for *_, learner in wanted] + ["cnn"] * len(networks),
             "auc": [float(roc_auc_score(y, meta[name])) for name in meta],
             "weight": weights / weights.sum(),
         }

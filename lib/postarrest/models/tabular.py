@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScal
 
 from postarrest.models import ohca
 from postarrest.models.crossfit import CrossFit, OutOfFold
-from postarrest.models.tuning import Searched, Space, Tuned, Values
+from postarrest.models.tuning import Chosen, Searched, Space, Tuned, Values
 from postarrest.settings import Settings
 
 # Paper B names what was tuned, not the ranges (its supplement was not found): these are ours.
@@ -159,6 +159,15 @@ def as_predictors(columns: pd.DataFrame) -> pd.DataFrame:
     """Return columns of the cohort with yes, no and whole numbers as the real numbers that models use."""
     numeric = [c for c in columns if pd.api.types.is_numeric_dtype(columns[c])]
     return columns.astype(dict.fromkeys(numeric, "float64"))
+
+
+def predictors_of_all(chosen: Mapping[str, Chosen], cohort: pd.DataFrame) -> pd.DataFrame:
+    """Return the predictors of all base models as one table, each column once.
+
+    From the whole cohort, so that the type of a column is the same in every sample of it.
+    """
+    names = dict.fromkeys(column for one in chosen.values() for column in one.predictors)
+    return as_predictors(cohort[list(names)])
 
 
 def known_beforehand(cohort: pd.DataFrame) -> pd.DataFrame:
