@@ -40,9 +40,9 @@ def cnn_of_split(w):
     mine = [part for part in parts(w.study, "03_cnn") if part.startswith(f"{w.split}-")]
     return [f"build/{w.study}/{f}" for p in mine for f in (f"scores_cnn_{p}.csv", f"seen_cnn_{p}.json")]
 
-def tested(study, notebook):
-    """The runs that have test patients: all but that on all patients, for the frozen model."""
-    return [part for part in parts(study, notebook) if "_all-" not in part]
+def fitted(study, notebook, on_all):
+    """The runs that fit all patients, for the frozen model; or those that leave test patients out."""
+    return [run.part for run in runs(STUDIES[study]) if run.notebook == notebook and run.on_all == on_all]
 
 def score_files(w):
     """Every model's scores; a study of scores from elsewhere has one file."""
@@ -52,8 +52,8 @@ def score_files(w):
         return [f"build/{w.study}/scores_external.csv"]
     notebooks = STUDIES[w.study].notebooks
     files = [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in notebooks]
-    files += [f"scores_cnn_{part}.csv" for part in tested(w.study, "03_cnn")]
-    files += [f"scores_stacking_{part}.csv" for part in tested(w.study, "04_stacking")]
+    files += [f"scores_cnn_{part}.csv" for part in fitted(w.study, "03_cnn", on_all=False)]
+    files += [f"scores_stacking_{part}.csv" for part in fitted(w.study, "04_stacking", on_all=False)]
     return [f"build/{w.study}/{file}" for file in files]
 
 def left_by_notebooks(w):
@@ -80,7 +80,7 @@ def needed_later(study):
 
 def fitted_on_all(w):
     """The models that are frozen, and their out-of-fold scores."""
-    cnn, stack = ([p for p in parts(w.study, n) if "_all-" in p] for n in ("03_cnn", "04_stacking"))
+    cnn, stack = (fitted(w.study, notebook, on_all=True) for notebook in ("03_cnn", "04_stacking"))
     files = [f"{kind}_{p}{end}" for p in cnn for kind, end in (("scores_cnn", ".csv"), ("models/03_cnn", "/parts.json"))]
     files += [f"{kind}_{p}{end}" for p in stack for kind, end in (("scores_stacking", ".csv"), ("models/04_stacking", "/parts.json"))]
     files += ["scores_gwr.csv"] if "02_gwr" in STUDIES[w.study].notebooks else []

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from postarrest.figures import looks, style
+from postarrest.figures import forest, looks, style
 
 
 def differences(beside: pd.DataFrame) -> Figure:
@@ -47,14 +47,7 @@ def aucs(external: pd.DataFrame) -> Figure:
     }
     with style.drawing(height=1.1 + 0.35 * len(rows)) as (fig, ax):
         for label, (columns, offset, color, marker) in drawn.items():
-            places = np.arange(len(rows)) + offset
-            ax.plot(rows[list(columns[1:])].astype(float).T, [places, places], color=color, lw=1.4)
-            ax.plot(rows[columns[0]], places, marker, color=color, ms=5, label=label)
-        ax.axvline(0.5, color="black", lw=0.8, ls=":")
+            forest.marks(ax, rows, columns, offset=offset, color=color, marker=marker, label=label)
         names = [f"{looks.model_name(row.model)} (n = {row.n})" for row in rows.itertuples()]
-        ax.set_yticks(range(len(rows)), names)
-        least = rows[["lower", "frozen_lower"]].astype(float).min().min()
-        ax.set(xlim=(min(0.45, least - 0.02), 1.0), ylim=(len(rows) - 0.4, -1.0))
-        ax.set_xlabel("Area under the ROC curve, 95 % CI (line at 0.5: chance)")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7, frameon=False)
+        forest.pair_of_aucs(ax, names, least=rows[["lower", "frozen_lower"]].astype(float).min().min())
     return fig

@@ -49,19 +49,39 @@ def labels(rows: pd.DataFrame) -> Figure:
     drawn = {first: (-0.16, style.PALETTE[2], "s"), second: (0.16, style.NEUTRAL, "^")}
     with style.drawing(height=1.0 + 0.42 * len(rows)) as (fig, ax):
         for label, (offset, color, marker) in drawn.items():
-            places = np.arange(len(rows)) + offset
-            ax.plot(rows[[f"{label}_lower", f"{label}_upper"]].T, [places, places], color=color, lw=1.4)
-            ax.plot(rows[label], places, marker, color=color, ms=5, label=f"{label} label")
+            columns = (label, f"{label}_lower", f"{label}_upper")
+            look = {"color": color, "marker": marker, "label": f"{label} label"}
+            marks(ax, rows, columns, offset=offset, **look)
         _at_the_right(ax, f"{first} - {second}", -0.7)
         for y, row in enumerate(rows.itertuples()):
             _at_the_right(ax, short_interval(row.difference, row.lower, row.upper), y)
         names = [f"{looks.model_name(row.model)} ({row.set}, n = {row.n})" for row in rows.itertuples()]
-        _chance(ax, names)
-        least = rows[[f"{first}_lower", f"{second}_lower"]].min().min()
-        ax.set(xlim=(min(0.45, least - 0.02), 1.0), ylim=(len(rows) - 0.4, -1.0))
-        ax.set_xlabel("Area under the ROC curve, 95 % CI (line at 0.5: chance)")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7, frameon=False)
+        pair_of_aucs(ax, names, least=rows[[f"{first}_lower", f"{second}_lower"]].min().min())
     return fig
+
+
+def marks(
+    ax: Axes,
+    rows: pd.DataFrame,
+    columns: tuple[str, str, str],
+    *,
+    offset: float,
+    color: str,
+    marker: str,
+    label: str,
+) -> None:
+    """Draw an estimate with its limits (three columns) on every row, a little above or below the row."""
+    places = np.arange(len(rows)) + offset
+    ax.plot(rows[list(columns[1:])].astype(float).T, [places, places], color=color, lw=1.4)
+    ax.plot(rows[columns[0]], places, marker, color=color, ms=5, label=label)
+
+
+def pair_of_aucs(ax: Axes, names: list[str], *, least: float) -> None:
+    """Name the rows, and set the axes and the legend of a panel with two AUCs on every row."""
+    _chance(ax, names)
+    ax.set(xlim=(min(0.45, least - 0.02), 1.0), ylim=(len(names) - 0.4, -1.0))
+    ax.set_xlabel("Area under the ROC curve, 95 % CI (line at 0.5: chance)")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=7, frameon=False)
 
 
 def split_spread(spread: pd.DataFrame) -> dict[str, Figure]:

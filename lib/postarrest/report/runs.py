@@ -45,6 +45,11 @@ class Run:
         return run_name(self.notebook, self.part)
 
     @property
+    def on_all(self) -> bool:
+        """Whether all patients are fitted on, for the frozen model, and none are tested."""
+        return self.part.startswith(tuple(splits.ON_ALL.values()))
+
+    @property
     def title(self) -> str:
         """The part in words.
 
@@ -60,7 +65,7 @@ class Run:
         if not self.part:
             return ""
         kind, number, *label = self.part.split("-")
-        if kind.endswith("_all"):
+        if self.on_all:
             hold_out = " of the hold-out protocol" if kind == "holdout_all" else ""
             return f"all patients, for the frozen model{hold_out}"
         if kind == "outer":

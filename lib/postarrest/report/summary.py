@@ -10,6 +10,7 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.evaluation import discrimination
+from postarrest.models import stacking, super_learner
 from postarrest.report.page import number_entry
 from postarrest.report.rendering import listed, model_in_words, uncapitalised, words
 from postarrest.report.used import NO_NETWORK, UsedNetwork
@@ -18,7 +19,7 @@ from postarrest.study.load import Study
 # The first of these that a study has is its main model: prespecified, not chosen by its results.
 _MAIN = ("ensemble", "cnn")
 # A variant of the main model, or a model of the same predictors, is not a comparator.
-_VARIANTS = ("ensemble_logistic", "super_learner", "logistic_all", "forest_all")
+_VARIANTS = ("ensemble_logistic", super_learner.MODEL, *stacking.REFERENCES)
 # Sets of patients not used for fitting.
 _SETS = ("pooled", "holdout")
 _STEPS = {"n_screened": "screened", "n_included": "included", "n_included_good": "good outcome"}
