@@ -57,7 +57,7 @@ def realised_fnr(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per outcome label, model and rule with a limit: ``target`` (the limit of the FNR, for
-        Spec-Max-CI of its upper confidence limit), ``fnr_train`` (where the thresholds were chosen, over the
+        Spec-Max-CI of its upper confidence limit), ``fnr_where_chosen`` (in the training patients, over the
         folds), ``fn, n_good, fnr, fnr_lower, fnr_upper`` (in the test patients, with the exact 95 %
         interval), and ``fnr_fold_max``, the highest FNR of a fold. Rules without a threshold in one of the
         folds have no row.
@@ -69,9 +69,8 @@ def realised_fnr(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
     ...     "model": "m", "kind": "probability", "fold": 1, "role": ["train_oof"] * 4 + ["test"] * 4,
     ...     "y_good": [0, 0, 1, 1] * 2, "score": [0.1, 0.3, 0.5, 0.7, 0.1, 0.2, 0.4, 0.8]})
     >>> found = realised_fnr(scores.sets(table), table)
-    >>> print(found[["rule", "target", "fnr_train", "fnr"]].head(1).to_string(index=False))
-        rule  target  fnr_train  fnr
-    Spec-Max    0.05        0.0  0.5
+    >>> print(*found.loc[0, ["rule", "fnr_where_chosen", "fnr"]])
+    Spec-Max 0.0 0.5
     """
     found = []
     for label, _, training, tested in with_training(rows, train):
@@ -86,7 +85,17 @@ def realised_fnr(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
             worst = (applied_to[:, 0] / applied_to[:, 1]).max()
             about = (label["outcome_label"], label["model"], rule, target, trained)
             found.append((*about, fn, n_good, fn / n_good, lower, upper, worst))
-    columns = ["rule", "target", "fnr_train", "fn", "n_good", "fnr", "fnr_lower", "fnr_upper", "fnr_fold_max"]
+    columns = [
+        "rule",
+        "target",
+        "fnr_where_chosen",
+        "fn",
+        "n_good",
+        "fnr",
+        "fnr_lower",
+        "fnr_upper",
+        "fnr_fold_max",
+    ]
     return pd.DataFrame(found, columns=[*_LABELS, *columns])
 
 
