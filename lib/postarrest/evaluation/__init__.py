@@ -1,4 +1,4 @@
-"""Evaluation of scores: intervals, discrimination, comparisons, thresholds, calibration, decision curves.
+"""Evaluation of scores: intervals, discrimination, comparisons, thresholds, calibration, updates, hospitals.
 
 In: the scores table, and nothing else about the patients.
 Out: tables of estimates with their intervals.
@@ -18,4 +18,5 @@ from postarrest.evaluation import (
     published,
     resamples,
     thresholds,
+    updating,
 )
