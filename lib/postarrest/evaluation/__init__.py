@@ -16,7 +16,9 @@ from postarrest.evaluation import (
     intervals,
     labels,
     published,
+    random_effects,
     resamples,
+    sites,
     thresholds,
     updating,
 )
