@@ -235,7 +235,7 @@ def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
 
 def test_changed_simulation_reruns_all(smoke, tmp_path):
     done = edited(smoke, tmp_path, "params/smoke.yaml", "  gwr: true\n  seed: 7", "  gwr: true\n  seed: 8")
-    assert notebooks_in(done) == set(load.NOTEBOOKS)
+    assert notebooks_in(done) == set(load.load("smoke").notebooks)
 
 
 @pytest.mark.parametrize(

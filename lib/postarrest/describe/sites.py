@@ -5,6 +5,8 @@ import pandas as pd
 from postarrest.describe.masking import hide_small_counts
 
 NOT_RECORDED = "not recorded"
+# Fewest patients of either outcome in a site that is judged by itself.
+FEWEST = 10
 
 
 def by_size(site: pd.Series) -> list[str]:

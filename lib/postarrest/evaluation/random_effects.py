@@ -28,7 +28,8 @@ class Summary:
     mean : Estimate
         Mean of the sites' true effects; no interval with a single site.
     between_sd : Estimate
-        Standard deviation of the true effects between sites; not defined with a single site.
+        Standard deviation of the true effects between sites; not defined with a single site, and without an
+        interval where the sites agree more than by chance.
     prediction : Estimate
         ``mean`` with the prediction interval: limits between which the true effect of the next site is
         expected; none with fewer than three sites.
@@ -91,11 +92,14 @@ def combine(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> S
     between = _variances_at(y, v, np.array([k - 1, *chi2.ppf(tails[::-1], k - 1)]))
     means, errors = _mean(y, v, between[:1])
     mean, reach = float(means[0]), float(t.ppf(tails[1], k - 1) * errors[0])
+    # All variances disagree with Q where it is too small even for one common effect: there is no interval.
+    inside = between[2] > 0
+    spread = Estimate(*np.sqrt(between).tolist(), level=level) if inside else Estimate(0.0, level=level)
     limits = _next_site(y, v, tails) if k >= FEWEST_TO_PREDICT else (np.nan, np.nan)
     q = float(_q(y, v, np.zeros(1))[0])
     return Summary(
         mean=Estimate(mean, mean - reach, mean + reach, level=level),
-        between_sd=Estimate(*np.sqrt(between).tolist(), level=level),
+        between_sd=spread,
         prediction=Estimate(mean, *limits, level=level),
         n_sites=k,
         q=q,

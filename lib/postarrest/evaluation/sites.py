@@ -16,16 +16,24 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from postarrest.describe import hide_small_counts
-from postarrest.describe.sites import why_not
+from postarrest.describe.sites import FEWEST, why_not
+from postarrest.estimate import Estimate
 from postarrest.evaluation import calibration
 from postarrest.evaluation.confusion import confusion, tabulate
 from postarrest.evaluation.delong import delong
 from postarrest.evaluation.random_effects import combine
 from postarrest.evaluation.thresholds import RULES, choose
 
-# Fewest patients of either outcome in a site that is judged by itself.
-FEWEST = 10
 RECORD = ("n", "n_good", "auc", "auc_variance", "expected", "intercept", "intercept_se", "slope", "slope_se")
+
+# What a report says of the models that score the patients, by whether their hospital was left out.
+DESIGNS = {
+    True: "{n} patients of {n_sites} hospitals. **Internal-external cross-validation**: the patients of each "
+    "hospital are scored by models fitted without that hospital.",
+    False: "{n} patients of {n_sites} hospitals. The scores are the pooled test scores of the study's own "
+    "splits, whose models **were fitted on other patients of the same hospitals**. A new hospital can differ "
+    "more than these results show; `splits: {{by: site}}` leaves one hospital out in turn.",
+}
 
 
 @dataclass(frozen=True)
@@ -204,6 +212,56 @@ def summary(effects: pd.DataFrame) -> pd.DataFrame:
     columns = ["model", "metric", "n_sites", "estimate", "lower", "upper", "next_lower", "next_upper"]
     columns += ["between_sd", "between_sd_lower", "between_sd_upper", "q", "p_heterogeneity", "note"]
     return pd.DataFrame(found, columns=columns)
+
+
+def best_model(summary: pd.DataFrame) -> str:
+    """Return the model with the highest mean AUC over the sites, the first of equals."""
+    aucs = summary[summary["metric"] == "roc_auc"].set_index("model")["estimate"]
+    return str(aucs.idxmax())
+
+
+def sentences(summary: pd.DataFrame, *, model: str) -> list[dict[str, object]]:
+    """Return what a report states of one model: the mean over sites, and the next hospital.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        From :func:`summary`.
+    model : str
+        Which model.
+
+    Returns
+    -------
+    list of dict
+        ``template`` and the numbers in it, one for each measure that has a mean.
+    """
+    words = {"roc_auc": "AUC", "oe": "O:E", "slope": "calibration slope"}
+    found = []
+    for row in summary[summary["model"] == model].dropna(subset="estimate").itertuples():
+        if row.metric not in words:
+            continue
+        name = str(row.metric)
+        template = f"**{words[name]}**: mean {{{name}}} over {{{name}_sites}} hospitals"
+        numbers = {name: Estimate(row.estimate, row.lower, row.upper), f"{name}_sites": row.n_sites}
+        if not np.isnan(row.next_lower):
+            template += f"; in the next one, between {{{name}_next_lower}} and {{{name}_next_upper}} (95 %)"
+            numbers |= {f"{name}_next_lower": row.next_lower, f"{name}_next_upper": row.next_upper}
+        found.append({"template": template + " ([](#tab-sites-summary)).", **numbers})
+    return found
+
+
+def shown(effects: pd.DataFrame, counted: pd.DataFrame) -> pd.DataFrame:
+    """Return the effects as a report shows them: the numbers of hidden patients left out.
+
+    Parameters
+    ----------
+    effects : pandas.DataFrame
+        From :func:`effects`.
+    counted : pandas.DataFrame
+        From :func:`postarrest.describe.sites.counts`, where small counts are hidden.
+    """
+    open_sites = counted.loc[counted["good"].str.isdigit() & counted["poor"].str.isdigit(), "site"]
+    return effects.assign(n_good=effects["n_good"].where(effects["site"].isin(open_sites)))
 
 
 def at_thresholds(

@@ -12,6 +12,7 @@ from postarrest.figures import (
     forest,
     gwr,
     simulation,
+    sites,
     stacking,
     thresholds,
 )

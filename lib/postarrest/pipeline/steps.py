@@ -33,9 +33,10 @@ def make_splits(study: str) -> None:
     cohort = pd.read_parquet(here.build("cohort.parquet"))
     settings = splits.Settings(**loaded.sections["splits"])
     try:
-        table = splits.table(cohort["y_good"], protocols=loaded.protocols, settings=settings)
+        about = {"protocols": loaded.protocols, "settings": settings, "site": cohort.get("site")}
+        table = splits.table(cohort["y_good"], **about)
     except ValueError as error:
-        # Too few patients with one of the outcomes.
+        # Too few patients with one of the outcomes, or hospitals that do not fit the study file.
         raise StudyError(f"params/{study}.yaml: {error}") from error
     with whole(here.out("splits.parquet")) as place:
         table.to_parquet(place, index=False)

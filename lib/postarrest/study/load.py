@@ -24,6 +24,7 @@ NOTEBOOKS = (
     "03_cnn",
     "04_stacking",
     "05_evaluation",
+    "09_sites",
     "A1_simulation",
 )
 # The pipeline sets these for each run of a notebook; a study file cannot.
@@ -43,6 +44,7 @@ class About(Settings):
     outcome_labels: tuple[Literal["revised", "standard"], ...] = Field(("standard",), strict=False)
     data: str = "simulated"
     scores: str = ""
+    sites: bool = False
 
 
 class Study(About):
@@ -64,6 +66,8 @@ class Study(About):
         Folder or file of real data; blank where the study has none.
     scores : str
         Scores table from elsewhere, on which only the evaluation is run; blank otherwise.
+    sites : bool
+        Whether the patients are of several hospitals, named in the column ``site``, which are compared.
     sections : Mapping
         ``common``, ``simulate``, ``splits`` and one section per notebook, as in the file.
     """
@@ -86,6 +90,7 @@ class Study(About):
             "02_gwr_automatic": "ct" in self.modalities,
             "03_cnn": "ct" in self.modalities,
             "04_stacking": "nested" in self.protocols,
+            "09_sites": self.sites,
             "A1_simulation": self.simulated and "ct" in self.modalities,
         }
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
@@ -161,8 +166,16 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     data = "" if data == "simulated" else _resolved(data, root)
     scores = _resolved(scores, root) if scores else ""
     study = Study(**dict(about) | {"name": name, "data": data, "scores": scores, "sections": sections})
-    _refuse(name, _errors_of_models(study))
+    _refuse(name, _errors_of_sites(study) + _errors_of_models(study))
     return study
+
+
+def _errors_of_sites(study: Study) -> list[str]:
+    """Return what a cross-validation by hospital lacks."""
+    if study.sections["splits"].get("by") != "site":
+        return []
+    needed = {"study: {sites: true}": study.sites, "the protocol 'nested'": "nested" in study.protocols}
+    return [f"section 'splits': by: site needs {what}." for what, there in needed.items() if not there]
 
 
 def _errors_of_models(study: Study) -> list[str]:
