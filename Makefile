@@ -35,7 +35,7 @@ help:  # targets in groups, from the comments below
 	@awk '/^##/ {print substr($$0, 4)} /^[a-z-]+:.*## / {split($$0, p, ":.*## "); printf "  %-24s%s\n", p[1], p[2]}' Makefile
 
 ## Use
-.PHONY: report check-data read-ct evaluate lab pair
+.PHONY: report check-data read-ct evaluate site-summary pool lab pair
 # SNAKEMAKE= passes options on, such as those of a cluster's executor (docs/running.md).
 report: $(READY)  ## the report of both default studies, or of STUDY= (DATA=path, WEIGHTS=imagenet, embedded, none or a path)
 	@$(BIN)/python -m postarrest.pipeline report $(STUDY) --cores $(CORES) $(SNAKEMAKE)
@@ -49,6 +49,14 @@ check-data: $(READY)  ## read and check the data of STUDY=; trains nothing
 evaluate: $(READY)  ## the evaluation of scores from elsewhere: SCORES=file.csv
 	@test -n "$(SCORES)" || { echo "Which scores? make evaluate SCORES=file.csv"; exit 2; }
 	@POSTARREST_SCORES="$(abspath $(SCORES))" $(BIN)/python -m postarrest.pipeline report --cores $(CORES) evaluate
+
+site-summary: $(READY)  ## what STUDY= may share with other hospitals, aggregates only (MASK=5, MODEL_NAME=)
+	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline site-summary $$s $(if $(MASK),--mask-below $(MASK)) \
+	  $(if $(MODEL_NAME),--model "$(MODEL_NAME)"); done
+
+pool: $(READY)  ## one page of several hospitals: SUMMARIES="a.json b.json"
+	@test -n "$(SUMMARIES)" || { echo 'Which summaries? make pool SUMMARIES="a.json b.json"'; exit 2; }
+	@$(BIN)/python -m postarrest.pipeline pool $(SUMMARIES)
 
 # JUPYTER_PREFER_ENV_PATH: kernels of this environment come before any of the user's with the same name.
 lab: $(READY) pair  ## JupyterLab on the notebooks

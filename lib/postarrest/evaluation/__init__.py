@@ -15,6 +15,8 @@ from postarrest.evaluation import (
     discrimination,
     intervals,
     labels,
+    network,
+    pooling,
     published,
     random_effects,
     resamples,

@@ -12,9 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-from postarrest import places
+from postarrest import evaluation, places
 from postarrest.data.errors import DataErrors
 from postarrest.files import whole
+from postarrest.pipeline import network
 from postarrest.pipeline.notebook import NotebookError, run_notebook, thread_environment
 from postarrest.places import ROOT
 from postarrest.report import site
@@ -124,6 +125,8 @@ _COMMANDS = {
     "scores": combine_scores,
     "pages": site.write_study,
     "home": site.write_home,
+    "site-summary": network.site_summary,
+    "pool": network.pool,
 }
 
 
@@ -146,6 +149,10 @@ def main(arguments: list[str] | None = None) -> int:
     parsers["notebook"].add_argument("--run", default="")
     parsers["notebook"].add_argument("--parameters", type=json.loads, required=True)
     parsers["scores"].add_argument("parts", nargs="+")
+    parsers["site-summary"].add_argument("study")
+    parsers["site-summary"].add_argument("--mask-below", type=int, default=evaluation.network.BELOW)
+    parsers["site-summary"].add_argument("--model", default="")
+    parsers["pool"].add_argument("summaries", nargs="+")
     given, extra = parser.parse_known_args(arguments)
     options = vars(given)
     command = options.pop("command")
