@@ -34,7 +34,9 @@ def test_summary_equals_statsmodels(seed, k, tau):
     assert found.between_sd.value**2 == pytest.approx(known.tau2, rel=1e-4, abs=1e-5)
     assert found.mean.value == pytest.approx(known.mean_effect_re, abs=1e-5)
     assert found.q == pytest.approx(known.q)
-    assert found.between_sd.lower <= found.between_sd.value <= found.between_sd.upper
+    sd = found.between_sd
+    # Sites that agree more than by chance have no interval.
+    assert sd.lower <= sd.value <= sd.upper or (sd.value == 0 and np.isnan(sd.upper))
     # Never narrower than with a scale of 1.
     lower, upper = known.conf_int()[1]
     assert found.mean.upper - found.mean.lower >= (upper - lower) * (1 - 1e-3)
@@ -197,3 +199,14 @@ def test_names_of_sites():
     table = describe_sites.counts(describe_sites.names(site), y, fewest=1)
     assert table["n"].astype(int).tolist() == [2, 1, 1, 2]
     assert table["site"].iloc[-1] == "not recorded"
+    hidden = describe_sites.counts(describe_sites.names(site), y, fewest=1, mask_below=3)
+    assert not set("12") & set("".join(hidden[["n", "good", "poor"]].to_numpy().ravel()))
+
+
+def test_without_a_judged_site_there_is_a_model_and_no_summary():
+    rows = network(1, n_sites=2, n=150).query("site == 'site 0'").head(12)
+    effects = sites.effects(sites.records(rows))
+    summary = sites.summary(effects)
+    assert summary["n_sites"].eq(0).all() and summary["estimate"].isna().all()
+    assert sites.best_model(summary) == "m"
+    assert sites.sentences(summary, model="m") == []

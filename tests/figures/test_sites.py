@@ -61,6 +61,13 @@ def test_two_hospitals_have_no_prediction():
     assert fig.axes[0].texts[-1].get_text() == "a prediction needs three sites"
 
 
+def test_without_a_judged_hospital_there_are_names_only():
+    found = effects(0)
+    fig = figures.sites.forest(found, sites.summary(found), model="ensemble")
+    fig.draw_without_rendering()
+    assert [text.get_text() for text in fig.axes[0].texts] == ["too few"]
+
+
 def test_false_pessimism_and_hidden_counts():
     about = {"model": "m", "rule": "0.5", "chosen_on": "fixed", "site": ["a", "b"], "threshold": 0.5}
     decisions = pd.DataFrame(about | {"tp": [40, 30], "fp": [20, 20], "fn": [10, 3], "tn": [30, 40]})

@@ -133,6 +133,15 @@ def test_every_bad_summary_has_its_message(project, capsys):
     ]
 
 
+def test_hospitals_that_are_all_too_small_are_one_message(project, capsys):
+    few = json.loads(summary(project, "one").read_text())
+    few["sites"][0] |= {"models": {}, "note": "too few: fewer than 10 of an outcome"}
+    place = project / "few.json"
+    place.write_text(json.dumps(few))
+    assert steps.main(["pool", str(place)]) == 1
+    assert capsys.readouterr().err.startswith("No hospital of these summaries has enough patients")
+
+
 def test_without_scores_there_is_no_summary(project, capsys):
     (project / "build/one/scores.csv").unlink()
     assert steps.main(["site-summary", "one"]) == 1

@@ -47,6 +47,28 @@ def names(site: pd.Series, *, named: bool = False) -> pd.Series:
     return site.map(shown).where(_is_known(site), NOT_RECORDED).astype(str)
 
 
+def of(cohort: pd.DataFrame, *, named: bool = False) -> pd.Series:
+    """Return :func:`names` of a cohort's patients.
+
+    Raises
+    ------
+    ValueError
+        If the cohort has no column ``site``.
+
+    Examples
+    --------
+    >>> of(pd.DataFrame({"age_years": [61.0]}))
+    Traceback (most recent call last):
+        ...
+    ValueError: The data have no column 'site': map the hospital's column onto it, or set sites: false.
+    """
+    if "site" not in cohort:
+        raise ValueError(
+            "The data have no column 'site': map the hospital's column onto it, or set sites: false."
+        )
+    return names(cohort["site"], named=named)
+
+
 def counts(site: pd.Series, y_good: pd.Series, *, fewest: int, mask_below: int = 0) -> pd.DataFrame:
     """Count the patients of each site by outcome.
 
@@ -80,7 +102,7 @@ def counts(site: pd.Series, y_good: pd.Series, *, fewest: int, mask_below: int =
     judged = [
         why_not(name, g, p, fewest=fewest) or "yes" for name, g, p in zip(order, n_good, n_poor, strict=True)
     ]
-    n = good["size"].astype(str).to_numpy()
+    n = hide_small_counts(good["size"], below=mask_below)
     columns = {"site": order, "n": n, "good": shown[:, 0], "poor": shown[:, 1], "judged": judged}
     return pd.DataFrame(columns)
 

@@ -57,7 +57,7 @@ def combine(effect: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> S
 
     The prediction interval allows for how little a few sites say about the between-site variance: it is that
     of Nagashima et al. (2019), over the distribution of all variances that agree with Q. The usual one
-    (Higgins 2009), which takes the variance as known, covers as little as 86 % of next sites.
+    (Higgins 2009), which takes the variance as known, covers as little as 85 % of next sites.
 
     Parameters
     ----------

@@ -215,9 +215,9 @@ def summary(effects: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_model(summary: pd.DataFrame) -> str:
-    """Return the model with the highest mean AUC over the sites, the first of equals."""
-    aucs = summary[summary["metric"] == "roc_auc"].set_index("model")["estimate"]
-    return str(aucs.idxmax())
+    """Return the model with the highest mean AUC over the sites, the first where none has one."""
+    aucs = summary[summary["metric"] == "roc_auc"].set_index("model")["estimate"].astype(float)
+    return str(aucs.fillna(-1.0).idxmax())
 
 
 def sentences(summary: pd.DataFrame, *, model: str) -> list[dict[str, object]]:

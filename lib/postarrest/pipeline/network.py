@@ -91,6 +91,8 @@ def pool(summaries: Sequence[str]) -> None:
     both = zip(summaries, found, strict=True)
     valid = [(name, one) for name, one in both if isinstance(one, network.Summary)]
     errors += _differences(valid)
+    if not errors and not any(one.models for _, summary in valid for one in summary.sites):
+        errors = ["No hospital of these summaries has enough patients of either outcome to be judged."]
     if errors:
         raise StudyError("\n".join(errors))
     to = pooled.write([one for _, one in valid], places.ROOT / "reports" / "pool")

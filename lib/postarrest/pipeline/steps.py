@@ -28,12 +28,16 @@ def make_splits(study: str) -> None:
     """Write ``build/<study>/splits.parquet`` from the study's cohort."""
     import pandas as pd
 
+    from postarrest import describe
     from postarrest.models import splits
 
     loaded, here = load.load(study), places.open(study, save_to="report")
     cohort = pd.read_parquet(here.build("cohort.parquet"))
     settings = splits.Settings(**loaded.sections["splits"])
     try:
+        if loaded.sites:
+            # Now, and not after hours of fitting.
+            describe.sites.of(cohort)
         about = {"protocols": loaded.protocols, "settings": settings, "site": cohort.get("site")}
         table = splits.table(cohort["y_good"], **about)
     except ValueError as error:

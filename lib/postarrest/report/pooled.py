@@ -36,7 +36,7 @@ def write(summaries: Sequence[Summary], folder: Path) -> Path:
     accuracy = pooling.accuracy(summaries)
     counted = pooling.counts(summaries)
     tables = {
-        "sites_patients": counted,
+        "pooled_patients": counted,
         "sites_summary": summary,
         "sites": effects,
         "sites_thresholds": accuracy,
@@ -50,7 +50,7 @@ def write(summaries: Sequence[Summary], folder: Path) -> Path:
     }
     shown |= {name: _figure(name, fig, model_in_words(focus), folder) for name, fig in drawings.items()}
     sections = [
-        ("patients", "Who is judged?", ["sites_patients"]),
+        ("patients", "Who is judged?", ["pooled_patients"]),
         (
             "hospitals",
             "Discrimination and calibration by hospital",
