@@ -78,6 +78,9 @@ def test_false_pessimism_and_hidden_counts():
     assert [text.get_text() for text in ax.texts] == ["10 of 50", "3 of 33", "13 of 83"]
     masked = sites.accuracy(decisions, mask_below=5)
     (ax,) = figures.sites.false_pessimism(masked, model="m", rules=["0.5"]).axes
-    assert ax.texts[1].get_text() == "<5 of hidden"
+    assert ax.texts[1].get_text() == "hidden"
+    possible = masked.assign(fnr_lowest=[0.2, 1 / 33, 0.13], fnr_highest=[0.2, 4 / 33, 0.17])
+    (ax,) = figures.sites.false_pessimism(possible, model="m", rules=["0.5"]).axes
+    assert ax.texts[1].get_text() == "3.0 to 12.1 %"
     none = figures.sites.false_pessimism(masked, model="m", rules=["Youden"])
     none.draw_without_rendering()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,8 @@ def false_pessimism(accuracy: pd.DataFrame, *, model: str, rules: Sequence[str])
     Parameters
     ----------
     accuracy : pandas.DataFrame
-        From :func:`postarrest.evaluation.sites.accuracy`.
+        From :func:`postarrest.evaluation.sites.accuracy`, or from ``pooling.accuracy``; of the latter, what
+        the false pessimism can be is drawn where counts are hidden.
     model : str
         Which model.
     rules : sequence of str
@@ -122,13 +124,21 @@ def false_pessimism(accuracy: pd.DataFrame, *, model: str, rules: Sequence[str])
             ax.plot(fnr, places, "o", color=style.GOOD, ms=4)
             ax.axvline(5, color="0.5", lw=0.8, ls="--", zorder=0)
             for place, row in zip(places, rows.itertuples(), strict=True):
-                _above(ax, f"{row.fn} of {_sum(row.fn, row.tp)}", place)
+                _above(ax, _missed(row), place)
+            if "fnr_lowest" in rows:
+                hidden = rows["fnr"].isna().to_numpy()
+                possible = 100 * rows.loc[hidden, ["fnr_lowest", "fnr_highest"]].astype(float)
+                ax.plot(possible.T, [places[hidden]] * 2, color=style.NEUTRAL, lw=3, alpha=0.5)
             ax.set(title=rule, xlabel="False pessimism, %", xlim=(-1, max(12.0, 1.1 * upper.max())))
         axes[0, 0].set_yticks(range(len(sites)), sites)
         axes[0, 0].set_ylim(len(sites) - 0.4, -0.7)
     return fig
 
 
-def _sum(*counts: object) -> str:
-    known = all(str(count).isdigit() for count in counts)
-    return str(sum(map(int, counts))) if known else "hidden"
+def _missed(row: Any) -> str:
+    """Return how many good outcomes were missed, as far as it is known."""
+    if str(row.fn).isdigit() and str(row.tp).isdigit():
+        return f"{row.fn} of {int(row.fn) + int(row.tp)}"
+    if hasattr(row, "fnr_lowest"):
+        return f"{100 * row.fnr_lowest:.1f} to {100 * row.fnr_highest:.1f} %"
+    return "hidden"
