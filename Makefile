@@ -38,7 +38,7 @@ help:  # targets in groups, from the comments below
 	@awk '/^##/ {print substr($$0, 4)} /^[a-z-]+:.*## / {split($$0, p, ":.*## "); printf "  %-24s%s\n", p[1], p[2]}' Makefile
 
 ## Use
-.PHONY: report check-data read-ct evaluate apply lab pair
+.PHONY: report check-data read-ct evaluate apply site-summary pool lab pair
 # SNAKEMAKE= passes options on, such as those of a cluster's executor (docs/running.md).
 # SECOND: the frozen model of the study ensemble, in a second simulated hospital.
 report: SECOND = $(if $(filter file,$(origin STUDY)),hospital2)
@@ -59,6 +59,14 @@ apply: $(READY)  ## scores of new patients by a frozen model: MODEL=build/ensemb
 	@test -n "$(MODEL)" -a -n "$(DATA)" -a -n "$(OUT)" || { echo "make apply MODEL=folder DATA=export OUT=file.csv"; exit 2; }
 	@$(BIN)/python -m postarrest.pipeline.apply --model "$(MODEL)" --data "$(DATA)" --out "$(OUT)" \
 	  $(if $(filter command line,$(origin STUDY)),--study $(STUDY))
+
+site-summary: $(READY)  ## what STUDY= may share with other hospitals, aggregates only (MASK=5, MODEL_NAME=)
+	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline site-summary $$s $(if $(MASK),--mask-below $(MASK)) \
+	  $(if $(MODEL_NAME),--model "$(MODEL_NAME)"); done
+
+pool: $(READY)  ## one page of several hospitals: SUMMARIES="a.json b.json"
+	@test -n "$(SUMMARIES)" || { echo 'Which summaries? make pool SUMMARIES="a.json b.json"'; exit 2; }
+	@$(BIN)/python -m postarrest.pipeline pool $(SUMMARIES)
 
 # JUPYTER_PREFER_ENV_PATH: kernels of this environment come before any of the user's with the same name.
 lab: $(READY) pair  ## JupyterLab on the notebooks

@@ -325,6 +325,19 @@ rule stability:
     threads: 2
     shell: NOTEBOOK + "06_stability"
 
+rule sites:
+    message: "{wildcards.study}: performance by hospital (09_sites)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/splits.parquet",
+        "build/{study}/scores.csv",
+        code("notebooks/09_sites.py"),
+    output: "build/{study}/pages/09_sites.json", "reports/{study}/09_sites.ipynb"
+    params: given=parameters("09_sites")
+    log: "build/{study}/logs/09_sites.log"
+    benchmark: "build/{study}/time/09_sites.tsv"
+    shell: NOTEBOOK + "09_sites"
+
 rule pages:
     message: "{wildcards.study}: the report's pages"
     input:

@@ -17,15 +17,27 @@ from sklearn import metrics
 from evaluation_data import golden_case
 from golden_values import (
     DCURVES,
+    METAFOR,
     PROC,
     PROC_YOUDEN,
     R_CALIBRATION,
     R_FISHER,
     R_LOESS,
     R_PROPORTIONS,
+    R_UPDATES,
 )
 from postarrest import describe
-from postarrest.evaluation import bootstrap, calibration, confusion, decision, delong, intervals, thresholds
+from postarrest.evaluation import (
+    bootstrap,
+    calibration,
+    confusion,
+    decision,
+    delong,
+    intervals,
+    random_effects,
+    thresholds,
+    updating,
+)
 from postarrest.files import write_text
 
 CASE = (533, 15, 6)
@@ -79,7 +91,7 @@ def rows() -> list[tuple[str, str, float, float]]:
         ]
     counts, known = R_FISHER[4]
     found.append(("Fisher exact, 6 x 2, p", "R fisher.test", describe.fisher_exact(counts)[0], known))
-    found += _bootstrap_rows(y, a) + _agreement_rows()
+    found += _bootstrap_rows(y, a) + _agreement_rows() + _update_rows(y, a, b) + _site_rows()
     return found
 
 
@@ -133,6 +145,28 @@ def _agreement_rows() -> list[tuple[str, str, float, float]]:
             0.620050547598989,
         ),
         ("ICC(A,4), upper", "R psych", describe.agreement.of_mean(icc, k=4).upper, 0.927232040167722),
+    ]
+
+
+def _update_rows(y: np.ndarray, a: np.ndarray, b: np.ndarray) -> list[tuple[str, str, float, float]]:
+    update, known = updating.fit(y, a, "intercept and slope"), R_UPDATES[CASE]
+    steps = updating.closed_test(y, a, revision=pd.DataFrame({"b": b})).steps
+    ratio = 2 * (known["log_likelihood"][-1] - known["log_likelihood"][0])
+    return [
+        ("updated intercept", "R glm", update.intercept, known["coefficients"][0]),
+        ("updated slope", "R glm", update.slope, known["coefficients"][1]),
+        ("closed test, revision against no update", "R glm", steps.loc[0, "statistic"], ratio),
+    ]
+
+
+def _site_rows() -> list[tuple[str, str, float, float]]:
+    case, known = next(iter(METAFOR.items()))
+    found = random_effects.combine(*case)
+    return [
+        ("mean of eight sites", "R metafor", found.mean.value, known["mean"][0]),
+        ("its Hartung-Knapp interval, lower", "R metafor", found.mean.lower, known["mean"][1]),
+        ("between-site variance", "R metafor", found.between_sd.value**2, known["tau2"]),
+        ("between-site SD, upper", "R metafor", found.between_sd.upper, known["tau"][2]),
     ]
 
 

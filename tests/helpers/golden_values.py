@@ -110,3 +110,47 @@ PROC_YOUDEN = {
     (64, 20, 6): [0.769230769230769, 0.666666666666667],
     (321, 21, 1): [0.791044776119403, 0.582677165354331],
 }
+
+# R 4.2.2, metafor 3.8.1 (Debian r-cran-metafor); yi and vi are the key's effects and variances:
+#   r <- rma(yi, vi, method = "PM", test = "adhoc", control = list(tol = 1e-14))
+#   c(r$beta, r$ci.lb, r$ci.ub); r$tau2; confint(r, control = list(tol = 1e-14))$random["tau", ]
+#   c(r$QE, r$QEp)
+# "adhoc" is Hartung and Knapp's interval, with their scale not below 1. In the second case, tau is 0.
+METAFOR = {
+    (
+        (1.20, 0.85, 1.55, 0.40, 1.05, 1.90, 0.75, 1.30),
+        (0.020, 0.035, 0.050, 0.015, 0.040, 0.120, 0.025, 0.060),
+    ): {
+        "mean": [1.07742354041319, 0.694769802159693, 1.46007727866669],
+        "tau2": 0.167769639443959,
+        "tau": [0.409596923137807, 0.220562155840116, 0.930343025854806],
+        "q": [42.0101096082089, 5.176708633995e-07],
+    },
+    ((-0.12, 0.05, 0.01, -0.04, 0.08), (0.02, 0.03, 0.05, 0.04, 0.06)): {
+        "mean": [-0.0262068965517241, -0.256778112600443, 0.204364319496994],
+        "tau2": 0.0,
+        "tau": [0.0, 0.0, 0.144016900799298],
+        "q": [0.852413793103448, 0.931286331518703],
+    },
+    ((1.50, 1.05, 0.65), (0.021, 0.024, 0.048)): {
+        "mean": [1.0870290388536, 0.0405814350862008, 2.13347664262101],
+        "tau2": 0.147236597649205,
+        "tau": [0.383714213509488, 0.128452416020133, 2.66619223058632],
+        "q": [11.4189189189189, 0.00331446366275025],
+    },
+}
+
+# R 4.2.2, data and x as for R_CALIBRATION: log-likelihoods of no update, intercept, intercept and slope, and
+# a revision with a second predictor, and the coefficients of the third:
+#   sum(dbinom(d$y, 1, plogis(x), log = TRUE)); g <- glm(d$y ~ offset(x), family = binomial); logLik(g)
+#   f <- glm(d$y ~ x, family = binomial); logLik(f); logLik(glm(d$y ~ x + d$b, family = binomial)); coef(f)
+R_UPDATES = {
+    (533, 15, 6): {
+        "log_likelihood": [-299.93049710614, -187.099410229279, -182.952114057609, -177.589624582659],
+        "coefficients": [-1.768234037067, 1.54111197659341],
+    },
+    (64, 20, 6): {
+        "log_likelihood": [-36.0176764323935, -26.5088370254721, -25.9068858366218, -25.7628069932156],
+        "coefficients": [-1.40665915150382, 1.52429071720221],
+    },
+}

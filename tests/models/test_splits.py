@@ -109,7 +109,9 @@ def test_an_unknown_split_is_an_error():
 
 def test_settings_out_of_range_are_reported_together():
     with pytest.raises(ValidationError) as error:
-        Settings(holdout_fraction=1.5, tune_fraction=0.0, repeats=0, outer_folds=1, inner_folds=2, seed=-1)
+        Settings(
+            holdout_fraction=1.5, tune_fraction=0.0, repeats=0, outer_folds=1, inner_folds=2, seed=-1, by="x"
+        )
     assert [one["loc"][0] for one in error.value.errors()] == [field.name for field in fields(Settings)]
 
 
@@ -119,3 +121,60 @@ def test_inner_fold_of_each_patient():
     for k, (fit, left) in enumerate(split.inner):
         assert (split.inner_fold[left] == k).all()
         assert (split.inner_fold[fit] != k).all()
+
+
+def hospitals(sizes: dict[str, tuple[int, int]]) -> tuple[pd.Series, pd.Series]:
+    """Outcome and hospital of patients: good and poor outcomes of each hospital."""
+    rows = [(y, name) for name, (good, poor) in sizes.items() for y in [1] * good + [0] * poor]
+    ids = pd.Index([f"P{i:04d}" for i in range(len(rows))])
+    return pd.Series([y for y, _ in rows], index=ids), pd.Series([name for _, name in rows], index=ids)
+
+
+def test_each_outer_fold_leaves_out_a_hospital():
+    y, site = hospitals({"north": (40, 60), "south": (60, 90), "west": (20, 30)})
+    settings = Settings(outer_folds=3, by="site")
+    table = splits.table(
+        y, protocols=("nested",), settings=settings, site=site.sample(frac=1, random_state=1)
+    )
+    outer = splits.with_test(("nested",), settings)
+    tested = [site[splits.get(table, name).test].unique().tolist() for name in outer]
+    # The largest first.
+    assert tested == [["south"], ["north"], ["west"]]
+    assert splits.by_site(table, site)
+    random = splits.table(y, protocols=("nested",), settings=Settings(outer_folds=3), site=site)
+    assert not splits.by_site(random, site)
+    for name in outer:
+        split = splits.get(table, name)
+        assert len(split.inner) == 4
+        assert not set(site[split.development]) & set(site[split.test])
+
+
+@pytest.mark.parametrize(
+    ("small", "expected"),
+    [
+        ({"d": (6, 8), "e": (5, 9)}, [["a"], ["b"], ["d", "e"]]),
+        ({"d": (3, 8)}, [["a"], ["b", "d"]]),
+        ({}, [["a"], ["b"]]),
+    ],
+)
+def test_small_hospitals_are_left_out_together(small, expected):
+    y, site = hospitals({"a": (40, 60), "b": (30, 40), **small})
+    folds = splits.site_folds(y, site)
+    assert [sorted(fold) for fold in folds] == expected
+    assert sorted(name for fold in folds for name in fold) == sorted(site.unique())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "folds", "message"),
+    [
+        ({"a": (40, 60), "b": (30, 40)}, 5, r"2 hospitals .* outer_folds is 5; set outer_folds: 2"),
+        ({"a": (40, 60), "": (30, 40)}, 2, "70 included patients have no site"),
+        ({"a": (40, 60), "b": (3, 40)}, 2, "Fewer than two hospitals have 10 patients of either outcome"),
+    ],
+)
+def test_hospitals_that_cannot_be_left_out_are_an_error(sizes, folds, message):
+    y, site = hospitals(sizes)
+    with pytest.raises(ValueError, match=message):
+        splits.table(y, protocols=("nested",), settings=Settings(outer_folds=folds, by="site"), site=site)
+    with pytest.raises(ValueError, match="needs the column site"):
+        splits.table(y, protocols=("nested",), settings=Settings(outer_folds=folds, by="site"))

@@ -25,7 +25,9 @@ def project(tmp_path):
 HEAD = "study: {title: t, question: q, protocols: [nested], modalities: []}\n"
 
 
-@pytest.mark.parametrize("name", [n for n in load.names() if n not in ("arrest1000", "evaluate")])
+@pytest.mark.parametrize(
+    "name", [n for n in load.names() if n not in ("arrest1000", "arrest1000_sites", "evaluate")]
+)
 def test_every_study_file_loads_and_reaches_its_notebooks(name):
     loaded = load.load(name, environment={})
     for notebook in loaded.notebooks:
@@ -64,7 +66,7 @@ def test_real_study_asks_for_its_data(tmp_path):
     (tmp_path / "patients.csv").touch()
     loaded = load.load("arrest1000", environment={"POSTARREST_DATA": str(tmp_path / "patients.csv")})
     assert not loaded.simulated
-    assert loaded.notebooks == ("01_cohort", "04_stacking", "05_evaluation")
+    assert loaded.notebooks == ("01_cohort", "04_stacking", "05_evaluation", "09_sites")
 
 
 def test_an_optional_notebook_runs_where_the_file_names_its_section(project):
@@ -113,6 +115,8 @@ def test_stability_needs_the_procedure_that_it_repeats(project):
         ("splits: {outer_folds: five}", "'outer_folds' is 'five' (text), expected a whole number."),
         ("04_stacking: 5", "section '04_stacking': found 5 (a whole number), expected keys with values."),
         ("04_stacking: {save_to: here}", "'save_to' is unknown"),
+        ("splits: {by: site}", "section 'splits': by: site needs study: {sites: true}."),
+        ("splits: {by: hospital}", "'by' is 'hospital' (text), expected '' or 'site'."),
     ],
 )
 def test_errors_are_reported_before_anything_runs(project, text, message):

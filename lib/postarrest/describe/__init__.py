@@ -4,6 +4,7 @@ In: the included patients with their outcome, and their readings.
 Out: tables of aggregates, with small counts hidden.
 """
 
+from postarrest.describe import sites
 from postarrest.describe.agreement import compare_readings, icc_a1
 from postarrest.describe.cohort_tables import (
     below_cut_off,

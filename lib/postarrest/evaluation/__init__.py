@@ -1,4 +1,4 @@
-"""Evaluation of scores: intervals, discrimination, thresholds, calibration, sample size, stability.
+"""Evaluation of scores: intervals, discrimination, thresholds, calibration, stability, updates, hospitals.
 
 In: the scores table, or predictions of a procedure that was repeated, and nothing else about the patients.
 Out: tables of estimates with their intervals.
@@ -17,11 +17,16 @@ from postarrest.evaluation import (
     intervals,
     labels,
     learning,
+    network,
     optimism,
+    pooling,
     published,
+    random_effects,
     resamples,
     sample_size,
+    sites,
     stability,
     three_way,
     thresholds,
+    updating,
 )

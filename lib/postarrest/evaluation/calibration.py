@@ -1,6 +1,7 @@
 """Calibration of predicted probabilities: O:E, intercept, slope, smoothed curve, ICI, E50 and E90."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,30 +63,55 @@ def recalibrate(y_good: ArrayLike, probability: ArrayLike, *, level: float = 0.9
     1.56 (95 % CI -0.75 to 3.87)
     """
     y_good, probability = _checked(y_good, probability)
-    edge = 1 / (2 * len(y_good))
-    n_bounded = int(((probability < edge) | (probability > 1 - edge)).sum())
-    x = logit(np.clip(probability, edge, 1 - edge))
+    x, n_bounded = log_odds(probability)
     ones = np.ones_like(x)
-    intercept = _last_coefficient(y_good, [ones], offset=x, level=level)
-    good, poor = x[y_good == 1], x[y_good == 0]
-    note = ""
-    if np.ptp(x) < 1e-12:
-        note = "no slope: all predictions are equal"
-    elif good.min() >= poor.max() or good.max() <= poor.min():
-        note = "no slope: the predictions separate the outcomes perfectly"
+    intercept = _last_coefficient(fit_logistic(y_good, [ones], offset=x), level)
+    note = why_no_slope(y_good, x)
     slope = Estimate(np.nan)
     if not note:
-        slope = _last_coefficient(y_good, [ones, x], offset=0 * x, level=level)
+        slope = _last_coefficient(fit_logistic(y_good, [ones, x]), level)
     return Recalibration(intercept, slope, n_bounded, note)
 
 
-def _last_coefficient(
-    y: np.ndarray, design: list[np.ndarray], *, offset: np.ndarray, level: float
-) -> Estimate:
+def log_odds(probability: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return log odds, and how many probabilities were first moved away from 0 or 1 by half a patient.
+
+    Examples
+    --------
+    >>> x, n_bounded = log_odds(np.array([0.0, 0.5]))
+    >>> x.round(2).tolist(), n_bounded
+    ([-1.1, 0.0], 1)
+    """
+    edge = 1 / (2 * len(probability))
+    bounded = np.clip(probability, edge, 1 - edge)
+    return logit(bounded), int((bounded != probability).sum())
+
+
+def why_no_slope(y_good: np.ndarray, x: np.ndarray) -> str:
+    """Return why no slope can be fitted to log odds ``x``; blank if one can.
+
+    Examples
+    --------
+    >>> why_no_slope(np.array([0, 1, 1]), np.array([0.3, 0.3, 0.3]))
+    'no slope: all predictions are equal'
+    """
+    good, poor = x[y_good == 1], x[y_good == 0]
+    if np.ptp(x) < 1e-12:
+        return "no slope: all predictions are equal"
+    if good.min() >= poor.max() or good.max() <= poor.min():
+        return "no slope: the predictions separate the outcomes perfectly"
+    return ""
+
+
+def fit_logistic(y_good: np.ndarray, design: list[np.ndarray], *, offset: np.ndarray | None = None) -> Any:
+    """Fit a logistic regression on given columns by maximum likelihood; return statsmodels' result."""
     import statsmodels.api as sm
 
     family = sm.families.Binomial()
-    fitted = sm.GLM(y, np.column_stack(design), family=family, offset=offset).fit(tol=1e-12)
+    return sm.GLM(y_good, np.column_stack(design), family=family, offset=offset).fit(tol=1e-12)
+
+
+def _last_coefficient(fitted: Any, level: float) -> Estimate:
     lower, upper = fitted.conf_int(1 - level)[-1]
     return Estimate(float(fitted.params[-1]), float(lower), float(upper), level=level)
 

@@ -13,6 +13,7 @@ from postarrest.figures import (
     forest,
     gwr,
     simulation,
+    sites,
     stability,
     stacking,
     thresholds,

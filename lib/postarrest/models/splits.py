@@ -3,14 +3,17 @@
 Both protocols share one long table: one row per split and patient, with the part that the patient has in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from postarrest.describe.sites import FEWEST, by_size
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
@@ -30,6 +33,9 @@ class Settings:
     outer_folds, inner_folds : int
         Folds of the nested cross-validation (paper B: 5 x 4). The stack is calibrated on the inner folds that
         remain when one is left out, so that three are needed.
+    by : str
+        ``"site"``: internal-external cross-validation. Each outer fold leaves out one hospital, so that
+        ``outer_folds`` is the number of hospitals. Blank: the outer folds are random.
 
     Raises
     ------
@@ -43,6 +49,7 @@ class Settings:
     repeats: int = Field(1, ge=1)
     outer_folds: int = Field(5, ge=2)
     inner_folds: int = Field(4, ge=3)
+    by: Literal["", "site"] = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,9 @@ def with_test(protocols: Sequence[str], settings: Settings) -> list[str]:
     return [name for name in names(protocols, settings) if name not in ON_ALL.values()]
 
 
-def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) -> pd.DataFrame:
+def table(
+    y_good: pd.Series, *, protocols: Sequence[str], settings: Settings, site: pd.Series | None = None
+) -> pd.DataFrame:
     """Split patients, stratified by outcome.
 
     Parameters
@@ -151,6 +160,8 @@ def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) ->
         ``"holdout"``, ``"nested"`` or both.
     settings : Settings
         Fractions, folds and seed.
+    site : pandas.Series of str, optional
+        Hospital of the same patients; only used, and then needed, where ``settings.by`` is ``"site"``.
 
     Returns
     -------
@@ -163,7 +174,8 @@ def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) ->
     Raises
     ------
     ValueError
-        If an outcome has fewer patients than there are folds.
+        If an outcome has fewer patients than there are folds, a patient's site is not recorded, or there are
+        not as many hospitals to leave out as ``outer_folds``.
 
     Examples
     --------
@@ -195,13 +207,33 @@ def table(y_good: pd.Series, *, protocols: Sequence[str], settings: Settings) ->
     if "holdout" in protocols:
         parts += _tuning(ON_ALL["holdout"], y, settings, settings.seed)
     if "nested" in protocols:
-        outer = StratifiedKFold(settings.outer_folds, shuffle=True, random_state=settings.seed)
-        for k, (rest, test) in enumerate(outer.split(y, y), start=1):
+        for k, (rest, test) in enumerate(_outer(y, settings, site), start=1):
             parts.append((f"outer-{k}", "test", y.index[test]))
             parts += _inner(f"outer-{k}", y.iloc[rest], settings, settings.seed + k)
         parts += _inner(ON_ALL["nested"], y, settings, settings.seed)
     rows = [pd.DataFrame({"split": s, "patient_id": list(ids), "part": part}) for s, part, ids in parts]
     return pd.concat(rows, ignore_index=True).sort_values(["split", "patient_id"], ignore_index=True)
+
+
+def _outer(
+    y: pd.Series, settings: Settings, site: pd.Series | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the positions of the development and of the test patients of each outer fold."""
+    if settings.by == "site":
+        if site is None:
+            raise ValueError("'by: site' needs the column site, each patient's hospital.")
+        left_out = site_folds(y, site.reindex(y.index))
+        if len(left_out) != settings.outer_folds:
+            raise ValueError(
+                f"{len(left_out)} hospitals or groups of small ones can be left out in turn, and outer_folds "
+                f"is {settings.outer_folds}; set outer_folds: {len(left_out)}."
+            )
+        for group in left_out:
+            test = site.reindex(y.index).isin(group).to_numpy()
+            yield np.flatnonzero(~test), np.flatnonzero(test)
+        return
+    outer = StratifiedKFold(settings.outer_folds, shuffle=True, random_state=settings.seed)
+    yield from outer.split(y, y)
 
 
 def _inner(name: str, y: pd.Series, settings: Settings, seed: int) -> list[tuple[str, str, pd.Index]]:
@@ -217,6 +249,67 @@ def _tuning(
     n_tune = round(settings.tune_fraction * len(y))
     train, tune = train_test_split(y.index.to_numpy(), test_size=n_tune, stratify=y, random_state=seed)
     return [(name, "train", train), (name, "tune", tune)]
+
+
+def site_folds(y_good: pd.Series, site: pd.Series, *, fewest: int = FEWEST) -> list[list[str]]:
+    """Return the hospitals that each outer fold leaves out, the largest first.
+
+    Hospitals with fewer than ``fewest`` patients of either outcome are left out together; if they are too few
+    even then, together with the smallest of the others.
+
+    Raises
+    ------
+    ValueError
+        If a patient's site is not recorded, or there are not two hospitals to leave out.
+
+    Examples
+    --------
+    >>> y, site = pd.Series([0, 1] * 40), pd.Series(["a"] * 30 + ["b"] * 40 + ["c"] * 6 + ["d"] * 4)
+    >>> site_folds(y, site)
+    [['b'], ['a', 'c', 'd']]
+    >>> site_folds(y, site, fewest=4)
+    [['b'], ['a'], ['c', 'd']]
+    """
+    blank = int((site.isna() | (site == "")).sum())
+    if blank:
+        raise ValueError(f"{blank} included patients have no site; 'by: site' needs that of every patient.")
+    of_either = pd.crosstab(site, y_good).reindex(columns=[0, 1], fill_value=0)
+    order = by_size(site)
+    large = [name for name in order if of_either.loc[name].min() >= fewest]
+    small = [name for name in order if name not in large]
+    folds = [[name] for name in large]
+    if small and of_either.loc[small].sum().min() >= fewest:
+        folds.append(small)
+    elif small and folds:
+        folds[-1] = folds[-1] + small
+    if len(folds) < 2:
+        raise ValueError(f"Fewer than two hospitals have {fewest} patients of either outcome.")
+    return folds
+
+
+def by_site(table: pd.DataFrame, site: pd.Series) -> bool:
+    """Return whether each outer fold's models are fitted without any patient of the hospitals they score.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`table`.
+    site : pandas.Series of str
+        Hospital, indexed by patient.
+
+    Examples
+    --------
+    >>> folds = {"split": "outer-1", "patient_id": ["p", "q"], "part": ["test", "inner-1"]}
+    >>> by_site(pd.DataFrame(folds), pd.Series({"p": "a", "q": "b"}))
+    True
+    """
+    outer = table[table["split"].str.startswith("outer")]
+    of = outer["patient_id"].map(site)
+    tested = outer["part"] == "test"
+    sides = pd.DataFrame({"split": outer["split"], "site": of, "tested": tested})
+    return bool(
+        len(outer) and of.notna().all() and (sides.groupby(["split", "site"])["tested"].nunique() == 1).all()
+    )
 
 
 def get(table: pd.DataFrame, name: str) -> Split:

@@ -12,9 +12,10 @@ import sys
 import time
 from pathlib import Path
 
-from postarrest import places
+from postarrest import evaluation, places
 from postarrest.data.errors import DataErrors
 from postarrest.files import whole
+from postarrest.pipeline import network
 from postarrest.pipeline.notebook import NotebookError, run_notebook, thread_environment
 from postarrest.places import ROOT
 from postarrest.report import site
@@ -27,15 +28,20 @@ def make_splits(study: str) -> None:
     """Write ``build/<study>/splits.parquet`` from the study's cohort."""
     import pandas as pd
 
+    from postarrest import describe
     from postarrest.models import splits
 
     loaded, here = load.load(study), places.open(study, save_to="report")
     cohort = pd.read_parquet(here.build("cohort.parquet"))
     settings = splits.Settings(**loaded.sections["splits"])
     try:
-        table = splits.table(cohort["y_good"], protocols=loaded.protocols, settings=settings)
+        if loaded.sites:
+            # Now, and not after hours of fitting.
+            describe.sites.of(cohort)
+        about = {"protocols": loaded.protocols, "settings": settings, "site": cohort.get("site")}
+        table = splits.table(cohort["y_good"], **about)
     except ValueError as error:
-        # Too few patients with one of the outcomes.
+        # Too few patients with one of the outcomes, or hospitals that do not fit the study file.
         raise StudyError(f"params/{study}.yaml: {error}") from error
     with whole(here.out("splits.parquet")) as place:
         table.to_parquet(place, index=False)
@@ -130,6 +136,8 @@ _COMMANDS = {
     "freeze": freeze_study,
     "pages": site.write_study,
     "home": site.write_home,
+    "site-summary": network.site_summary,
+    "pool": network.pool,
 }
 
 
@@ -152,6 +160,10 @@ def main(arguments: list[str] | None = None) -> int:
     parsers["notebook"].add_argument("--run", default="")
     parsers["notebook"].add_argument("--parameters", type=json.loads, required=True)
     parsers["scores"].add_argument("parts", nargs="+")
+    parsers["site-summary"].add_argument("study")
+    parsers["site-summary"].add_argument("--mask-below", type=int, default=evaluation.network.BELOW)
+    parsers["site-summary"].add_argument("--model", default="")
+    parsers["pool"].add_argument("summaries", nargs="+")
     given, extra = parser.parse_known_args(arguments)
     options = vars(given)
     command = options.pop("command")

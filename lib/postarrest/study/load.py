@@ -26,6 +26,7 @@ NOTEBOOKS = (
     "05_evaluation",
     "06_stability",
     "08_external",
+    "09_sites",
     "A1_simulation",
 )
 # Notebooks that only studies run whose file names their section.
@@ -48,6 +49,7 @@ class About(Settings):
     data: str = "simulated"
     scores: str = ""
     model: str = ""
+    sites: bool = False
 
 
 class Study(About):
@@ -72,6 +74,8 @@ class Study(About):
     model : str
         Folder of a frozen model, which is validated in these patients instead of fitting any; blank
         otherwise.
+    sites : bool
+        Whether the patients are of several hospitals, named in the column ``site``, which are compared.
     sections : Mapping
         ``common``, ``simulate``, ``splits`` and one section per notebook, as in the file.
     asked : tuple of str
@@ -101,6 +105,7 @@ class Study(About):
             "02_gwr_automatic": "ct" in self.modalities,
             "03_cnn": "ct" in self.modalities,
             "04_stacking": "nested" in self.protocols,
+            "09_sites": self.sites,
             "A1_simulation": self.simulated and "ct" in self.modalities,
         } | {name: name in self.asked for name in OPTIONAL}
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
@@ -194,8 +199,16 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
         "asked": asked,
     }
     study = Study(**dict(about) | given)
-    _refuse(name, _errors_of_models(study))
+    _refuse(name, _errors_of_sites(study) + _errors_of_models(study))
     return study
+
+
+def _errors_of_sites(study: Study) -> list[str]:
+    """Return what a cross-validation by hospital lacks."""
+    if study.sections["splits"].get("by") != "site":
+        return []
+    needed = {"study: {sites: true}": study.sites, "the protocol 'nested'": "nested" in study.protocols}
+    return [f"section 'splits': by: site needs {what}." for what, there in needed.items() if not there]
 
 
 def with_sources(names: Iterable[str], *, root: Path = ROOT) -> dict[str, Study]:

@@ -1,0 +1,155 @@
+"""``make site-summary`` and ``make pool``: the page of a network, and summaries that cannot be pooled."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from scipy.special import expit
+
+from postarrest import places, scores
+from postarrest.pipeline import network, steps
+from postarrest.study import load
+
+
+def hospital(root, name, *, seed, site=None, n=150):
+    """A study of one hospital (or several) with its scores, and what it shares."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(-0.5, 1.2, n)
+    y = (rng.random(n) < expit(x + rng.normal(0, 0.3))).astype(int)
+    ids = [f"{name}-{i:04d}" for i in range(n)]
+    about = {"patient_id": ids, "y_good": y, "kind": "probability", "fold": 1, "role": "test"}
+    table = pd.concat(
+        [pd.DataFrame(about | {"model": m, "score": expit(x * s)}) for m, s in (("ensemble", 1), ("ct", 0.5))]
+    )
+    build = root / "build" / name
+    build.mkdir(parents=True)
+    scores.write(table, build / "scores.csv")
+    cohort = pd.DataFrame({"y_good": y}, index=pd.Index(ids, name="patient_id"))
+    if site:
+        cohort["site"] = [site[i % len(site)] for i in range(n)]
+    cohort.to_parquet(build / "cohort.parquet")
+    (root / "params" / f"{name}.yaml").write_text("study: {title: T, question: Q, protocols: [nested]}\n")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Two hospitals, the second of three sites, each with its summary."""
+    (tmp_path / "params").mkdir()
+    hospital(tmp_path, "one", seed=1)
+    hospital(tmp_path, "two", seed=2, site=["Northgate", "Southgate", "Westgate"], n=300)
+    loading, opening = load.load, places.open
+    monkeypatch.setattr(places, "ROOT", tmp_path)
+    monkeypatch.setattr(places, "open", lambda study, save_to: places.Here(study, save_to, tmp_path))
+    notebooks = tmp_path / "notebooks"
+    notebooks.symlink_to(opening("one").root / "notebooks")
+    monkeypatch.setattr(load, "load", lambda name: loading(name, root=tmp_path, environment={}))
+    for name in ("one", "two"):
+        assert steps.main(["site-summary", name]) == 0
+    return tmp_path
+
+
+def summary(project, name):
+    return project / "reports" / name / "site-summary.json"
+
+
+def test_summaries_are_pooled_into_a_page(project, capsys):
+    assert steps.main(["pool", *(str(summary(project, name)) for name in ("one", "two"))]) == 0
+    page = BeautifulSoup((project / "reports/pool/index.html").read_text(), "html.parser")
+    assert len(page.find_all("figure")) >= 2
+    assert all(image["alt"] for image in page.find_all("img"))
+    assert not re.search("northgate|southgate|westgate|one-0|two-0", str(page), re.I)
+    sites = pd.read_csv(project / "reports/pool/tables/sites.csv")
+    assert sites["site"].nunique() == 4
+    assert {"hospital 1", "hospital 2, site 3"} <= set(sites["site"])
+    together = pd.read_csv(project / "reports/pool/tables/pooled.csv").set_index(["model", "metric"])
+    assert together.loc[("ensemble", "oe"), "n"] == 450
+    assert "hospital 2:" in capsys.readouterr().out
+
+
+def test_a_summary_names_no_hospital_and_no_patient(project):
+    text = summary(project, "two").read_text()
+    assert not re.search("northgate|southgate|westgate|two-0", text, re.I)
+    assert [one["site"] for one in json.loads(text)["sites"]] == ["site 1", "site 2", "site 3"]
+
+
+def changed(content, change):
+    copy = json.loads(json.dumps(content))
+    change(copy)
+    return json.dumps(copy)
+
+
+def negative(content):
+    content["sites"][0]["models"]["ensemble"]["decisions"][0]["tn"] = -3
+
+
+BAD = {
+    "not JSON": (
+        lambda c: "patient_id,y_good\nA,1\n",
+        r"bad\.json: not JSON; expected a file of 'make site-summary'\.",
+    ),
+    "another format": (lambda c: '{"sites": []}', r"bad\.json: another format"),
+    "newer": (
+        lambda c: changed(c, lambda d: d.update(version=9)),
+        r"bad\.json: version 9 of the format, expected 1",
+    ),
+    "other model": (
+        lambda c: changed(c, lambda d: d.update(model="x")),
+        r"bad\.json: the model is 'x', that of .*'procedure",
+    ),
+    "other outcome": (
+        lambda c: changed(c, lambda d: d.update(outcome="x")),
+        r"bad\.json: the outcome is 'x'",
+    ),
+    "negative count": (
+        lambda c: changed(c, negative),
+        r"bad\.json: sites\.0\.models\.ensemble\.decisions\.0\.tn: found -3; ",
+    ),
+    "unknown key": (lambda c: changed(c, lambda d: d.update(rows=[1])), r"bad\.json: rows: "),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_summary_is_one_message_and_nothing_is_written(project, capsys, kind):
+    make, message = BAD[kind]
+    bad = project / "bad.json"
+    bad.write_text(make(json.loads(summary(project, "two").read_text())))
+    assert steps.main(["pool", str(summary(project, "one")), str(bad)]) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert re.search(message, said[0])
+    assert not (project / "reports/pool").exists()
+
+
+def test_every_bad_summary_has_its_message(project, capsys):
+    one = str(summary(project, "one"))
+    assert steps.main(["pool", one, one, str(project / "none.json")]) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert [line.split(": ")[1] for line in said] == [
+        "no such file.",
+        f"the same as {one}; its patients would count twice.",
+    ]
+
+
+def test_hospitals_that_are_all_too_small_are_one_message(project, capsys):
+    few = json.loads(summary(project, "one").read_text())
+    few["sites"][0] |= {"models": {}, "note": "too few: fewer than 10 of an outcome"}
+    place = project / "few.json"
+    place.write_text(json.dumps(few))
+    assert steps.main(["pool", str(place)]) == 1
+    assert capsys.readouterr().err.startswith("No hospital of these summaries has enough patients")
+
+
+def test_without_scores_there_is_no_summary(project, capsys):
+    (project / "build/one/scores.csv").unlink()
+    assert steps.main(["site-summary", "one"]) == 1
+    assert capsys.readouterr().err == "one: no scores yet; make report STUDY=one.\n"
+
+
+def test_the_same_study_in_two_hospitals_is_one_model(project):
+    models = {json.loads(summary(project, name).read_text())["model"] for name in ("one", "two")}
+    assert len(models) == 1
+    network.site_summary("one", mask_below=5, model="ensemble of 2026")
+    assert json.loads(summary(project, "one").read_text())["model"] == "ensemble of 2026"
