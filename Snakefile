@@ -256,6 +256,18 @@ rule evaluation:
     benchmark: "build/{study}/time/05_evaluation.tsv"
     shell: NOTEBOOK + "05_evaluation"
 
+rule subgroups:
+    message: "{wildcards.study}: performance in subgroups (07_subgroups)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/scores.csv",
+        code("notebooks/07_subgroups.py"),
+    output: "build/{study}/pages/07_subgroups.json", "reports/{study}/07_subgroups.ipynb"
+    params: given=parameters("07_subgroups")
+    log: "build/{study}/logs/07_subgroups.log"
+    benchmark: "build/{study}/time/07_subgroups.tsv"
+    shell: NOTEBOOK + "07_subgroups"
+
 rule pages:
     message: "{wildcards.study}: the report's pages"
     input:

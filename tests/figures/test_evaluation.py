@@ -225,3 +225,23 @@ def test_the_same_figure_gives_the_same_bytes(holdout):
     lines = evaluation.published.forest_rows(holdout.performance, [])
     first, second = (render(figures.forest.forest(lines))["svg"] for _ in range(2))
     assert first == second
+
+
+def test_forest_of_subgroups_shows_each_group_or_why_not(nested):
+    patients = nested.final["patient_id"].unique()
+    third = np.where(np.arange(len(patients)) < 12, "small", np.where(np.arange(len(patients)) % 2, "a", "b"))
+    groups = pd.DataFrame({"Sex": third}, index=patients).astype("category")
+    decided = evaluation.subgroups.decided(nested.final, nested.table, rules=["Youden"], fixed={})
+    table = evaluation.subgroups.table(nested.final, groups, decided, n_resamples=20)
+    fig = figures.forest.subgroups(nested.rows, table)
+    assert [ax.get_xlabel() for ax in fig.axes] == [
+        *("AUC", "O:E", "False pessimism\n(Youden)", "Net benefit\n(at 0.1)")
+    ]
+    mine = table[(table["model"] == "ensemble") & (table["metric"] == "oe")]
+    drawn = [line.get_xdata() for line in fig.axes[1].lines if line.get_marker() == "s"]
+    np.testing.assert_allclose(drawn, [mine["estimate"]])
+    assert "too few" in _texts(fig)
+    assert [t.get_text().split(" (")[0] for t in fig.axes[0].get_yticklabels()] == [
+        *("All patients", "a", "b", "small")
+    ]
+    render(fig)

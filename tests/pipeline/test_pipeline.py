@@ -61,6 +61,10 @@ def test_every_table_of_the_design_is_there(smoke):
         "hyperparameters": ["fold", "model", "parameter", "value", "search_space"],
         "leakage": ["fold", "stage", "n_fitted_on", "n_scored", "n_in_both"],
         "truth": ["model", "planted", "recovered", "lower", "upper"],
+        "subgroups": [
+            *("model", "variable", "level", "n", "n_good", "metric"),
+            *("estimate", "lower", "upper", "p_interaction"),
+        ],
         "published": ["paper", "item", "published", "here", "source"],
     }
     for name, columns in expected.items():
@@ -79,6 +83,7 @@ def test_every_notebook_ran_to_its_end(smoke):
         ),
         *(f"04_stacking_outer-{k}" for k in (1, 2)),
         "05_evaluation",
+        "07_subgroups",
         "A1_simulation",
     ]
     for name in executed:
@@ -222,12 +227,12 @@ def test_parameter_of_one_notebook_reruns_it_and_what_follows(smoke, tmp_path):
     done = edited(
         smoke, tmp_path, "params/smoke.yaml", "04_stacking:\n  trials: 3", "04_stacking:\n  trials: 4"
     )
-    assert notebooks_in(done) == {"04_stacking", "05_evaluation"}
+    assert notebooks_in(done) == {"04_stacking", "05_evaluation", "07_subgroups"}
 
 
 def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
     done = edited(smoke, tmp_path, "lib/postarrest/evaluation/calibration.py", '"""', '"""Changed. ')
-    assert notebooks_in(done) == {"05_evaluation"}
+    assert notebooks_in(done) == {"05_evaluation", "07_subgroups"}
     done = edited(smoke, tmp_path, "lib/postarrest/models/gwr.py", '"""', '"""Changed. ')
     assert "02_gwr" in notebooks_in(done)
     assert "03_cnn" not in notebooks_in(done)

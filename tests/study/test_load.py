@@ -44,6 +44,12 @@ def test_real_study_asks_for_its_data(tmp_path):
     assert loaded.notebooks == ("01_cohort", "04_stacking", "05_evaluation")
 
 
+def test_optional_notebooks_run_in_studies_whose_file_has_their_section(project):
+    assert "07_subgroups" not in load.load("mine", root=project(HEAD), environment={}).notebooks
+    asked = load.load("mine", root=project(HEAD + "07_subgroups: {}"), environment={})
+    assert asked.notebooks[-1] == "07_subgroups"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -59,6 +65,7 @@ def test_real_study_asks_for_its_data(tmp_path):
         ("splits: {outer_folds: five}", "'outer_folds' is 'five' (text), expected a whole number."),
         ("04_stacking: 5", "section '04_stacking': found 5 (a whole number), expected keys with values."),
         ("04_stacking: {save_to: here}", "'save_to' is unknown"),
+        ("07_subgroups: {groups: {sex: male}}", "section '07_subgroups': 'sex"),
     ],
 )
 def test_errors_are_reported_before_anything_runs(project, text, message):

@@ -16,5 +16,6 @@ from postarrest.describe.cohort_tables import (
 )
 from postarrest.describe.counts import data_warnings, flag_counts, flow
 from postarrest.describe.fisher import fisher_exact
+from postarrest.describe.groups import grouped
 from postarrest.describe.masking import hide_small_counts
 from postarrest.describe.outcome_labels import label_counts, relabelled

@@ -1,6 +1,6 @@
 """Evaluation of scores: intervals, discrimination, comparisons, thresholds, calibration, decision curves.
 
-In: the scores table, and nothing else about the patients.
+In: the scores table, and nothing else about the patients but the groups they belong to.
 Out: tables of estimates with their intervals.
 """
 
@@ -17,5 +17,6 @@ from postarrest.evaluation import (
     labels,
     published,
     resamples,
+    subgroups,
     thresholds,
 )

@@ -24,8 +24,11 @@ NOTEBOOKS = (
     "03_cnn",
     "04_stacking",
     "05_evaluation",
+    "07_subgroups",
     "A1_simulation",
 )
+# Notebooks that only a study runs whose file has their section, which may be empty.
+OPTIONAL = frozenset({"07_subgroups"})
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 # Weights that are not a file's path.
@@ -66,10 +69,13 @@ class Study(About):
         Scores table from elsewhere, on which only the evaluation is run; blank otherwise.
     sections : Mapping
         ``common``, ``simulate``, ``splits`` and one section per notebook, as in the file.
+    asked : frozenset of str
+        The optional notebooks whose sections the file has.
     """
 
     name: str
     sections: dict[str, dict[str, Any]] = Field(repr=False)
+    asked: frozenset[str] = frozenset()
 
     @property
     def simulated(self) -> bool:
@@ -88,6 +94,7 @@ class Study(About):
             "04_stacking": "nested" in self.protocols,
             "A1_simulation": self.simulated and "ct" in self.modalities,
         }
+        applies |= {name: name in self.asked for name in OPTIONAL}
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
     def parameters(self, notebook: str) -> dict[str, Any]:
@@ -160,13 +167,16 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     _refuse(name, errors)
     data = "" if data == "simulated" else _resolved(data, root)
     scores = _resolved(scores, root) if scores else ""
-    study = Study(**dict(about) | {"name": name, "data": data, "scores": scores, "sections": sections})
+    asked = OPTIONAL.intersection(content)
+    found = {"name": name, "data": data, "scores": scores, "sections": sections, "asked": asked}
+    study = Study(**dict(about) | found)
     _refuse(name, _errors_of_models(study))
     return study
 
 
 def _errors_of_models(study: Study) -> list[str]:
-    """Return the errors in a study's network, base models and search spaces."""
+    """Return the errors in a study's network, base models, search spaces and groups."""
+    from postarrest.describe import groups
     from postarrest.models import cnn, tabular
 
     errors = []
@@ -178,6 +188,9 @@ def _errors_of_models(study: Study) -> list[str]:
         stack = complete_parameters(study, "04_stacking")
         errors += schema.errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
         errors += schema.errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
+    if "07_subgroups" in study.notebooks:
+        given = complete_parameters(study, "07_subgroups")
+        errors += schema.errors_of("07_subgroups", lambda: groups.declared(given["groups"]))
     return errors
 
 
