@@ -268,6 +268,20 @@ rule subgroups:
     benchmark: "build/{study}/time/07_subgroups.tsv"
     shell: NOTEBOOK + "07_subgroups"
 
+rule explanation:
+    message: "{wildcards.study}: what drives the base models (09_explanation)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/splits.parquet",
+        # The searches for hyperparameters, which are kept, are those of notebook 04.
+        lambda w: [f"build/{w.study}/scores_stacking_{part}.csv" for part in parts(w.study, "04_stacking")],
+        code("notebooks/09_explanation.py"),
+    output: "build/{study}/pages/09_explanation.json", "reports/{study}/09_explanation.ipynb"
+    params: given=parameters("09_explanation")
+    log: "build/{study}/logs/09_explanation.log"
+    benchmark: "build/{study}/time/09_explanation.tsv"
+    shell: NOTEBOOK + "09_explanation"
+
 rule pages:
     message: "{wildcards.study}: the report's pages"
     input:

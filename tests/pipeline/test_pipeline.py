@@ -65,6 +65,7 @@ def test_every_table_of_the_design_is_there(smoke):
             *("model", "variable", "level", "n", "n_good", "metric"),
             *("estimate", "lower", "upper", "p_interaction"),
         ],
+        "shap": ["model", "predictor", "mean_abs", "rank", "rank_sd"],
         "published": ["paper", "item", "published", "here", "source"],
     }
     for name, columns in expected.items():
@@ -84,6 +85,7 @@ def test_every_notebook_ran_to_its_end(smoke):
         *(f"04_stacking_outer-{k}" for k in (1, 2)),
         "05_evaluation",
         "07_subgroups",
+        "09_explanation",
         "A1_simulation",
     ]
     for name in executed:
@@ -227,7 +229,7 @@ def test_parameter_of_one_notebook_reruns_it_and_what_follows(smoke, tmp_path):
     done = edited(
         smoke, tmp_path, "params/smoke.yaml", "04_stacking:\n  trials: 3", "04_stacking:\n  trials: 4"
     )
-    assert notebooks_in(done) == {"04_stacking", "05_evaluation", "07_subgroups"}
+    assert notebooks_in(done) == {"04_stacking", "05_evaluation", "07_subgroups", "09_explanation"}
 
 
 def test_changed_code_reruns_what_needs_it(smoke, tmp_path):

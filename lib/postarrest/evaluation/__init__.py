@@ -13,6 +13,7 @@ from postarrest.evaluation import (
     decision,
     delong,
     discrimination,
+    explanation,
     intervals,
     labels,
     published,

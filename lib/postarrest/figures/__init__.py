@@ -9,6 +9,7 @@ from postarrest.figures import (
     cnn,
     cohort,
     curves,
+    explanation,
     forest,
     gwr,
     simulation,

@@ -8,6 +8,7 @@ from postarrest.models import (
     cnn,
     crossfit,
     ct_reader,
+    explanation,
     gwr,
     gwr_automatic,
     leakage,

@@ -25,10 +25,13 @@ NOTEBOOKS = (
     "04_stacking",
     "05_evaluation",
     "07_subgroups",
+    "09_explanation",
     "A1_simulation",
 )
 # Notebooks that only a study runs whose file has their section, which may be empty.
-OPTIONAL = frozenset({"07_subgroups"})
+OPTIONAL = frozenset({"07_subgroups", "09_explanation"})
+# Notebooks that go on from another, whose parameters they take.
+_FOLLOWS = {"09_explanation": "04_stacking"}
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 # Weights that are not a file's path.
@@ -94,7 +97,8 @@ class Study(About):
             "04_stacking": "nested" in self.protocols,
             "A1_simulation": self.simulated and "ct" in self.modalities,
         }
-        applies |= {name: name in self.asked for name in OPTIONAL}
+        nested = "nested" in self.protocols
+        applies |= {name: name in self.asked and (nested or name not in _FOLLOWS) for name in OPTIONAL}
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
     def parameters(self, notebook: str) -> dict[str, Any]:
@@ -105,6 +109,7 @@ class Study(About):
             "outcome_labels": list(self.outcome_labels),
             "outcome_label": self.outcome_labels[0],
             **self.sections["common"],
+            **self.sections.get(_FOLLOWS.get(notebook, ""), {}),
         }
         declared = schema.declared_parameters(notebook)
         given = {k: v for k, v in given.items() if k in declared}
