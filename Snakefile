@@ -282,6 +282,21 @@ rule explanation:
     benchmark: "build/{study}/time/09_explanation.tsv"
     shell: NOTEBOOK + "09_explanation"
 
+rule missing:
+    message: "{wildcards.study}: ways of handling missing values (10_missing)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/splits.parquet",
+        # The searches for hyperparameters, which are kept, are those of notebook 04.
+        lambda w: [f"build/{w.study}/scores_stacking_{part}.csv" for part in parts(w.study, "04_stacking")],
+        lambda w: [file for k in parts(w.study, "04_stacking") for file in cnn_of_split(SimpleNamespace(study=w.study, split=k))],
+        code("notebooks/10_missing.py"),
+    output: "build/{study}/pages/10_missing.json", "reports/{study}/10_missing.ipynb"
+    params: given=parameters("10_missing")
+    log: "build/{study}/logs/10_missing.log"
+    benchmark: "build/{study}/time/10_missing.tsv"
+    shell: NOTEBOOK + "10_missing"
+
 rule pages:
     message: "{wildcards.study}: the report's pages"
     input:

@@ -32,7 +32,7 @@ def test_levels_have_the_names_and_the_order_of_table_1(cohort):
     assert list(found["Sex"].cat.categories) == ["male", "female", "not recorded"]
     assert found["Witnessed arrest"].tolist() == ["yes", "no", "yes", "not recorded", "yes"]
     assert found["Initial rhythm"].tolist()[0] == "VF or pulseless VT"
-    assert list(found["site"].cat.categories) == ["1", "2", "10"]
+    assert list(found["site"].cat.categories) == ["site 1", "site 2", "site 3"]
 
 
 def test_values_are_joined_under_a_name(cohort):

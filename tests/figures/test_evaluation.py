@@ -245,3 +245,16 @@ def test_forest_of_subgroups_shows_each_group_or_why_not(nested):
         *("All patients", "a", "b", "small")
     ]
     render(fig)
+
+
+def test_forest_of_handlings_names_the_models_and_the_studys_own(nested):
+    rows = nested.rows[nested.rows["model"] == "ensemble"]
+    own = rows.assign(handling="native", own=True, complete=True)
+    other = own.assign(handling="multiple_imputation", own=False, score=own["score"] ** 0.9)
+    table = evaluation.missing.table(pd.concat([own, other]), n_resamples=20)
+    fig = figures.forest.handlings(table)
+    assert [ax.get_xlabel() for ax in fig.axes] == ["AUC", "AUC, difference", "O:E"]
+    labels = [t.get_text().split(" (n")[0] for t in fig.axes[0].get_yticklabels()]
+    assert labels == ["native (the study's own)", "multiple imputation"]
+    assert "ensemble, all patients" in _texts(fig)
+    render(fig)

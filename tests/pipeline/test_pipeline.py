@@ -66,6 +66,7 @@ def test_every_table_of_the_design_is_there(smoke):
             *("estimate", "lower", "upper", "p_interaction"),
         ],
         "shap": ["model", "predictor", "mean_abs", "rank", "rank_sd"],
+        "missing_data": ["handling", "model", "metric", "estimate", "lower", "upper"],
         "published": ["paper", "item", "published", "here", "source"],
     }
     for name, columns in expected.items():
@@ -86,6 +87,7 @@ def test_every_notebook_ran_to_its_end(smoke):
         "05_evaluation",
         "07_subgroups",
         "09_explanation",
+        "10_missing",
         "A1_simulation",
     ]
     for name in executed:
@@ -229,7 +231,9 @@ def test_parameter_of_one_notebook_reruns_it_and_what_follows(smoke, tmp_path):
     done = edited(
         smoke, tmp_path, "params/smoke.yaml", "04_stacking:\n  trials: 3", "04_stacking:\n  trials: 4"
     )
-    assert notebooks_in(done) == {"04_stacking", "05_evaluation", "07_subgroups", "09_explanation"}
+    assert notebooks_in(done) == {
+        *("04_stacking", "05_evaluation", "07_subgroups", "09_explanation", "10_missing")
+    }
 
 
 def test_changed_code_reruns_what_needs_it(smoke, tmp_path):

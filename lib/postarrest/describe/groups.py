@@ -135,6 +135,10 @@ def _levels(values: pd.Series, rule: list[float] | dict[str, list[Any]]) -> pd.C
 
 def _names(values: pd.Series) -> dict[Any, str]:
     """Return the names of a variable's values, in order."""
+    if values.name == "site":
+        # Hospitals are not named: they are numbered from the largest.
+        counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        return {value: f"site {number}" for number, value in enumerate(counts.index, start=1)}
     if not pd.api.types.is_numeric_dtype(values):
         return {value: LEVELS.get(value, value) for value in levels_of(values)}
     known = sorted(values.dropna().unique())

@@ -16,6 +16,7 @@ from postarrest.evaluation import (
     explanation,
     intervals,
     labels,
+    missing,
     published,
     resamples,
     subgroups,

@@ -40,6 +40,7 @@ def forest(rows: pd.DataFrame) -> Figure:
 # Panels of the subgroups: measure, words, limits of the axis, value without a difference or skill.
 _PANELS = (
     ("roc_auc", "AUC", (0.3, 1.0), 0.5),
+    ("roc_auc_difference", "AUC, difference", None, 0.0),
     ("oe", "O:E", (0.2, 5.0), 1.0),
     ("false_pessimism", "False pessimism", None, 0.05),
     ("net_benefit", "Net benefit", None, 0.0),
@@ -62,6 +63,25 @@ def subgroups(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str = "") -> Fi
     rows = scores.in_group(table, scores.group_of(rows))
     model = main_model(list(dict.fromkeys(rows["model"])), focus)
     rows = rows[rows["model"] == model]
+    return _groups(rows, title=looks.model_name(model))
+
+
+def handlings(table: pd.DataFrame) -> Figure:
+    """Draw the measures of each model by each way of handling missing values.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`postarrest.evaluation.missing.table`.
+    """
+    words = {True: " (the study's own)", False: ""}
+    level = table["handling"].str.replace("_", " ") + table["own"].map(words)
+    variable = table["model"].map(looks.model_name) + ", " + table["patients"] + " patients"
+    return _groups(table.assign(level=level, variable=variable, rule="", note=""), title="")
+
+
+def _groups(rows: pd.DataFrame, *, title: str) -> Figure:
+    """Draw one row per variable and level, one panel per measure."""
     levels = rows.drop_duplicates(["variable", "level"])
     panels = [panel for panel in _PANELS if (rows["metric"] == panel[0]).any()]
     names, places, heads, place = [], {}, {}, 0.0
@@ -87,8 +107,8 @@ def subgroups(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str = "") -> Fi
                 ax.set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
                 ax.minorticks_off()
             if limits:
-                ax.set_xlim(limits)
-        fig.suptitle(looks.model_name(model), fontsize=8)
+                ax.set_xlim(min(limits[0], 0.98 * mine["lower"].min()), limits[1])
+        fig.suptitle(title, fontsize=8)
         first = axes[0, 0]
         for row in levels[levels["metric"] == ""].itertuples():
             at = (0.02, places[row.variable, row.level])

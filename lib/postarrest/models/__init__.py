@@ -12,6 +12,7 @@ from postarrest.models import (
     gwr,
     gwr_automatic,
     leakage,
+    missing,
     ohca,
     platt,
     splits,

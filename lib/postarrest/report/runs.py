@@ -21,7 +21,7 @@ from postarrest.study.load import Study
 from postarrest.study.schema import declared_parameters
 
 # Notebooks whose results depend on the network's weights.
-_WITH_NETWORK = ("03_cnn", "04_stacking", "05_evaluation", "07_subgroups", "09_explanation")
+_WITH_NETWORK = ("03_cnn", "04_stacking", "05_evaluation", "07_subgroups", "09_explanation", "10_missing")
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,13 @@ NOTEBOOKS = (
     "05_evaluation",
     "07_subgroups",
     "09_explanation",
+    "10_missing",
     "A1_simulation",
 )
-# Notebooks that only a study runs whose file has their section, which may be empty.
-OPTIONAL = frozenset({"07_subgroups", "09_explanation"})
+# Notebooks that only studies run whose file names their section.
+OPTIONAL = ("07_subgroups", "09_explanation", "10_missing")
 # Notebooks that go on from another, whose parameters they take.
-_FOLLOWS = {"09_explanation": "04_stacking"}
+_FOLLOWS = {"09_explanation": "04_stacking", "10_missing": "04_stacking"}
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 # Weights that are not a file's path.
@@ -72,13 +73,13 @@ class Study(About):
         Scores table from elsewhere, on which only the evaluation is run; blank otherwise.
     sections : Mapping
         ``common``, ``simulate``, ``splits`` and one section per notebook, as in the file.
-    asked : frozenset of str
-        The optional notebooks whose sections the file has.
+    asked : tuple of str
+        Optional notebooks whose section the file names.
     """
 
     name: str
     sections: dict[str, dict[str, Any]] = Field(repr=False)
-    asked: frozenset[str] = frozenset()
+    asked: tuple[str, ...] = ()
 
     @property
     def simulated(self) -> bool:
@@ -96,9 +97,9 @@ class Study(About):
             "03_cnn": "ct" in self.modalities,
             "04_stacking": "nested" in self.protocols,
             "A1_simulation": self.simulated and "ct" in self.modalities,
-        }
-        nested = "nested" in self.protocols
-        applies |= {name: name in self.asked and (nested or name not in _FOLLOWS) for name in OPTIONAL}
+        } | {name: name in self.asked for name in OPTIONAL}
+        for notebook, first in _FOLLOWS.items():
+            applies[notebook] &= applies[first]
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
     def parameters(self, notebook: str) -> dict[str, Any]:
@@ -172,9 +173,9 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     _refuse(name, errors)
     data = "" if data == "simulated" else _resolved(data, root)
     scores = _resolved(scores, root) if scores else ""
-    asked = OPTIONAL.intersection(content)
-    found = {"name": name, "data": data, "scores": scores, "sections": sections, "asked": asked}
-    study = Study(**dict(about) | found)
+    asked = tuple(notebook for notebook in OPTIONAL if notebook in content)
+    given = {"name": name, "data": data, "scores": scores, "sections": sections, "asked": asked}
+    study = Study(**dict(about) | given)
     _refuse(name, _errors_of_models(study))
     return study
 
