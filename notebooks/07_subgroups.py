@@ -80,3 +80,43 @@ page.figures(
     "with too few good or poor outcomes have no marker.",
 )
 page.standard_table(subgroups, name="subgroups")
+
+# %% [markdown]
+# ## Did the predictions fulfil themselves?
+#
+# Where treatment is withdrawn because a patient is expected to do poorly, the outcome is poor, whatever it would have been:
+# false pessimism is then recorded as too low, and the AUC as too high. By how much cannot be known, but it has limits. This
+# matters for everything that the treating team could see: an early head CT, the pupils, the circumstances of the arrest.
+
+# %%
+course = describe.course(cohort)
+main = scores.main(final)
+drawn = evaluation.subgroups.main_model(list(main["model"].unique()), focus)
+by_risk = evaluation.withdrawal.by_risk(main[main["model"] == drawn], course, mask_below=mask_below)
+page.standard_table(by_risk, name="withdrawal")
+if len(by_risk):
+    page.figure(
+        figures.withdrawal.by_risk(by_risk),
+        name="withdrawal",
+        caption=f"Mode of death by fourths of the score of the main model, {len(course)} patients; n above the bars.",
+        alt="One stacked bar per fourth of the score, from the lowest: if deaths after withdrawal crowd in the first bar, "
+        "treatment followed what the score predicts.",
+    )
+    bounds = evaluation.withdrawal.bounds(main, course, decisions, mask_below=mask_below)
+    page.standard_table(bounds, name="withdrawal_bounds")
+    if drawn in set(bounds["model"]):
+        page.figure(
+            figures.forest.bounds(bounds, drawn),
+            name="withdrawal_bounds",
+            caption=f"What the main model's AUC and false pessimism could be without withdrawal of treatment, {len(course)} "
+            "patients, with 95 % intervals.",
+            alt="One row per assumption about the patients in whom treatment was withdrawn: the wider apart lowest and highest, "
+            "the less the recorded figures say.",
+        )
+    for limits in evaluation.withdrawal.sentence(bounds, drawn):
+        page.text(
+            "**{model}**, {measure}: {recorded} as recorded; without any withdrawal between {lowest} and {highest}, since the "
+            "outcome of {n_unknown} patients would be unknown ([](#tab-withdrawal-bounds)).",
+            table="withdrawal_bounds",
+            **limits,
+        )

@@ -258,3 +258,20 @@ def test_forest_of_handlings_names_the_models_and_the_studys_own(nested):
     assert labels == ["native (the study's own)", "multiple imputation"]
     assert "ensemble, all patients" in _texts(fig)
     render(fig)
+
+
+def test_withdrawal_and_its_bounds_are_drawn(nested):
+    rows = nested.rows[nested.rows["model"] == "ensemble"]
+    course = pd.DataFrame({"withdrawn": False, "day": np.nan, "mode": "alive"}, index=rows["patient_id"])
+    withdrawn = rows.loc[(rows["y_good"] == 0), "patient_id"].iloc[:40]
+    course.loc[withdrawn] = [True, 3.0, "died after withdrawal"]
+    table = evaluation.withdrawal.by_risk(rows, course)
+    ax = figures.withdrawal.by_risk(table).axes[0]
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in ax.containers}
+    shares = 100 * table["died after withdrawal"].astype(int) / table["n"].astype(int)
+    np.testing.assert_allclose(heights["died after withdrawal"], shares)
+    decided = evaluation.subgroups.decided(nested.final, nested.table, rules=["Youden"], fixed={})
+    bounds = evaluation.withdrawal.bounds(nested.rows, course, decided)
+    fig = figures.forest.bounds(bounds, "ensemble")
+    assert [ax.get_xlabel() for ax in fig.axes] == ["AUC", "False pessimism\n(Youden)"]
+    assert "of 40 patients in whom treatment was withdrawn" in _texts(fig)

@@ -21,4 +21,5 @@ from postarrest.evaluation import (
     resamples,
     subgroups,
     thresholds,
+    withdrawal,
 )

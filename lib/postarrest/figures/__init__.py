@@ -15,5 +15,6 @@ from postarrest.figures import (
     simulation,
     stacking,
     thresholds,
+    withdrawal,
 )
 from postarrest.figures.looks import by_set

@@ -80,6 +80,23 @@ def handlings(table: pd.DataFrame) -> Figure:
     return _groups(table.assign(level=level, variable=variable, rule="", note=""), title="")
 
 
+def bounds(table: pd.DataFrame, model: str) -> Figure:
+    """Draw a model's AUC and false pessimism under what is assumed of withdrawn patients.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`postarrest.evaluation.withdrawal.bounds`.
+    model : str
+        Which model.
+    """
+    rows = table[table["model"] == model]
+    variable = "of " + rows["n_unknown"].astype(str) + " patients in whom treatment was withdrawn"
+    rows = rows.assign(variable=variable, level=rows["scenario"], n_good=rows["n_good"].astype(str), note="")
+    # The number of good outcomes differs between the measures; that of the first is given.
+    return _groups(rows, title=looks.model_name(model))
+
+
 def _groups(rows: pd.DataFrame, *, title: str) -> Figure:
     """Draw one row per variable and level, one panel per measure."""
     levels = rows.drop_duplicates(["variable", "level"])
