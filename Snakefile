@@ -289,7 +289,9 @@ rule missing:
         "build/{study}/splits.parquet",
         # The searches for hyperparameters, which are kept, are those of notebook 04.
         lambda w: [f"build/{w.study}/scores_stacking_{part}.csv" for part in parts(w.study, "04_stacking")],
-        lambda w: [file for k in parts(w.study, "04_stacking") for file in cnn_of_split(SimpleNamespace(study=w.study, split=k))],
+        # Not at the same time as notebook 09, which may have to repeat the same searches if code has changed.
+        lambda w: [f"build/{w.study}/pages/{n}.json" for n in STUDIES[w.study].notebooks if n == "09_explanation"],
+        lambda w: [f for k in parts(w.study, "04_stacking") for f in cnn_of_split(SimpleNamespace(study=w.study, split=k))],
         code("notebooks/10_missing.py"),
     output: "build/{study}/pages/10_missing.json", "reports/{study}/10_missing.ipynb"
     params: given=parameters("10_missing")

@@ -31,7 +31,7 @@ focus: str = ""  # main model: drawn, its tests corrected on their own; blank: e
 rules: list = ["Spec-Max", "Spec-Max-CI", "Youden"]  # thresholds at which false pessimism is given
 fixed_thresholds: dict = {"GWR 1.2": ["gwr_[!u]*", 1.2]}  # further thresholds, name: [models, value]
 net_benefit_at: list = [0.1]  # threshold probabilities of the net benefit
-mask_below: int = 0  # counts from 1 to below this are hidden, as in 01_cohort (set it in common)
+mask_below: int = 0  # counts from 1 to below this are hidden; 0 shows all; as in 01_cohort
 n_resamples: int = 1000  # bootstrap resamples of patients
 seed: int = 2026  # seed of the resamples
 

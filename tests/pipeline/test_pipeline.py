@@ -238,7 +238,7 @@ def test_parameter_of_one_notebook_reruns_it_and_what_follows(smoke, tmp_path):
 
 def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
     done = edited(smoke, tmp_path, "lib/postarrest/evaluation/calibration.py", '"""', '"""Changed. ')
-    assert notebooks_in(done) == {"05_evaluation", "07_subgroups"}
+    assert notebooks_in(done) == {"05_evaluation", "07_subgroups", "10_missing"}
     done = edited(smoke, tmp_path, "lib/postarrest/models/gwr.py", '"""', '"""Changed. ')
     assert "02_gwr" in notebooks_in(done)
     assert "03_cnn" not in notebooks_in(done)

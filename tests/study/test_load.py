@@ -50,6 +50,18 @@ def test_optional_notebooks_run_in_studies_whose_file_has_their_section(project)
     assert asked.notebooks[-1] == "07_subgroups"
 
 
+def test_notebooks_that_follow_another_take_its_parameters(project):
+    text = "01_cohort: {mask_below: 5}\n04_stacking: {trials: 7, seed: 3}\n"
+    root = project(HEAD + text + "07_subgroups: {}\n09_explanation: {seed: 4}\n10_missing: {}")
+    asked = load.load("mine", root=root, environment={})
+    assert asked.parameters("07_subgroups")["mask_below"] == 5
+    assert asked.parameters("09_explanation") == asked.parameters("10_missing") | {"seed": 4}
+    assert asked.parameters("10_missing")["trials"] == 7
+    alone = HEAD.replace("nested", "holdout") + "07_subgroups: {}\n09_explanation: {}"
+    names = load.load("mine", root=project(alone), environment={}).notebooks
+    assert "07_subgroups" in names and "09_explanation" not in names
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

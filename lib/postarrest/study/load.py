@@ -31,8 +31,12 @@ NOTEBOOKS = (
 )
 # Notebooks that only studies run whose file names their section.
 OPTIONAL = ("07_subgroups", "09_explanation", "10_missing")
-# Notebooks that go on from another, whose parameters they take.
-_FOLLOWS = {"09_explanation": "04_stacking", "10_missing": "04_stacking"}
+# Notebooks that go on from another, whose parameters they take: counts hidden there are hidden here too.
+_FOLLOWS = {
+    "07_subgroups": "01_cohort",
+    "09_explanation": "04_stacking",
+    "10_missing": "04_stacking",
+}
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 # Weights that are not a file's path.
@@ -99,11 +103,15 @@ class Study(About):
             "A1_simulation": self.simulated and "ct" in self.modalities,
         } | {name: name in self.asked for name in OPTIONAL}
         for notebook, first in _FOLLOWS.items():
-            applies[notebook] &= applies[first]
+            applies[notebook] &= applies.get(first, True)
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
     def parameters(self, notebook: str) -> dict[str, Any]:
-        """Return what papermill passes to a notebook: its section over the keys of ``common`` it declares."""
+        """Return what papermill passes to a notebook.
+
+        Of what it declares: the keys of ``common``, over these the section of the notebook that it follows,
+        over these its own.
+        """
         given = {
             "data_path": self.data,
             "modalities": list(self.modalities),
