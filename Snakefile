@@ -338,6 +338,49 @@ rule sites:
     benchmark: "build/{study}/time/09_sites.tsv"
     shell: NOTEBOOK + "09_sites"
 
+rule subgroups:
+    message: "{wildcards.study}: performance in subgroups (07_subgroups)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/scores.csv",
+        code("notebooks/07_subgroups.py"),
+    output: "build/{study}/pages/07_subgroups.json", "reports/{study}/07_subgroups.ipynb"
+    params: given=parameters("07_subgroups")
+    log: "build/{study}/logs/07_subgroups.log"
+    benchmark: "build/{study}/time/07_subgroups.tsv"
+    shell: NOTEBOOK + "07_subgroups"
+
+rule explanation:
+    message: "{wildcards.study}: what drives the base models (10_explanation)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/splits.parquet",
+        # The searches for hyperparameters, which are kept, are those of notebook 04.
+        lambda w: [f"build/{w.study}/scores_stacking_{part}.csv" for part in parts(w.study, "04_stacking")],
+        code("notebooks/10_explanation.py"),
+    output: "build/{study}/pages/10_explanation.json", "reports/{study}/10_explanation.ipynb"
+    params: given=parameters("10_explanation")
+    log: "build/{study}/logs/10_explanation.log"
+    benchmark: "build/{study}/time/10_explanation.tsv"
+    shell: NOTEBOOK + "10_explanation"
+
+rule missing:
+    message: "{wildcards.study}: ways of handling missing values (11_missing)"
+    input:
+        "build/{study}/cohort.parquet",
+        "build/{study}/splits.parquet",
+        # The searches for hyperparameters, which are kept, are those of notebook 04.
+        lambda w: [f"build/{w.study}/scores_stacking_{part}.csv" for part in parts(w.study, "04_stacking")],
+        # Not at the same time as notebook 10, which may have to repeat the same searches if code has changed.
+        lambda w: [f"build/{w.study}/pages/{n}.json" for n in STUDIES[w.study].notebooks if n == "10_explanation"],
+        lambda w: [f for k in parts(w.study, "04_stacking") for f in cnn_of_split(SimpleNamespace(study=w.study, split=k))],
+        code("notebooks/11_missing.py"),
+    output: "build/{study}/pages/11_missing.json", "reports/{study}/11_missing.ipynb"
+    params: given=parameters("11_missing")
+    log: "build/{study}/logs/11_missing.log"
+    benchmark: "build/{study}/time/11_missing.tsv"
+    shell: NOTEBOOK + "11_missing"
+
 rule pages:
     message: "{wildcards.study}: the report's pages"
     input:

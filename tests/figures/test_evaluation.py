@@ -238,3 +238,53 @@ def test_three_way_bars_add_up_to_every_patient(nested):
     first = fig.axes[-2].patches[0]
     assert first.get_width() == pytest.approx(own["n_false_pessimism"] / own["n_good"])
     assert render(fig)
+
+
+def test_forest_of_subgroups_shows_each_group_or_why_not(nested):
+    patients = nested.final["patient_id"].unique()
+    third = np.where(np.arange(len(patients)) < 12, "small", np.where(np.arange(len(patients)) % 2, "a", "b"))
+    groups = pd.DataFrame({"Sex": third}, index=patients).astype("category")
+    decided = evaluation.subgroups.decided(nested.final, nested.table, rules=["Youden"], fixed={})
+    table = evaluation.subgroups.table(nested.final, groups, decided, n_resamples=20)
+    fig = figures.forest.subgroups(nested.rows, table)
+    assert [ax.get_xlabel() for ax in fig.axes] == [
+        *("AUC", "O:E", "False pessimism\n(Youden)", "Net benefit\n(at 0.1)")
+    ]
+    mine = table[(table["model"] == "ensemble") & (table["metric"] == "oe")]
+    drawn = [line.get_xdata() for line in fig.axes[1].lines if line.get_marker() == "s"]
+    np.testing.assert_allclose(drawn, [mine["estimate"]])
+    assert "too few" in _texts(fig)
+    assert [t.get_text().split(" (")[0] for t in fig.axes[0].get_yticklabels()] == [
+        *("All patients", "a", "b", "small")
+    ]
+    render(fig)
+
+
+def test_forest_of_handlings_names_the_models_and_the_studys_own(nested):
+    rows = nested.rows[nested.rows["model"] == "ensemble"]
+    own = rows.assign(handling="native", own=True, complete=True)
+    other = own.assign(handling="multiple_imputation", own=False, score=own["score"] ** 0.9)
+    table = evaluation.missing.table(pd.concat([own, other]), n_resamples=20)
+    fig = figures.forest.handlings(table)
+    assert [ax.get_xlabel() for ax in fig.axes] == ["AUC", "AUC, difference", "O:E"]
+    labels = [t.get_text().split(" (n")[0] for t in fig.axes[0].get_yticklabels()]
+    assert labels == ["native (the study's own)", "multiple imputation"]
+    assert "ensemble, all patients" in _texts(fig)
+    render(fig)
+
+
+def test_withdrawal_and_its_bounds_are_drawn(nested):
+    rows = nested.rows[nested.rows["model"] == "ensemble"]
+    course = pd.DataFrame({"withdrawn": False, "day": np.nan, "mode": "alive"}, index=rows["patient_id"])
+    withdrawn = rows.loc[(rows["y_good"] == 0), "patient_id"].iloc[:40]
+    course.loc[withdrawn] = [True, 3.0, "died after withdrawal"]
+    table = evaluation.withdrawal.by_risk(rows, course)
+    ax = figures.withdrawal.by_risk(table).axes[0]
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in ax.containers}
+    shares = 100 * table["died after withdrawal"].astype(int) / table["n"].astype(int)
+    np.testing.assert_allclose(heights["died after withdrawal"], shares)
+    decided = evaluation.subgroups.decided(nested.final, nested.table, rules=["Youden"], fixed={})
+    bounds = evaluation.withdrawal.bounds(nested.rows, course, decided)
+    fig = figures.forest.bounds(bounds, "ensemble")
+    assert [ax.get_xlabel() for ax in fig.axes] == ["AUC", "False pessimism\n(Youden)"]
+    assert "of 40 patients in whom treatment was withdrawn" in _texts(fig)

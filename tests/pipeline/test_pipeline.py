@@ -72,6 +72,12 @@ def test_every_table_of_the_design_is_there(smoke):
             *("false_pessimism_upper", "false_optimism_upper"),
         ],
         "truth": ["model", "planted", "recovered", "lower", "upper"],
+        "subgroups": [
+            *("model", "variable", "level", "n", "n_good", "metric"),
+            *("estimate", "lower", "upper", "p_interaction"),
+        ],
+        "shap": ["model", "predictor", "mean_abs", "rank", "rank_sd"],
+        "missing_data": ["handling", "model", "metric", "estimate", "lower", "upper"],
         "published": ["paper", "item", "published", "here", "source"],
     }
     for name, columns in expected.items():
@@ -94,6 +100,9 @@ def test_every_notebook_ran_to_its_end(smoke):
         *(f"04_stacking_{split}" for split in ("outer-1", "outer-2", "outer_all-1")),
         "05_evaluation",
         "06_stability",
+        "07_subgroups",
+        "10_explanation",
+        "11_missing",
         "A1_simulation",
     ]
     for name in executed:
@@ -292,14 +301,16 @@ def test_parameter_of_one_notebook_reruns_it_and_what_follows(smoke, tmp_path):
     done = edited(
         smoke, tmp_path, "params/smoke.yaml", "04_stacking:\n  trials: 3", "04_stacking:\n  trials: 4"
     )
-    assert notebooks_in(done) == {"04_stacking", "05_evaluation", "06_stability"}
+    assert notebooks_in(done) == {
+        *("04_stacking", "05_evaluation", "06_stability", "07_subgroups", "10_explanation", "11_missing")
+    }
     done = edited(smoke, tmp_path, "params/smoke.yaml", "n_bootstraps: 4", "n_bootstraps: 5")
     assert notebooks_in(done) == {"06_stability"}
 
 
 def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
     done = edited(smoke, tmp_path, "lib/postarrest/evaluation/calibration.py", '"""', '"""Changed. ')
-    assert notebooks_in(done) == {"05_evaluation", "06_stability"}
+    assert notebooks_in(done) == {"05_evaluation", "06_stability", "07_subgroups", "11_missing"}
     done = edited(smoke, tmp_path, "lib/postarrest/models/gwr.py", '"""', '"""Changed. ')
     assert "02_gwr" in notebooks_in(done)
     assert "03_cnn" not in notebooks_in(done)

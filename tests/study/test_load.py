@@ -100,6 +100,24 @@ def test_stability_needs_the_procedure_that_it_repeats(project):
         load.load("mine", root=root, environment={})
 
 
+def test_optional_notebooks_run_in_studies_whose_file_has_their_section(project):
+    assert "07_subgroups" not in load.load("mine", root=project(HEAD), environment={}).notebooks
+    asked = load.load("mine", root=project(HEAD + "07_subgroups: {}"), environment={})
+    assert asked.notebooks[-1] == "07_subgroups"
+
+
+def test_notebooks_that_follow_another_take_its_parameters(project):
+    text = "01_cohort: {mask_below: 5}\n04_stacking: {trials: 7, seed: 3}\n"
+    root = project(HEAD + text + "07_subgroups: {}\n10_explanation: {seed: 4}\n11_missing: {}")
+    asked = load.load("mine", root=root, environment={})
+    assert asked.parameters("07_subgroups")["mask_below"] == 5
+    assert asked.parameters("10_explanation") == asked.parameters("11_missing") | {"seed": 4}
+    assert asked.parameters("11_missing")["trials"] == 7
+    alone = HEAD.replace("nested", "holdout") + "07_subgroups: {}\n10_explanation: {}"
+    names = load.load("mine", root=project(alone), environment={}).notebooks
+    assert "07_subgroups" in names and "10_explanation" not in names
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -117,6 +135,7 @@ def test_stability_needs_the_procedure_that_it_repeats(project):
         ("04_stacking: {save_to: here}", "'save_to' is unknown"),
         ("splits: {by: site}", "section 'splits': by: site needs study: {sites: true}."),
         ("splits: {by: hospital}", "'by' is 'hospital' (text), expected '' or 'site'."),
+        ("07_subgroups: {groups: {sex: male}}", "section '07_subgroups': 'sex"),
     ],
 )
 def test_errors_are_reported_before_anything_runs(project, text, message):

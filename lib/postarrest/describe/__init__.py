@@ -16,6 +16,8 @@ from postarrest.describe.cohort_tables import (
     table1,
 )
 from postarrest.describe.counts import data_warnings, flag_counts, flow
+from postarrest.describe.course import course
 from postarrest.describe.fisher import fisher_exact
+from postarrest.describe.groups import grouped
 from postarrest.describe.masking import hide_small_counts
 from postarrest.describe.outcome_labels import label_counts, relabelled

@@ -270,7 +270,7 @@ def _continuous_rows(
 
 def _categorical_rows(values: pd.Series, good: np.ndarray, *, below: int) -> list[dict[str, object]]:
     known = values.notna().to_numpy()
-    levels = _levels(values)
+    levels = levels_of(values)
     members = [(values == level).fillna(False).to_numpy(dtype=bool) for level in levels]
     counts = np.array([_counts(member, good) for member in members]).reshape(-1, len(_GROUPS))
     sizes = _counts(known, good)
@@ -292,7 +292,7 @@ def _missing_text(known: np.ndarray, below: int) -> str:
     return hide_small_counts([(~known).sum()], below=below)[0]
 
 
-def _levels(values: pd.Series) -> list:
+def levels_of(values: pd.Series) -> list:
     """Return the levels of a categorical variable.
 
     Those of the data contract come in its order, then others in alphabetical order, with "other" last.

@@ -1,6 +1,7 @@
 """Evaluation of scores: intervals, discrimination, thresholds, calibration, stability, updates, hospitals.
 
-In: the scores table, or predictions of a procedure that was repeated, and nothing else about the patients.
+In: the scores table, or predictions of a procedure that was repeated, and nothing else about the patients but
+the groups they belong to.
 Out: tables of estimates with their intervals.
 """
 
@@ -13,10 +14,12 @@ from postarrest.evaluation import (
     decision,
     delong,
     discrimination,
+    explanation,
     external,
     intervals,
     labels,
     learning,
+    missing,
     network,
     optimism,
     pooling,
@@ -26,7 +29,9 @@ from postarrest.evaluation import (
     sample_size,
     sites,
     stability,
+    subgroups,
     three_way,
     thresholds,
     updating,
+    withdrawal,
 )

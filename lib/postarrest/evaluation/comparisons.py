@@ -71,7 +71,7 @@ def comparisons(
     columns += ["difference", "lower", "upper", "p"]
     compared = pd.DataFrame(found, columns=[*columns, "method", "n", "n_good"])
     family = compared.groupby([*keys, "primary", "metric", "positive_class", "method"], sort=False)["p"]
-    compared.insert(len(columns), "p_holm", family.transform(_holm))
+    compared.insert(len(columns), "p_holm", family.transform(holm))
     return compared.sort_values(keys, key=_order, kind="stable", ignore_index=True)
 
 
@@ -101,7 +101,14 @@ def _results(
         yield tests[0][0], named, method, boot.difference(a, b, measure)
 
 
-def _holm(p: pd.Series) -> pd.Series:
+def holm(p: pd.Series) -> pd.Series:
+    """Return P values corrected by Holm's method; missing ones are no tests.
+
+    Examples
+    --------
+    >>> holm(pd.Series([0.01, None, 0.04])).tolist()
+    [0.02, nan, 0.04]
+    """
     from statsmodels.stats.multitest import multipletests
 
     known = p.dropna()

@@ -79,6 +79,45 @@ def curve(
     return pd.DataFrame(found | {"gain_lower": gain_lower, "gain_upper": gain_upper})
 
 
+def at_threshold(
+    cells: tuple[int, int, int, int],
+    threshold: float,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[Estimate, Estimate]:
+    """Return the net benefit at one threshold, and its difference to predicting all good; see :func:`curve`.
+
+    Parameters
+    ----------
+    cells : tuple of int
+        Patients by decision: TP, FP, FN, TN with the good outcome positive.
+    threshold : float
+        Threshold probability, above 0 and below 1.
+    n_resamples, seed : int
+        Bootstrap of patients, which is a multinomial draw of the four cells.
+    level : float
+        Coverage of the intervals.
+
+    Examples
+    --------
+    >>> net_benefit, gain = at_threshold((12, 20, 1, 31), 0.1)
+    >>> print(net_benefit)
+    0.15 (95 % CI 0.05 to 0.26)
+    """
+    cells, n, odds = np.asarray(cells), sum(cells), threshold / (1 - threshold)
+    drawn = np.random.default_rng(seed).multinomial(n, cells / n, n_resamples)
+
+    def values(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        tp, fp, fn, tn = np.moveaxis(counts, -1, 0)
+        return (tp - fp * odds) / n, (tn * odds - fn) / n
+
+    value, resampled = values(cells), values(drawn)
+    found = (intervals.interval(v, r, level=level) for v, r in zip(value, resampled, strict=True))
+    return tuple(found)
+
+
 def useful(table: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, str]]:
     """Return in words at which thresholds each model is better than predicting all, and than nobody, good.
 

@@ -9,6 +9,7 @@ from postarrest.figures import (
     cnn,
     cohort,
     curves,
+    explanation,
     external,
     forest,
     gwr,
@@ -17,5 +18,6 @@ from postarrest.figures import (
     stability,
     stacking,
     thresholds,
+    withdrawal,
 )
 from postarrest.figures.looks import by_set

@@ -1,4 +1,4 @@
-"""Forest plots of the area under the ROC curve (AUC)."""
+"""Forest plots: areas under the ROC curve (AUC), and the measures of a model in subgroups."""
 
 import math
 
@@ -7,7 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from postarrest import scores
 from postarrest.evaluation.discrimination import short_interval
+from postarrest.evaluation.subgroups import main_model
 from postarrest.figures import looks, style
 
 
@@ -32,6 +34,109 @@ def forest(rows: pd.DataFrame) -> Figure:
         _chance(ax, list(rows["label"]))
         ax.set(xlim=(min(0.45, rows["lower"].min() - 0.02), 1.0), ylim=(len(rows) - 0.4, -0.6))
         ax.set_xlabel("Area under the ROC curve (square: here, 95 % CI; diamond: published; 0.5: chance)")
+    return fig
+
+
+# Panels of the subgroups: measure, words, limits of the axis, value without a difference or skill.
+_PANELS = (
+    ("roc_auc", "AUC", (0.3, 1.0), 0.5),
+    ("roc_auc_difference", "AUC, difference", None, 0.0),
+    ("oe", "O:E", (0.2, 5.0), 1.0),
+    ("false_pessimism", "False pessimism", None, 0.05),
+    ("net_benefit", "Net benefit", None, 0.0),
+)
+
+
+def subgroups(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str = "") -> Figure:
+    """Draw the measures of the main model in each group with their intervals, one panel per measure.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of one outcome label and set of :func:`postarrest.scores.sets`.
+    table : pandas.DataFrame
+        From :func:`postarrest.evaluation.subgroups.table`. Of a measure with several rules, the first is
+        drawn.
+    focus : str
+        The main model, as for that table.
+    """
+    rows = scores.in_group(table, scores.group_of(rows))
+    model = main_model(list(dict.fromkeys(rows["model"])), focus)
+    rows = rows[rows["model"] == model]
+    return _groups(rows, title=looks.model_name(model))
+
+
+def handlings(table: pd.DataFrame) -> Figure:
+    """Draw the measures of each model by each way of handling missing values.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`postarrest.evaluation.missing.table`.
+    """
+    words = {True: " (the study's own)", False: ""}
+    level = table["handling"].str.replace("_", " ") + table["own"].map(words)
+    variable = table["model"].map(looks.model_name) + ", " + table["patients"] + " patients"
+    return _groups(table.assign(level=level, variable=variable, rule="", note=""), title="")
+
+
+def bounds(table: pd.DataFrame, model: str) -> Figure:
+    """Draw a model's AUC and false pessimism under what is assumed of withdrawn patients.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`postarrest.evaluation.withdrawal.bounds`.
+    model : str
+        Which model.
+    """
+    rows = table[table["model"] == model]
+    variable = "of " + rows["n_unknown"].astype(str) + " patients in whom treatment was withdrawn"
+    rows = rows.assign(variable=variable, level=rows["scenario"], n_good=rows["n_good"].astype(str), note="")
+    # The number of good outcomes differs between the measures; that of the first is given.
+    return _groups(rows, title=looks.model_name(model))
+
+
+def _groups(rows: pd.DataFrame, *, title: str) -> Figure:
+    """Draw one row per variable and level, one panel per measure."""
+    levels = rows.drop_duplicates(["variable", "level"])
+    panels = [panel for panel in _PANELS if (rows["metric"] == panel[0]).any()]
+    names, places, heads, place = [], {}, {}, 0.0
+    for row in levels.itertuples():
+        if row.level and row.variable not in heads:
+            place += 1.2
+            heads[row.variable] = place
+        place += 1
+        places[row.variable, row.level] = place
+        names.append(f"{row.level or row.variable} (n = {row.n}, {row.n_good} good)")
+    height = 0.9 + 0.17 * place
+    with style.drawing(1, len(panels), height=height, sharey=True, squeeze=False) as (fig, axes):
+        for ax, (metric, words, limits, line) in zip(axes[0], panels, strict=True):
+            mine = rows[rows["metric"] == metric]
+            mine = mine[mine["rule"] == mine["rule"].iloc[0]]
+            y = [places[row.variable, row.level] for row in mine.itertuples()]
+            ax.axvline(line, color="0.5", lw=0.8)
+            ax.plot(mine[["lower", "upper"]].T, [y, y], color=style.GOOD, lw=1.2)
+            ax.plot(mine["estimate"], y, "s", color=style.GOOD, ms=3.5)
+            ax.set_xlabel(words + (f"\n({mine['rule'].iloc[0]})" if mine["rule"].iloc[0] else ""))
+            if metric == "oe":
+                ax.set_xscale("log")
+                ax.set_xticks([0.25, 0.5, 1, 2, 4], ["0.25", "0.5", "1", "2", "4"])
+                ax.minorticks_off()
+            if limits:
+                ax.set_xlim(min(limits[0], 0.98 * mine["lower"].min()), limits[1])
+        fig.suptitle(title, fontsize=8)
+        first = axes[0, 0]
+        for row in levels[levels["metric"] == ""].itertuples():
+            at = (0.02, places[row.variable, row.level])
+            text = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 6, "color": "0.35"}
+            text["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+            first.annotate(row.note, at, **text)
+        first.set_yticks(list(places.values()), names, fontsize=6.5)
+        for name, y in heads.items():
+            text = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "center", "fontsize": 7}
+            first.annotate(name, (-0.03, y), weight="bold", **text)
+        first.set_ylim(place + 0.8, 0.2)
     return fig
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import log_loss, roc_auc_score
 
 from postarrest import scores
-from postarrest.models import tuning
+from postarrest.models import splits, tuning
 from postarrest.models.kept import digest
 from postarrest.models.leakage import Fitted, Ledger
 from postarrest.models.parts import Part
@@ -172,6 +172,27 @@ class CrossFit:
         table = pd.concat(parts, ignore_index=True)
         table["y_good"] = self.y.loc[table["patient_id"]].to_numpy()
         return table.assign(fold=self.split.fold, outcome_label=outcome_label)[list(scores.COLUMNS)]
+
+
+def outer_folds(
+    table: pd.DataFrame, y: pd.Series, known: pd.DataFrame, *, keep: Path, trials: int, seed: int
+) -> list[CrossFit]:
+    """Return the outer folds of a nested cross-validation, each with a ledger of its own.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`postarrest.models.splits.table`.
+    y : pandas.Series
+        1 where the outcome is good, every patient.
+    known : pandas.DataFrame
+        What is known of each patient beforehand, for the ledgers.
+    keep, trials, seed
+        As for :class:`CrossFit`.
+    """
+    names = dict.fromkeys(name for name in table["split"] if str(name).startswith("outer-"))
+    each = [splits.get(table, name) for name in sorted(names, key=lambda name: int(name.split("-")[1]))]
+    return [CrossFit(one, y, Ledger(one, known), keep=keep, trials=trials, seed=seed) for one in each]
 
 
 def rows(

@@ -54,11 +54,14 @@ class FittedStack:
     importance : pandas.DataFrame
         ``fold, model, importance, sd``: loss of ROC-AUC in the test patients (see :attr:`Split.shown`) when
         a base model's probabilities are shuffled.
+    refitted : Fitted
+        The calibrated ensemble for the test patients.
     """
 
     tuned: Tuned
     rows: list[pd.DataFrame]
     importance: pd.DataFrame
+    refitted: Fitted
 
 
 def forest(
@@ -163,7 +166,7 @@ def fit_stack(
     shuffled = permutation_importance(after.refitted.estimator, meta_shown, y_shown, **shuffling)
     importance = {"importance": shuffled.importances_mean, "sd": shuffled.importances_std}
     table = pd.DataFrame({"fold": split.fold, "model": list(meta.columns), **importance})
-    return FittedStack(tuned, rows, table)
+    return FittedStack(tuned, rows, table, after.refitted)
 
 
 # Models of all predictors at once, with settings that need no search: what stacking has to beat.

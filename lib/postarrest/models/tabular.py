@@ -53,7 +53,10 @@ PUBLISHED = {
     "ct": {"algorithm": "cnn"},
 }
 # The columns that outcome labels are derived from.
-_OUTCOME = ("cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days")
+_OUTCOME = (
+    *("cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days"),
+    *("treatment_withdrawn", "withdrawal_day"),
+)
 FOREST_TREES = 100
 
 

@@ -21,7 +21,10 @@ from postarrest.study.load import Study
 from postarrest.study.schema import declared_parameters
 
 # Notebooks whose results depend on the network's weights.
-_WITH_NETWORK = ("03_cnn", "04_stacking", "05_evaluation", "06_stability", "08_external")
+_WITH_NETWORK = (
+    *("03_cnn", "04_stacking", "05_evaluation", "06_stability", "07_subgroups"),
+    *("08_external", "10_explanation", "11_missing"),
+)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,21 @@ NOTEBOOKS = (
     "04_stacking",
     "05_evaluation",
     "06_stability",
+    "07_subgroups",
     "08_external",
     "09_sites",
+    "10_explanation",
+    "11_missing",
     "A1_simulation",
 )
 # Notebooks that only studies run whose file names their section.
-OPTIONAL = ("06_stability",)
+OPTIONAL = ("06_stability", "07_subgroups", "10_explanation", "11_missing")
+# Notebooks that go on from another, whose parameters they take: counts hidden there are hidden here too.
+_FOLLOWS = {
+    "07_subgroups": "01_cohort",
+    "10_explanation": "04_stacking",
+    "11_missing": "04_stacking",
+}
 # The pipeline sets these for each run of a notebook; a study file cannot.
 _SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
 # Weights that are not a file's path.
@@ -108,10 +117,16 @@ class Study(About):
             "09_sites": self.sites,
             "A1_simulation": self.simulated and "ct" in self.modalities,
         } | {name: name in self.asked for name in OPTIONAL}
+        for notebook, first in _FOLLOWS.items():
+            applies[notebook] &= applies.get(first, True)
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
     def parameters(self, notebook: str) -> dict[str, Any]:
-        """Return what papermill passes to a notebook: its section over the keys of ``common`` it declares."""
+        """Return what papermill passes to a notebook.
+
+        Of what it declares: the keys of ``common``, over these the section of the notebook that it follows,
+        over these its own.
+        """
         given = {
             "data_path": self.data,
             # A model of this project is named by its folder there.
@@ -120,6 +135,7 @@ class Study(About):
             "outcome_labels": list(self.outcome_labels),
             "outcome_label": self.outcome_labels[0],
             **self.sections["common"],
+            **self.sections.get(_FOLLOWS.get(notebook, ""), {}),
         }
         declared = schema.declared_parameters(notebook)
         given = {k: v for k, v in given.items() if k in declared}
@@ -229,7 +245,8 @@ def _study_of(model: str, root: Path) -> str | None:
 
 
 def _errors_of_models(study: Study) -> list[str]:
-    """Return the errors in a study's network, base models and search spaces."""
+    """Return the errors in a study's network, base models, search spaces and groups."""
+    from postarrest.describe import groups
     from postarrest.models import cnn, repeated, super_learner, tabular
 
     errors = []
@@ -248,6 +265,9 @@ def _errors_of_models(study: Study) -> list[str]:
         given = complete_parameters(study, "06_stability")
         errors += schema.errors_of("06_stability", lambda: repeated.Plan.of(given))
         errors += schema.errors_of("06_stability", lambda: tabular.spaces(given["spaces"]))
+    if "07_subgroups" in study.notebooks:
+        given = complete_parameters(study, "07_subgroups")
+        errors += schema.errors_of("07_subgroups", lambda: groups.declared(given["groups"]))
     return errors
 
 
