@@ -63,3 +63,18 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, completely or not at all."""
     write_bytes(path, text.encode())
+
+
+def kind_at(path: str | Path) -> str:
+    """Return what is at a path: ``file``, ``folder``, or blank for nothing or anything else.
+
+    Examples
+    --------
+    >>> kind_at("/"), kind_at("x" * 5000), kind_at("~nobody-of-this-name/x")
+    ('folder', '', '')
+    """
+    try:
+        place = Path(path).expanduser()
+        return "file" if place.is_file() else "folder" if place.is_dir() else ""
+    except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
+        return ""

@@ -173,7 +173,7 @@ def test_lock_holds_hashes_and_no_address():
         (
             "trials: 50",
             "trials: 50\n  spaces: {tree: {C: {choices: [1]}}}",
-            "'tree' is 'tree' (text), expected 'logistic', 'forest', 'lightgbm' or 'stack'",
+            "'spaces.tree' is 'tree' (text), expected 'logistic', 'forest', 'lightgbm' or 'stack'",
         ),
         (
             "logistic, predictors: [pupil_left_mm, pupil_right_mm]",

@@ -26,7 +26,8 @@ from postarrest.data.errors import Finding
 from postarrest.data.export import StudyData, examine
 from postarrest.data.mapping import ExportSettings
 from postarrest.describe.masking import merge_rare_reasons
-from postarrest.study import load
+from postarrest.study import against_data, load
+from postarrest.study.load import Study
 from postarrest.study.schema import StudyError
 
 _COLUMNS, _ROWS, _TILE, _LABEL = 8, 6, 160, 14
@@ -53,18 +54,24 @@ class Check:
     sheets: tuple[Image.Image, ...]
 
 
-def check(data: Path, **settings: Any) -> Check:
+def check(data: Path, *, of: Study | None = None, **settings: Any) -> Check:
     """Read all of a study's data and summarise it.
 
     Parameters
     ----------
     data : pathlib.Path
         The study's folder or patient table.
+    of : Study, optional
+        The study, which is then checked to run on these patients.
     **settings
         As for `postarrest.data.export.read_export`.
     """
     study = examine(data, **settings)
     found, warnings = list(study.errors), list(study.warnings)
+    if of is not None and not found:
+        included, _ = select(study.patients, criteria=settings.get("criteria") or {})
+        labels = outcome_labels(included)
+        found += against_data.errors(of, included, labels[f"y_good_{of.outcome_labels[0]}"])
     formats: Counter[str] = Counter()
     sheets: list[Image.Image] = []
     if study.ct is not None:
@@ -210,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     settings = {k: v for k, v in study.parameters("01_cohort").items() if k in ExportSettings.model_fields}
-    result = check(data, **settings)
+    result = check(data, of=study, **settings)
     folder = here.build("check")
     write(result, folder)
     print(_report(result, os.path.relpath(folder)))

@@ -6,16 +6,20 @@ parameters cell of a notebook is the schema of its section.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from postarrest.files import kind_at
+from postarrest.models.settings import NAMED_WEIGHTS
 from postarrest.places import ROOT
-from postarrest.settings import Settings
+from postarrest.settings import Settings, distinct
 from postarrest.study import schema
+from postarrest.study.sections import between_sections, value_errors
 
 NOTEBOOKS = (
     "01_cohort",
@@ -27,21 +31,31 @@ NOTEBOOKS = (
     "A1_simulation",
 )
 # The pipeline sets these for each run of a notebook; a study file cannot.
-_SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
-# Weights that are not a file's path.
-_NAMED_WEIGHTS = ("auto", "imagenet", "embedded", "none")
+SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label", "data_path", "scores_file"})
+# A study's name is a folder's name, a part of an address and a pattern of Snakemake.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NOT_STUDIES = ("published", "expected")
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 
 
 class About(Settings):
     """The section ``study`` of a study file; see :class:`Study`."""
 
-    title: str
-    question: str
+    title: _Text
+    question: _Text
     # The file has lists, which only a check that is not strict turns into tuples.
-    protocols: tuple[Literal["holdout", "nested"], ...] = Field(strict=False)
-    modalities: tuple[Literal["gwr", "ct"], ...] = Field((), strict=False)
-    outcome_labels: tuple[Literal["revised", "standard"], ...] = Field(("standard",), strict=False)
-    data: str = "simulated"
+    protocols: Annotated[tuple[Literal["holdout", "nested"], ...], AfterValidator(distinct)] = Field(
+        strict=False
+    )
+    modalities: Annotated[tuple[Literal["gwr", "ct"], ...], AfterValidator(distinct)] = Field(
+        (), strict=False
+    )
+    outcome_labels: Annotated[tuple[Literal["revised", "standard"], ...], AfterValidator(distinct)] = Field(
+        ("standard",), strict=False, min_length=1
+    )
+    data: str = Field("simulated", min_length=1)
     scores: str = ""
 
 
@@ -69,6 +83,7 @@ class Study(About):
     """
 
     name: str
+    data: str = ""
     sections: dict[str, dict[str, Any]] = Field(repr=False)
 
     @property
@@ -112,7 +127,7 @@ def complete_parameters(study: Study, notebook: str, *, root: Path = ROOT) -> di
 
 def names(*, root: Path = ROOT) -> list[str]:
     """Return the names of the studies in ``params/``."""
-    return sorted(p.stem for p in (root / "params").glob("*.yaml") if p.stem != "published")
+    return sorted(p.stem for p in (root / "params").glob("*.yaml") if p.stem not in _NOT_STUDIES)
 
 
 def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.environ) -> Study:
@@ -135,21 +150,26 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     """
     if name not in names(root=root):
         raise schema.StudyError(f"No study '{name}'.{schema.nearest_name(name, names(root=root))}")
+    if not _NAME.fullmatch(name):
+        expected = "letters, digits, '-' and '_', at most 64"
+        raise schema.StudyError(f"params/{name}.yaml: found a name with other signs; expected {expected}.")
     content = schema.read_yaml(root / "params" / f"{name}.yaml")
     schemas = _schemas(root)
     sections = {section: content.get(section, {}) for section in schemas}
     unknown = [section for section in content if section not in schemas]
     errors = [f"section '{s}' is unknown.{schema.nearest_name(s, schemas)}" for s in unknown]
     for section, model in schemas.items():
-        if isinstance(keys := sections[section], dict):
+        keys = sections[section]
+        if isinstance(keys, dict) and all(isinstance(key, str) for key in keys):
             errors += schema.errors_of(section, partial(model, **keys), known=model.__pydantic_fields__)
         else:
             found = schema.shown_value(keys)
             errors.append(f"section '{section}': found {found}, expected keys with values.")
     _refuse(name, errors)
     if weights := environment.get("POSTARREST_WEIGHTS"):
-        named = weights in _NAMED_WEIGHTS
-        sections["03_cnn"]["weights"] = weights if named else str(Path(weights).expanduser().resolve())
+        # A path from here, since notebooks run in another folder; what is not there is reported below.
+        found = weights not in NAMED_WEIGHTS and kind_at(weights)
+        sections["03_cnn"]["weights"] = str(Path(weights).expanduser().resolve()) if found else weights
     about = About(**sections.pop("study"))
     data = environment.get("POSTARREST_DATA") or about.data
     scores = environment.get("POSTARREST_SCORES", about.scores) if about.scores else ""
@@ -161,24 +181,11 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     data = "" if data == "simulated" else _resolved(data, root)
     scores = _resolved(scores, root) if scores else ""
     study = Study(**dict(about) | {"name": name, "data": data, "scores": scores, "sections": sections})
-    _refuse(name, _errors_of_models(study))
+    # Values are checked of every notebook, whether or not it applies to this study.
+    every = {notebook: complete_parameters(study, notebook, root=root) for notebook in NOTEBOOKS}
+    _refuse(name, value_errors(every, common=sections["common"]))
+    _refuse(name, list(between_sections(study, {notebook: every[notebook] for notebook in study.notebooks})))
     return study
-
-
-def _errors_of_models(study: Study) -> list[str]:
-    """Return the errors in a study's network, base models and search spaces."""
-    from postarrest.models import cnn, tabular
-
-    errors = []
-    if "03_cnn" in study.notebooks:
-        given = complete_parameters(study, "03_cnn")
-        errors += schema.errors_of("03_cnn", lambda: cnn.network.Network.of(given))
-        errors += schema.errors_of("03_cnn", lambda: cnn.head.Training.of(given))
-    if "04_stacking" in study.notebooks:
-        stack = complete_parameters(study, "04_stacking")
-        errors += schema.errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
-        errors += schema.errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
-    return errors
 
 
 def _schemas(root: Path) -> dict[str, Any]:
@@ -190,7 +197,7 @@ def _schemas(root: Path) -> dict[str, Any]:
     common = {}
     for notebook in NOTEBOOKS:
         declared = schema.declared_parameters(notebook, root=root)
-        own = {k: p for k, p in declared.items() if k not in _SET_BY_PIPELINE | About.model_fields.keys()}
+        own = {k: p for k, p in declared.items() if k not in SET_BY_PIPELINE | About.model_fields.keys()}
         found[notebook] = schema.section_of(own.values())
         common |= own
     return found | {"common": schema.section_of(common.values())}
@@ -203,7 +210,7 @@ def _refuse(name: str, errors: list[str]) -> None:
 
 def _resolved(data: str, root: Path) -> str:
     # An absolute path stays as it is.
-    path = root / Path(data).expanduser()
-    if not path.exists():
-        raise schema.StudyError(f"The data are not there: '{data}'.")
-    return str(path.resolve())
+    given = data if data.startswith("~") else root / data
+    if not kind_at(given):
+        raise schema.StudyError(f"The data are not there: '{data[:200]}'.")
+    return str(Path(given).expanduser().resolve())
