@@ -62,7 +62,7 @@ pair: $(READY)  ## a local .ipynb next to each notebook, for JupyterLab and pape
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
 ## Check
-.PHONY: test check verify reproduce-from-scores test-crash test-environment test-browser fuzz fuzz-studies canary
+.PHONY: test check verify reproduce-from-scores test-crash test-environment test-browser fuzz fuzz-studies test-combinations canary
 test: $(READY)  ## the tests and 'make check'
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
@@ -95,6 +95,9 @@ fuzz: $(READY)  ## long: the readers of tables and images on broken files
 
 fuzz-studies: $(READY)  ## long: 10,000 study files that nobody would write; none may end in a traceback
 	@$(BIN)/python tests/helpers/fuzz_studies.py --cases 10000
+
+test-combinations: $(READY)  ## hours: every combination of protocol, modality and models runs, or is refused beforehand
+	@PYTHONPATH=lib:tests/helpers $(BIN)/python tests/helpers/combinations.py --every
 
 canary: $(READY)  ## long: search a whole report and its logs for planted names and birthdays
 	@$(BIN)/python tests/helpers/canary.py

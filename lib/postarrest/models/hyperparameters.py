@@ -127,3 +127,42 @@ def _drawn(value: Any, allowed: Allowed) -> Iterator[Any]:
     else:
         # A range of fractions would draw fractions of a whole number.
         yield from (float(x) if allowed.whole and not value.whole else x for x in (value.low, value.high))
+
+
+# A leaf of more than a tenth of the patients leaves a tree too few leaves to tell outcomes apart.
+LEAVES_PER_TREE = 10
+# LightGBM's own least leaf.
+_LEAST_LEAF = 20
+
+
+def scaled(space: Mapping[str, Searched], *, n: int, algorithm: str = "") -> dict[str, Searched]:
+    """Return a search space whose leaves are not larger than few patients allow.
+
+    A range of ``min_samples_leaf`` ends at a tenth of the development patients, and begins at a twentieth
+    (at least 2) where it would begin beyond that. Choices stay as they are written. LightGBM, whose leaves
+    have 20 patients unless they are searched, is given leaves of a tenth where that is fewer.
+
+    Parameters
+    ----------
+    space : Mapping
+        Hyperparameter -> what is searched.
+    n : int
+        Development patients.
+    algorithm : str
+        ``lightgbm``, or any other.
+
+    Examples
+    --------
+    >>> leaf = {"min_samples_leaf": Searched(low=15, high=30, whole=True)}
+    >>> [str(scaled(leaf, n=n)["min_samples_leaf"]) for n in (426, 257, 90, 30)]
+    ['15 to 30', '12 to 25', '4 to 9', '2 to 3']
+    """
+    most = max(n // LEAVES_PER_TREE, 3)
+    space = dict(space)
+    leaf = space.get("min_samples_leaf")
+    if leaf is not None and leaf.choices is None and leaf.high > most:
+        low = max(min(leaf.low, most // 2), 2)
+        space["min_samples_leaf"] = leaf.model_copy(update={"low": low, "high": most})
+    if algorithm == "lightgbm" and most < _LEAST_LEAF and "min_child_samples" not in space:
+        space["min_child_samples"] = Searched(choices=[most])
+    return space

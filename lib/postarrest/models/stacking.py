@@ -22,6 +22,7 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 from postarrest import scores
 from postarrest.models import crossfit, tuning
 from postarrest.models.crossfit import CrossFit, OutOfFold
+from postarrest.models.hyperparameters import scaled
 from postarrest.models.leakage import Fitted
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
@@ -112,7 +113,7 @@ def fit_stack(
     fold : CrossFit
         The outer fold.
     space : Space
-        Search space of the random forest.
+        Search space of the random forest; sizes of its leaves are cut to what the patients allow.
     monotonic : bool
         Whether a higher probability of a base model may never lower that of the stack.
 
@@ -128,6 +129,7 @@ def fit_stack(
     constraints = [1] * len(meta.columns) if monotonic else None
     make = partial(forest, split=split, seed=seed, monotonic_cst=constraints)
     about = {"trees": FOREST_TREES, "monotonic": monotonic}
+    space = scaled(space, n=len(split.development))
     tuned = fold.tune(partial(make, trees=FOREST_TREES), meta, space, name="ensemble", about=about)
     chosen_forest = partial(make, tuned.values, trees=STACK_TREES)
     chosen = fold.ledger.choice("ensemble: hyperparameters", on=tuned.patients)
@@ -184,7 +186,8 @@ def fit_references(
         Parts of the scores table.
     """
     tabular_models = {name: model for name, model in models.items() if model.algorithm != "cnn"}
-    columns = pd.concat([predictors_of(*item, cohort) for item in tabular_models.items()], axis=1)
+    tables = [predictors_of(*item, cohort) for item in tabular_models.items()]
+    columns = pd.concat([cohort[[]], *tables], axis=1)
     columns = columns.loc[:, ~columns.columns.duplicated()]
     networks = [name for name in models if name not in tabular_models]
     x = columns.loc[fold.split.development].join(bases.out_of_fold[networks])

@@ -294,7 +294,12 @@ def fit_base(
     """
     make = partial(estimator, seed=fold.seed)
     tuned = {
-        algorithm: fold.tune(partial(make, algorithm), x, spaces[algorithm], name=f"{name}-{algorithm}")
+        algorithm: fold.tune(
+            partial(make, algorithm),
+            x,
+            hyperparameters.scaled(spaces[algorithm], n=len(fold.split.development), algorithm=algorithm),
+            name=f"{name}-{algorithm}",
+        )
         for algorithm in (SELECTED_FROM if model.algorithm == "select" else [model.algorithm])
     }
     # Of equal algorithms the first, in the order of SELECTED_FROM.
