@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
@@ -25,6 +26,7 @@ from postarrest.data.ct.slices import CtSlice, read_each
 from postarrest.data.errors import Finding
 from postarrest.data.export import StudyData, examine
 from postarrest.data.mapping import ExportSettings
+from postarrest.data.plausible import copied_images
 from postarrest.describe.masking import merge_rare_reasons
 from postarrest.study import against_data, load
 from postarrest.study.load import Study
@@ -78,16 +80,21 @@ def check(data: Path, *, of: Study | None = None, **settings: Any) -> Check:
         rows = study.rows[study.ct.index]
         index, position_mm = study.patients.get("ct_slice"), study.patients.get("ct_position_mm")
         images = read_each(study.ct, slice_index=index, slice_position_mm=position_mm, rows=rows)
+        read = []
         for row, path, image in zip(rows, study.ct, images, strict=True):
             if isinstance(image, Finding):
                 found.append(image)
                 continue
+            read.append((row, image.image))
             _add_to_sheets(sheets, formats.total(), image, f"row {row}")
             formats[image.source + (" series" if path.is_dir() else "")] += 1
             warnings += [
                 Finding(f"ct/{path.name}", "image", note, "a person to check it", int(row), alias="CT")
                 for note in image.notes
             ]
+        if read:
+            read_rows, slices = zip(*read, strict=True)
+            found += copied_images(np.stack(slices), pd.Series(read_rows))
     summary = _summary(study, settings, formats, warnings)
     return Check(tuple(found), tuple(warnings), summary, tuple(sheets))
 
