@@ -12,9 +12,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 LOCKED := .venv/.locked
 
-# Paths of this machine; a study file contains none.
+# Paths of this machine; a study file contains none. They stay as they are typed: make's own functions would cut a
+# path at a blank, and do not know ~.
 ifdef DATA
-export POSTARREST_DATA := $(abspath $(DATA))
+export POSTARREST_DATA := $(DATA)
 ifeq ($(origin STUDY),file)
 $(error DATA= needs STUDY=: to which study do these data belong?)
 endif
@@ -26,7 +27,7 @@ else
 ifeq ($(origin STUDY),file)
 $(error a file of WEIGHTS= needs STUDY=: the default studies use two different networks)
 endif
-export POSTARREST_WEIGHTS := $(abspath $(WEIGHTS))
+export POSTARREST_WEIGHTS := $(WEIGHTS)
 endif
 endif
 
@@ -48,7 +49,7 @@ check-data: $(READY)  ## read and check the data of STUDY=; trains nothing
 
 evaluate: $(READY)  ## the evaluation of scores from elsewhere: SCORES=file.csv
 	@test -n "$(SCORES)" || { echo "Which scores? make evaluate SCORES=file.csv"; exit 2; }
-	@POSTARREST_SCORES="$(abspath $(SCORES))" $(BIN)/python -m postarrest.pipeline report --cores $(CORES) evaluate
+	@POSTARREST_SCORES="$(SCORES)" $(BIN)/python -m postarrest.pipeline report --cores $(CORES) evaluate
 
 # JUPYTER_PREFER_ENV_PATH: kernels of this environment come before any of the user's with the same name.
 lab: $(READY) pair  ## JupyterLab on the notebooks

@@ -209,14 +209,19 @@ def write(result: Check, folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check a study's data; return 0 if it can be run, 1 for errors in it, 2 for errors in the study file."""
+    """Check studies' data; return 0 if all can be run, 1 for errors in data, 2 for errors in a study file."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline.check_data", description=__doc__)
-    parser.add_argument("study", help="name of a study, as in params/")
-    name = parser.parse_args(arguments).study
+    parser.add_argument("studies", nargs="+", help="names of studies, as in params/")
+    return max(_check_study(name) for name in parser.parse_args(arguments).studies)
+
+
+def _check_study(name: str) -> int:
     try:
         study = load.load(name)
         here = places.open(name, save_to="report")
         data = Path(study.data) if study.data else here.data
+        if study.scores:
+            raise StudyError(f"{name}: has scores and no data of patients; make evaluate checks them.")
         if not data.exists():
             what = f"no simulated data yet: make report STUDY={name}" if study.simulated else "no such data"
             raise StudyError(f"{name}: {what}")
