@@ -119,6 +119,8 @@ STACKING = [
         {"spaces": {"forest": {"max_depth": {"low": 1, "high": 3}}}},
         "expected max_depth 1 to 100, whole or null.",
     ),
+    ({"spaces": {"stack": {"max_depth": {"choices": None}}}}, "expected choices, or low and high."),
+    ({"spaces": {"stack": {"max_depth": {"low": None, "high": 3}}}}, "expected choices, or low and high."),
     ({"spaces": {"stack": {}}}, "found none of stack, expected at least one hyperparameter."),
 ]
 OTHERS = [

@@ -61,7 +61,7 @@ class Searched(Settings):
 
     @model_validator(mode="after")
     def _one_form(self) -> "Searched":
-        given = {"choices", "low", "high"} & self.model_fields_set
+        given = {name for name in ("choices", "low", "high") if getattr(self, name) is not None}
         if given not in ({"choices"}, {"low", "high"}):
             raise ValueError("expected choices, or low and high")
         if self.choices is None and not self.low < self.high:
