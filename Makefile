@@ -12,9 +12,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 LOCKED := .venv/.locked
 
-# Paths of this machine; a study file contains none.
+# Paths of this machine; a study file contains none. They stay as they are typed: make's own functions would cut a
+# path at a blank, and do not know ~.
 ifdef DATA
-export POSTARREST_DATA := $(abspath $(DATA))
+export POSTARREST_DATA := $(DATA)
 ifeq ($(origin STUDY)$(filter apply,$(MAKECMDGOALS)),file)
 $(error DATA= needs STUDY=: to which study do these data belong?)
 endif
@@ -29,7 +30,7 @@ else
 ifeq ($(origin STUDY),file)
 $(error a file of WEIGHTS= needs STUDY=: the default studies use two different networks)
 endif
-export POSTARREST_WEIGHTS := $(abspath $(WEIGHTS))
+export POSTARREST_WEIGHTS := $(WEIGHTS)
 endif
 endif
 
@@ -53,7 +54,7 @@ check-data: $(READY)  ## read and check the data of STUDY=; trains nothing
 
 evaluate: $(READY)  ## the evaluation of scores from elsewhere: SCORES=file.csv
 	@test -n "$(SCORES)" || { echo "Which scores? make evaluate SCORES=file.csv"; exit 2; }
-	@POSTARREST_SCORES="$(abspath $(SCORES))" $(BIN)/python -m postarrest.pipeline report --cores $(CORES) evaluate
+	@POSTARREST_SCORES="$(SCORES)" $(BIN)/python -m postarrest.pipeline report --cores $(CORES) evaluate
 
 apply: $(READY)  ## scores of new patients by a frozen model: MODEL=build/ensemble/model DATA=export OUT=file.csv
 	@test -n "$(MODEL)" -a -n "$(DATA)" -a -n "$(OUT)" || { echo "make apply MODEL=folder DATA=export OUT=file.csv"; exit 2; }
@@ -80,7 +81,7 @@ pair: $(READY)  ## a local .ipynb next to each notebook, for JupyterLab and pape
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
 ## Check
-.PHONY: test check verify reproduce-from-scores test-crash test-environment test-browser fuzz canary
+.PHONY: test check verify reproduce-from-scores test-crash test-environment test-browser fuzz fuzz-studies test-combinations canary
 test: $(READY)  ## the tests and 'make check'
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
@@ -110,6 +111,12 @@ test-browser: $(READY)  ## long: pages and JupyterLab in Chromium (needs node an
 
 fuzz: $(READY)  ## long: the readers of tables and images on broken files
 	@$(BIN)/python tests/helpers/fuzz.py --seconds 600
+
+fuzz-studies: $(READY)  ## long: 10,000 study files that nobody would write; none may end in a traceback
+	@$(BIN)/python tests/helpers/fuzz_studies.py --cases 10000
+
+test-combinations: $(READY)  ## hours: every combination of protocol, modality and models runs, or is refused beforehand
+	@PYTHONPATH=lib:tests/helpers $(BIN)/python tests/helpers/combinations.py --every
 
 canary: $(READY)  ## long: search a whole report and its logs for planted names and birthdays
 	@$(BIN)/python tests/helpers/canary.py

@@ -91,12 +91,15 @@ page.table(
     note="These are the values of the search and therefore optimistic; 05_evaluation reports the test patients.",
     digits=3,
 )
-page.figure(
-    figures.cnn.history(bases.histories),
-    name="base_search",
-    caption="The searches: each trial (circles) and the best so far (line).",
-    alt="ROC-AUC of each trial of each base model's search, with the best so far as a rising line.",
-)
+if bases.histories:
+    page.figure(
+        figures.cnn.history(bases.histories),
+        name="base_search",
+        caption="The searches: each trial (circles) and the best so far (line).",
+        alt="ROC-AUC of each trial of each base model's search, with the best so far as a rising line.",
+    )
+else:
+    page.text("The only base model is the network on head CT, which notebook 03 tuned.")
 
 # %% [markdown]
 # ## The stack's inputs
@@ -126,6 +129,8 @@ page.table(
     pd.concat([*bases.chosen, models.tuning.chosen_table(stack.tuned, fold=this.fold, model="ensemble")]),
     name="hyperparameters",
     caption="Hyperparameters of the base models and of the stack: the space searched and the values chosen.",
+    note="The least size of a leaf is at most a tenth of the development patients: with few patients, larger leaves would "
+    "leave trees that cannot tell the outcomes apart.",
 )
 page.figure(
     figures.cnn.history({"ensemble": stack.tuned.history}),

@@ -1,5 +1,7 @@
 """Files are written completely or not at all, even by two processes at once."""
 
+import os
+
 import pytest
 
 from postarrest import files
@@ -28,6 +30,12 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_others_may_read_what_is_written(tmp_path):
-    files.write_bytes(tmp_path / "page.html", b"<p>")
-    assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o644
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o027, 0o640)])
+def test_the_umask_decides_who_may_read_a_file(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        files.write_text(tmp_path / "a.txt", "a")
+        files.write_text(tmp_path / "a.txt", "b")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode

@@ -101,7 +101,7 @@ def test_each_rule_has_a_name(tmp_path):
         scores.read(path)
     table = refused.value.table.set_index(["row", "column"])["rule"]
     assert table[2].to_dict() == {"y_good": "codes", "kind": "codes", "fold": "fold", "score": "number"}
-    assert table[3].to_dict() == {"patient_id": "blank", "score": "probability"}
+    assert table[3].to_dict() == {"patient_id": "name", "score": "probability"}
 
 
 def test_not_utf8(tmp_path):
@@ -207,3 +207,24 @@ def test_one_of_several_tables_may_have_no_rows(tmp_path):
     assert scores.combine([empty, full])["model"].unique().tolist() == ["ct"]
     with pytest.raises(DataErrors, match=r"scores_gwr\.csv: found no rows"):
         scores.combine([empty, empty])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "{header},score\na,0,m,marker,test,1,0.5,0.7\n",
+            "score: found two columns of this name; expected one",
+        ),
+        ("{header}\na\x00b,0,m,marker,test,1,0.5\n", "expected a name of at most 200 printable characters"),
+        ("{header}\na,0,m,marker,test,1e300,0.5\n", "expected a whole number from 1 to 100000"),
+        ("{header}\na,0,m,marker,test,0,0.5\n", "expected a whole number from 1 to 100000"),
+        ("{header}\na,0," + "m" * 300 + ",marker,test,1,0.5\n", "expected a name of at most 200"),
+    ],
+)
+def test_tables_from_elsewhere_that_mean_different_things_are_refused(tmp_path, text, message):
+    header = ",".join(scores.REQUIRED)
+    (tmp_path / "s.csv").write_text(text.format(header=header), encoding="utf-8")
+    with pytest.raises(DataErrors) as error:
+        scores.read(tmp_path / "s.csv")
+    assert message in str(error.value)

@@ -1,7 +1,6 @@
 """Files that are written completely or not at all."""
 
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +31,11 @@ def whole(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")
+    # Created as any new file is, so that the umask decides who may read it.
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
-        # Files of mkstemp are readable only by their owner; others should read a report.
-        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -63,3 +60,18 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, completely or not at all."""
     write_bytes(path, text.encode())
+
+
+def kind_at(path: str | Path) -> str:
+    """Return what is at a path: ``file``, ``folder``, or blank for nothing or anything else.
+
+    Examples
+    --------
+    >>> kind_at("/"), kind_at("x" * 5000), kind_at("~nobody-of-this-name/x")
+    ('folder', '', '')
+    """
+    try:
+        place = Path(path).expanduser()
+        return "file" if place.is_file() else "folder" if place.is_dir() else ""
+    except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
+        return ""

@@ -37,7 +37,18 @@ def _codes(*codes: str) -> pa.Column:
     return _column("codes", " or ".join(codes), lambda cells: cells.isin(codes))
 
 
-_NAME = _column("blank", "a name", lambda cells: cells != "")
+def _is_name(cells: pd.Series) -> pd.Series:
+    # A control character would end a text, or a line, where other programs read it.
+    return (cells != "") & ~cells.str.contains(r"[\x00-\x1f\x7f]") & (cells.str.len() <= _LONGEST_NAME)
+
+
+def _is_fold(fold: pd.Series) -> pd.Series:
+    return (fold >= 1) & (fold <= _MOST_FOLDS) & (fold % 1 == 0)
+
+
+_LONGEST_NAME = 200
+_MOST_FOLDS = 100_000
+_NAME = _column("name", f"a name of at most {_LONGEST_NAME} printable characters", _is_name)
 _CELLS = pa.DataFrameSchema(
     {
         "patient_id": _NAME,
@@ -45,7 +56,7 @@ _CELLS = pa.DataFrameSchema(
         "model": _NAME,
         "kind": _codes("probability", "marker"),
         "role": _codes("train_oof", "test"),
-        "fold": _column("fold", "a whole number from 1", lambda fold: (fold >= 1) & (fold % 1 == 0)),
+        "fold": _column("fold", f"a whole number from 1 to {_MOST_FOLDS}", _is_fold),
         "score": _column("number", "a finite number", np.isfinite),
         "outcome_label": _NAME,
         "stage": _codes("before_platt", "final"),
@@ -270,7 +281,9 @@ def _load(path: Path) -> pd.DataFrame:
         with warnings.catch_warnings():
             # pandas only warns when it cuts off cells that have no header.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+            as_text = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
+            header = pd.read_csv(path, header=None, nrows=1, **as_text)
+            raw = pd.read_csv(path, **as_text)
     except pd.errors.EmptyDataError:
         found, expected = "an empty file", "a header and rows"
     except UnicodeDecodeError:
@@ -279,6 +292,14 @@ def _load(path: Path) -> pd.DataFrame:
         # pandas names the line and how many cells it has, and nothing of what they contain.
         found, expected = str(error).strip(), "as many cells in every row as in the header"
     else:
+        # pandas would give the second of two columns another name.
+        names = header.iloc[0].str.strip()
+        twice = sorted(set(names[names.duplicated()]) & set(COLUMNS))
+        if twice:
+            found = [
+                Finding(path.name, "columns", "two columns of this name", "one", 1, name) for name in twice
+            ]
+            raise DataErrors(found)
         return _placed(raw, path.name)
     raise DataErrors([Finding(path.name, "file", found, expected)])
 
@@ -332,22 +353,28 @@ def _stop(raw: pd.DataFrame, broken: Iterable[_Broken], *, verbatim: bool) -> No
 
 
 def _between_rows(table: pd.DataFrame) -> Iterator[_Broken]:
-    row = table["_row"].astype(str)
     key = ["outcome_label", "stage", "model", "fold", "patient_id"]
-    again = "the patient of row " + row.groupby([table[c] for c in [*key, "role"]]).transform("first")
-    twice = table.index[table.duplicated([*key, "role"])]
-    yield "unique", twice, "patient_id", "each patient once per model, stage, role and fold", again + " again"
-    both = table.groupby(key)["role"].transform("nunique") > 1
-    tested = table.index[both & (table["role"] == "test")]
+    again = table[table.duplicated([*key, "role"], keep=False)]
+    first = again.groupby([*key, "role"])["_row"].transform("first").astype(str)
+    twice = again.index[again.duplicated([*key, "role"])]
+    found = "the patient of row " + first + " again"
+    yield "unique", twice, "patient_id", "each patient once per model, stage, role and fold", found
+    # Few rows share a patient, model and fold, so only they are grouped.
+    several = table[table.duplicated(key, keep=False)]
+    both = several.groupby(key)["role"].transform("nunique") > 1
+    tested = several.index[both & (several["role"] == "test")]
     leaked = pd.Series("a test patient who is in train_oof of the same fold", index=tested)
     yield "leakage", tested, "role", "each patient either in train_oof or in test of a fold", leaked
     for column, by, expected in (
         ("y_good", ["outcome_label", "patient_id"], "one outcome per patient"),
         ("kind", ["model"], "one kind per model"),
     ):
-        first = table.groupby(by)[[column, "_row"]].transform("first")
-        found = table[column].astype(str) + " after another value in row " + first["_row"].astype(str)
-        yield "consistent", table.index[table[column] != first[column]], column, expected, found
+        differing = table[[*by, column]].drop_duplicates()
+        differing = differing.loc[differing.duplicated(by, keep=False), by].drop_duplicates()
+        mixed = table.reset_index().merge(differing, on=by).set_index("index").sort_index()
+        first = mixed.groupby(by)[[column, "_row"]].transform("first")
+        found = mixed[column].astype(str) + " after another value in row " + first["_row"].astype(str)
+        yield "consistent", mixed.index[mixed[column] != first[column]], column, expected, found
 
 
 def _without_test(table: pd.DataFrame) -> Iterator[_Broken]:

@@ -97,7 +97,7 @@ def test_files_without_permission_are_reported(what: str, open_folder: Path, wit
     folder = open_folder
     write(folder)
     for number in range(1, 7):
-        png(folder / "ct" / f"{CANARY}{number}.png")
+        png(folder / "ct" / f"{CANARY}{number}.png", patient=number)
     # Imports everything that is needed while it may still be read.
     assert not check_data.check(folder, modalities=["ct"]).errors
     (folder / what).chmod(0)

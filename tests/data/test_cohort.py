@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broken import gwr, patients, write, write_gwr
+from broken import gwr, many, patients, write, write_gwr
 from heads import nifti, png, series
 from postarrest import places
 from postarrest.data import DataErrors, outcome_labels, read_export, read_slices, select, tablefile
@@ -512,8 +512,8 @@ def test_the_check_summarises_a_study(tmp_path: Path):
     data = tmp_path / "data"
     data.mkdir()
     write(data)
-    for patient in patients()["patient_id"]:
-        png(data / "ct" / f"{patient}.png")
+    for number, patient in enumerate(patients()["patient_id"]):
+        png(data / "ct" / f"{patient}.png", patient=number)
     result = check_data.check(data, modalities=["ct"], criteria={"min_age_years": 50})
     assert not result.errors
     assert "good (CPC 1 or 2): 2 of 5 (40.0%)" in result.summary
@@ -541,18 +541,21 @@ def test_a_contact_sheet_holds_48_slices(tmp_path: Path):
 
 def test_the_command_checks_a_study_by_name(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch):
     monkeypatch.setattr(places.Here, "build", lambda self, name: tmp_path / "build" / name)
-    data = good().rename(columns={"age_years": "age"}).assign(dead_at_discharge=list("010101"))
+    data = many(48).rename(columns={"age_years": "age"}).assign(dead_at_discharge=list("0011" * 12))
     for name in ("ohca", "eeg24h_a", "eeg48h_a", "eeg72h_a"):
-        data[name] = list("010011")
+        data[name] = list("010011" * 8)
     path = as_csv(data.drop(columns=["patient_id", "cpc"]), tmp_path / "patients.csv")
     monkeypatch.setenv("POSTARREST_DATA", str(path))
     assert check_data.main(["arrest1000"]) == 0
-    assert "good (alive at discharge): 3 of 6 (50.0%)" in capsys.readouterr().out
+    assert "good (alive at discharge): 24 of 48 (50.0%)" in capsys.readouterr().out
     as_csv(data.drop(columns="cpc").assign(sex="x"), path)
     assert check_data.main(["arrest1000"]) == 1
     assert "sex: found 'x'; expected male | female" in capsys.readouterr().out
     found = pd.read_csv(tmp_path / "build" / "check" / "errors.csv")
-    assert found["row"].tolist() == [2, 3, 4, 5, 6, 7]
+    assert found["row"].tolist() == list(range(2, 50))
+    as_csv(data.drop(columns="cpc")[:30], path)
+    assert check_data.main(["arrest1000"]) == 1
+    assert "The rarer outcome has 14 patients; nested with these settings needs" in capsys.readouterr().out
     assert check_data.main(["nothing"]) == 2
     assert "No study 'nothing'" in capsys.readouterr().err
 
@@ -569,8 +572,10 @@ def test_a_thousand_real_patients(shared: Path):
     # PROVENANCE.md beside the data: 64.4 % died.
     assert found.patients["y_good"].sum() == 356
     assert sum(name.startswith("eeg") for name in found.patients) == 69
-    # Two ages of 121 years stand in the export.
-    assert [(w.found, w.rule) for w in found.warnings] == [("121", "plausible")] * 2
+    # Two ages of 121 years stand in the export, and one patient twice.
+    rules = [warning.rule for warning in found.warnings]
+    assert rules == ["plausible", "plausible", "copied"]
+    assert [warning.found for warning in found.warnings[:2]] == ["121", "121"]
 
 
 def test_a_date_in_a_parquet_table_is_reported_as_a_date(tmp_path: Path):

@@ -32,8 +32,8 @@ def planted(tmp_path: Path) -> Path:
     data = tmp_path / "data"
     data.mkdir()
     write_gwr(data)
-    for patient in patients()["patient_id"]:
-        series(data / "ct" / patient, levels=2)
+    for number, patient in enumerate(patients()["patient_id"]):
+        series(data / "ct" / patient, levels=2, patient=number)
     plant(data)
     table = pd.read_csv(data / "patients.csv", dtype=str)
     table.assign(ct_slice="1").to_csv(data / "patients.csv", index=False)

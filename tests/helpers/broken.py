@@ -94,18 +94,17 @@ def write_gwr(folder: Path, *, row: int = 3, **cells: Any) -> dict[str, Any]:
 
 
 @functools.cache
-def good_png() -> bytes:
+def good_png(patient: int = 0) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        return png(Path(folder) / "good.png").read_bytes()
+        return png(Path(folder) / "good.png", patient=patient).read_bytes()
 
 
 def write_ct(folder: Path, **columns: list) -> dict[str, Any]:
     """Write a good PNG for each patient except the second, whose CT is to be invalid."""
     patients().assign(**columns).to_csv(folder / "patients.csv", index=False)
-    good = good_png()
     (folder / "ct").mkdir(exist_ok=True)
-    for patient in [IDS[0], *IDS[2:]]:
-        (folder / "ct" / f"{patient}.png").write_bytes(good)
+    for number, patient in enumerate([IDS[0], *IDS[2:]]):
+        (folder / "ct" / f"{patient}.png").write_bytes(good_png(number))
     return {"modalities": ["ct"]}
 
 
@@ -512,8 +511,7 @@ def _(folder):
 
 @case("a predictor of free text")
 def _(folder):
-    many = pd.concat([patients().assign(patient_id=[f"{i}-{k}" for i in IDS]) for k in range(8)])
-    many.assign(note=[f"seen by Dr {CANARY} {k}" for k in range(48)]).to_csv(
+    many(48).assign(note=[f"seen by Dr {CANARY} {k}" for k in range(48)]).to_csv(
         folder / "patients.csv", index=False
     )
     return {"predictors": ["note"]}
@@ -932,6 +930,76 @@ def messages(broken: Broken, place: Path) -> list[str]:
     settings = broken.make(data)
     result = check_data.check(data, **settings)
     return [line.strip() for line in errors.listing(result.errors).splitlines()]
+
+
+# ---------------------------------------------------------------------- possible cells, impossible data
+
+
+def many(n: int = 24) -> pd.DataFrame:
+    """Patients without an error, enough of them for what is rare by chance."""
+    table = pd.concat([patients()] * (n // 6), ignore_index=True)
+    number = table.index.to_series()
+    return table.assign(
+        patient_id=[f"{CANARY}{i}" for i in range(n)],
+        lactate_mmol_l=(number * 7 % n / 3 + 1).round(1).astype(str),
+        creatinine_umol_l=(number * 5 % n + 80).astype(str),
+        low_flow_min=(number * 11 % n + 15).astype(str),
+        rosc_to_ct_min=(number * 13 % n + 50).astype(str),
+    )
+
+
+@case("a predictor that copies the outcome")
+def _(folder):
+    table = many()
+    table.assign(recovered=table["cpc"].isin(["1", "2"]).astype(int)).to_csv(
+        folder / "patients.csv", index=False
+    )
+    return {"predictors": ["recovered"]}
+
+
+@case("a predictor in words that copies the outcome")
+def _(folder):
+    table = many()
+    went = table["cpc"].isin(["1", "2"]).map({True: "home", False: "ward"})
+    table.assign(discharged_to=went).to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["discharged_to"]}
+
+
+@case("every row twice under new ids")
+def _(folder):
+    again = many().assign(patient_id=[f"{CANARY}B{i}" for i in range(24)])
+    pd.concat([many(), again]).to_csv(folder / "patients.csv", index=False)
+
+
+@case("one image for two patients")
+def _(folder):
+    mapping = write_ct(folder)
+    (folder / "ct" / f"{IDS[1]}.png").write_bytes(good_png(3))
+    return mapping
+
+
+@case("two columns mapped to one of the export")
+def _(folder):
+    write(folder)
+    return {"columns": {"pupil_left_mm": "pupil", "pupil_right_mm": "pupil"}}
+
+
+@case("a code that the contract does not have")
+def _(folder):
+    write(folder)
+    return {"codes": {"sex": {"M": "man"}}}
+
+
+@case("one sign between columns and for decimals")
+def _(folder):
+    write(folder)
+    return {"table_format": {"delimiter": ",", "decimal": ","}}
+
+
+@case("a criterion that no patient can meet")
+def _(folder):
+    write(folder)
+    return {"criteria": {"min_age_years": 90, "max_age_years": 20}}
 
 
 HEAD = """# Error messages for invalid data

@@ -82,21 +82,29 @@ def save(file: Dataset, path: Path) -> Path:
     return path
 
 
-def series(folder: Path, *, levels: int = 5, step_mm: float = 5.0, **tags: object) -> Path:
-    """Write a series in which the brain of slice i has 30 + i HU, with file names in the opposite order."""
+def series(folder: Path, *, levels: int = 5, step_mm: float = 5.0, patient: int = 0, **tags: object) -> Path:
+    """Write a series in which the brain of slice i has 30 + i HU, with file names in the opposite order.
+
+    The ventricles of different patients differ by 1 HU.
+    """
     for i in range(levels):
         hu = head()
         hu[hu == 35] = 30 + i
+        hu[hu == 8] = 8 + patient
         file = dicom(hu, InstanceNumber=i + 1, ImagePositionPatient=[-100.0, -120.0, step_mm * i], **tags)
         save(file, folder / f"IM{levels - i:03d}.dcm")
     return folder
 
 
-def png(path: Path, pixels: np.ndarray | None = None, **options: object) -> Path:
-    """Write a PNG of the head in the window of level 40, width 80 HU, or of some pixels."""
+def png(path: Path, pixels: np.ndarray | None = None, *, patient: int = 0, **options: object) -> Path:
+    """Write a PNG of the head in the window of level 40, width 80 HU, or of some pixels.
+
+    The heads of different patients differ in a pixel.
+    """
     if pixels is None:
         hu = head(size=256, spacing_mm=0.9)
         pixels = np.round(np.clip(hu / 80, 0, 1) * 255).astype(np.uint8)
+        pixels[120, 120] = 100 + patient
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, **options)
     return path

@@ -24,6 +24,13 @@ study:
 simulate: {{seed: 5}}
 splits: {{outer_folds: {folds}, inner_folds: 3, repeats: 1}}
 """
+# Paper B's base models without the network.
+WITHOUT_CT = """
+04_stacking:
+  base_models:
+    ohca: {algorithm: lightgbm, predictors: [initial_rhythm, low_flow_min]}
+    pupil: {algorithm: logistic, predictors: [pupil_left_mm]}
+"""
 
 PERFORMANCE = (
     "outcome_label set model metric positive_class estimate lower upper ci_method recommended n n_good"
@@ -46,6 +53,7 @@ def make(
     (root / "params").mkdir(parents=True)
     (root / "params" / "tiny.yaml").write_text(
         STUDY.format(protocols=protocols, modalities=modalities, folds=folds, scores=scores)
+        + ("" if "ct" in modalities or scores else WITHOUT_CT)
     )
     shutil.copytree(places.ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns("*.ipynb"))
     shutil.copy(places.ROOT / "requirements.lock", root)

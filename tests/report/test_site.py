@@ -313,7 +313,7 @@ def test_the_index_says_why_simulated_numbers_replicate_nothing(built, tmp_path)
 @pytest.fixture(scope="module")
 def run_once(tmp_path_factory):
     patch = pytest.MonkeyPatch()
-    root = make(tmp_path_factory.mktemp("once") / "project", protocols="holdout", modalities="")
+    root = make(tmp_path_factory.mktemp("once") / "project", protocols="holdout", modalities="gwr")
     made = run_all(root, patch)
     patch.undo()
     return root, made
@@ -321,7 +321,7 @@ def run_once(tmp_path_factory):
 
 @pytest.fixture
 def small(tmp_path, run_once):
-    """A study without CT and GWR whose notebooks have run, and its notebooks, to be changed."""
+    """A study without CT whose notebooks have run, and its notebooks, to be changed."""
     root, made = run_once
     shutil.copytree(root, tmp_path / "project")
     return tmp_path / "project", {name: n.copied(tmp_path / "project") for name, n in made.items()}

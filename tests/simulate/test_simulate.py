@@ -4,7 +4,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import joblib
@@ -97,7 +96,7 @@ def test_effect_sizes_may_be_whole_numbers():
     n_poor=st.integers(1, 60),
     n_excluded=st.integers(0, 40),
     relabelled=st.floats(0, 1),
-    seed=st.integers(0, 2**32),
+    seed=st.integers(0, 2**31 - 1),
 )
 def test_counts_are_exact_whatever_the_seed(n_good, n_poor, n_excluded, relabelled, seed):
     n = n_good + n_poor
@@ -118,13 +117,6 @@ def test_counts_are_exact_whatever_the_seed(n_good, n_poor, n_excluded, relabell
 def large() -> pd.DataFrame:
     settings = Settings(n_included=40_000, n_good=8_000, n_relabelled=0, n_screened=50_000, seed=2)
     return cohort.draw(settings).patients
-
-
-def test_the_table_is_simulated_quickly():
-    settings = Settings(n_included=100_000, n_good=15_000, n_relabelled=0, n_screened=100_000)
-    start = time.process_time()
-    assert len(cohort.draw(settings).patients) == 100_000
-    assert time.process_time() - start < 60
 
 
 def test_related_variables_are_consistent(large):

@@ -47,6 +47,8 @@ def typed_columns(
             case "code":
                 plain = {code.casefold(): code for code in about["codes"]}
                 column = column.str.casefold().map(plain).fillna(column).astype("str")
+            case "text":
+                _report_formulas(column, report)
             case "predictor":
                 column = _predictor(column, decimal, report)
                 found.errors += _predictor_errors(column, file, shown[name])
@@ -114,9 +116,13 @@ def _predictor(column: pd.Series, decimal: str, report: Report) -> pd.Series:
     """Return a column of numbers or, if fewer than half of its values are numbers, of categories."""
     if _as_numbers(column.dropna(), decimal).notna().mean() >= _NUMBERS_FROM or column.isna().all():
         return _numbers(column, decimal, report)
+    _report_formulas(column, report)
+    return column
+
+
+def _report_formulas(column: pd.Series, report: Report) -> None:
     odd = column[column.str.startswith(("=", "#"), na=False)]
     report(odd, "formula", "a value, not a formula or a spreadsheet's error")
-    return column
 
 
 def _predictor_errors(column: pd.Series, file: str, shown: str) -> Iterator[Finding]:

@@ -61,6 +61,11 @@ _CONTRACT = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encodin
 PATIENTS = _schema("patients", unique=["patient_id"])
 GWR = _schema("gwr", unique=["patient_id", "reader", "reading", "region", "side"])
 COLUMNS = {**PATIENTS.columns, **GWR.columns}
+# The columns that outcome labels are derived from, which no model may use.
+OUTCOME = (
+    *("cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days"),
+    *("treatment_withdrawn", "withdrawal_day"),
+)
 REGIONS = tuple(GWR.columns["region"].metadata["codes"])
 # Factors from the units of laboratories and exports onto the contract's, by column.
 UNITS: dict[str, dict[str, float]] = {

@@ -254,7 +254,11 @@ def safe_cells(table: pd.DataFrame) -> pd.DataFrame:
     1   -2.5
     2  plain
     """
-    return table.map(_safe_cell).rename(columns=_safe_cell)
+    safe = table.rename(columns=_safe_cell)
+    for place, kind in enumerate(safe.dtypes):
+        if kind.kind == "O":  # only text can be a formula
+            safe.isetitem(place, safe.iloc[:, place].map(_safe_cell))
+    return safe
 
 
 def _safe_cell(cell: object) -> object:
@@ -262,9 +266,25 @@ def _safe_cell(cell: object) -> object:
         return cell
     # Some readers start a new row at a lone carriage return; a line feed is quoted.
     text = cell.replace("\r\n", "\n").replace("\r", "\n")
-    return "'" + text if text.startswith(tuple("=+-@\t\n")) and not is_number(text) else text
+    if not text.startswith(tuple("=+-@\t\n")) or is_number(text) or text in ("-inf", "+inf"):
+        return text
+    return "'" + text
 
 
 def safe_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV (UTF-8), whole or not at all; no cell of it opens as a formula."""
-    write_text(path, safe_cells(table).to_csv(index=False, lineterminator="\n"))
+    write_text(path, safe_csv_text(table))
+
+
+def safe_csv_text(table: pd.DataFrame) -> str:
+    """Return a table as the text of a CSV file; no cell of it opens as a formula.
+
+    Examples
+    --------
+    >>> print(safe_csv_text(pd.DataFrame({"model": ["=1+1", "-2"], "auc": [-0.5, 1]})))
+    model,auc
+    '=1+1,-0.5
+    -2,1.0
+    <BLANKLINE>
+    """
+    return safe_cells(table).to_csv(index=False, lineterminator="\n")

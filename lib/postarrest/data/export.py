@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from postarrest.data import contract, errors, tablefile
+from postarrest.data import contract, errors, plausible, tablefile
 from postarrest.data.cells import typed_columns
 from postarrest.data.cohort import REVISED, check_outcome, columns_of, good_or_poor, select
 from postarrest.data.ct.finding import find_ct
@@ -98,6 +98,8 @@ def examine(data: Path, **settings: Any) -> StudyData:
             included[:] = False
         else:
             check_outcome(patients, included, mapping, raw.file, found)
+        shown = {name: mapping.shown_name(name) for name in patients}
+        plausible.check(patients, included, file=raw.file, names=shown, found=found)
         if "ct" in mapping.modalities:
             ct = find_ct(data, patients, included, found)
         if "gwr" in mapping.modalities:

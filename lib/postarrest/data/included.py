@@ -5,7 +5,9 @@ import pandas as pd
 
 from postarrest.data.contract import GWR
 from postarrest.data.ct.slices import read_slices
+from postarrest.data.errors import DataErrors
 from postarrest.data.export import StudyData
+from postarrest.data.plausible import copied_images
 from postarrest.files import whole, write_bytes
 from postarrest.places import Here
 
@@ -40,7 +42,7 @@ def save_included(
     Raises
     ------
     postarrest.data.errors.DataErrors
-        Listing every image that can't be read.
+        Listing every image that can't be read, or is another patient's.
     """
     main = labels[f"y_good_{main_label}"].rename("y_good")
     variables = included.drop(columns=["y_good", "exclusion"], errors="ignore")
@@ -52,6 +54,8 @@ def save_included(
     paths = paths[paths.index.isin(included.index)].sort_index()
     index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
     slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
+    if copied := copied_images(slices, study.rows[paths.index]):
+        raise DataErrors(copied)
     with whole(here.out("images.npz")) as place, place.open("wb") as file:
         np.savez(file, patient_id=paths.index.to_numpy(dtype=str), images=slices)
     return len(paths)

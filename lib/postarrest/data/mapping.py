@@ -9,20 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, WrapValidator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, WrapValidator, model_validator
 
 from postarrest.data import contract
 from postarrest.data.errors import Finding, nearest
-from postarrest.settings import TYPES_IN_WORDS, Settings
+from postarrest.settings import TYPES_IN_WORDS, Scalar, Settings, distinct, wrong
 
 ROW_NUMBERS = "{row}"
 ALL_COLUMNS = "*"
-
-
-def _wrong(expected: str, found: str = "") -> PydanticCustomError:
-    """Return a validator's error: what is expected, and what was found if it is not the value itself."""
-    return PydanticCustomError("setting", "{expected}", {"expected": expected, "found": found})
 
 
 def as_code(value: Any) -> str:
@@ -38,11 +32,17 @@ def as_code(value: Any) -> str:
         return {"true": "yes", "false": "no"}.get(text, text)
 
 
+def _one_delimiter(delimiter: str) -> str:
+    if delimiter.isalnum() or delimiter in ('"', "\n", "\r", ".", "-", "_", " "):
+        raise wrong("a sign that separates cells, such as ';' or a tab")
+    return delimiter
+
+
 def _known_encoding(name: str) -> str:
     try:
         "".encode(name)
-    except LookupError:
-        raise _wrong("an encoding that Python knows, such as utf-8, shift_jis or latin-1") from None
+    except (LookupError, UnicodeError, ValueError):
+        raise wrong("an encoding that Python knows, such as utf-8, shift_jis or latin-1") from None
     return codecs.lookup(name).name
 
 
@@ -62,9 +62,15 @@ class TableFormat(Settings):
     """
 
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
-    delimiter: str = Field("", max_length=1)
+    delimiter: Annotated[str, Field(max_length=1), AfterValidator(_one_delimiter)] = ""
     decimal: Literal[".", ","] = "."
-    sheet: str = ""
+    sheet: str = Field("", max_length=31)
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> "TableFormat":
+        if self.delimiter == self.decimal:
+            raise wrong("different signs", f"{self.decimal!r} as delimiter and as decimal sign")
+        return self
 
 
 class Outcome(Settings):
@@ -80,15 +86,16 @@ class Outcome(Settings):
         The good outcome in words, such as ``"alive at discharge"``.
     """
 
-    column: str
-    good: list[Any]
-    poor: list[Any]
-    meaning: str
+    column: str = Field(min_length=1)
+    good: list[Scalar] = Field(min_length=1)
+    poor: list[Scalar] = Field(min_length=1)
+    meaning: str = Field(min_length=1, max_length=200)
 
 
 def _exclusions(value: Any) -> Any:
-    if value not in ("all", "none") and not isinstance(value, list):
-        raise _wrong("'all', 'none' or a list of reasons")
+    reasons = isinstance(value, list) and all(isinstance(reason, str) for reason in value)
+    if not reasons and value not in ("all", "none"):
+        raise wrong("'all', 'none' or a list of reasons")
     return value
 
 
@@ -106,10 +113,17 @@ class Criteria(Settings):
     """
 
     exclusions: Annotated[Any, AfterValidator(_exclusions)] = "all"
-    min_age_years: float = 0
-    max_age_years: float = 125
-    max_rosc_to_ct_min: float = 10080
-    require: list[str] = Field([])
+    min_age_years: float = Field(0, ge=0, le=125)
+    max_age_years: float = Field(125, ge=0, le=125)
+    max_rosc_to_ct_min: float = Field(10080, ge=0, le=10080)
+    require: Annotated[list[str], AfterValidator(distinct)] = Field([])
+
+    @model_validator(mode="after")
+    def _some_age(self) -> "Criteria":
+        if self.min_age_years > self.max_age_years:
+            found = f"min_age_years {self.min_age_years:g} above max_age_years {self.max_age_years:g}"
+            raise wrong("min_age_years up to max_age_years", found)
+        return self
 
 
 def _in_given_order(criteria: Any, validate: Callable[[Any], Criteria]) -> Mapping[str, Any]:
@@ -121,23 +135,59 @@ def _in_given_order(criteria: Any, validate: Callable[[Any], Criteria]) -> Mappi
 def _contract_name(name: str, info: ValidationInfo) -> str:
     known = {*contract.COLUMNS, *info.data.get("predictors", [])}
     if name not in known and (info.field_name, name) != ("codes", ALL_COLUMNS):
-        raise _wrong(f"a column of the contract{nearest(name, known)}")
+        raise wrong(f"a column of the contract{nearest(name, known)}")
     return name
+
+
+def _predictor(name: str) -> str:
+    if not name:
+        raise wrong("the name of a column")
+    if name in ("patient_id", *contract.OUTCOME):
+        raise wrong("a column known before the outcome")
+    return name
+
+
+def _each_its_own(columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    """Refuse two columns of one table that are read from the same column of the export."""
+    predictors = info.data.get("predictors", [])
+    for table in ([*contract.PATIENTS.columns, *predictors], list(contract.GWR.columns)):
+        exports = {name: columns[name] for name in table if name in columns}
+        for name, export in exports.items():
+            if others := [n for n in exports if exports[n] == export and n != name]:
+                raise wrong("a column of the export for each", f"{export!r} for {name} and {others[0]}")
+    return columns
+
+
+def _fitting(codes: dict[str, dict[Any, Any]]) -> dict[str, dict[Any, Any]]:
+    """Refuse codes that the contract does not have, and two meanings of one value."""
+    for name, of_column in codes.items():
+        meanings: dict[str, Any] = {}
+        for value, meaning in of_column.items():
+            if meanings.setdefault(as_code(value), meaning) != meaning:
+                raise wrong("one meaning for each value", f"two for {value!r} in {name}")
+        about = contract.COLUMNS[name].metadata if name in contract.COLUMNS else {}
+        known = {as_code(code) for code in about.get("codes", ())}
+        known |= {"0", "1"} if about.get("kind") == "yes or no" else set()
+        for meaning in of_column.values() if "codes" in about else ():
+            if as_code(meaning) not in known | {""}:
+                allowed = ", ".join(map(str, about["codes"]))
+                raise wrong(f"one of {allowed}, or null for missing", f"{name}: {meaning!r}")
+    return codes
 
 
 def _ids_for_files(columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
     modalities = info.data.get("modalities")
     if modalities and columns.get("patient_id") == ROW_NUMBERS:
-        raise _wrong(f"a column with ids, to find {' and '.join(modalities)}", "patient_id: '{row}'")
+        raise wrong(f"a column with ids, to find {' and '.join(modalities)}", "patient_id: '{row}'")
     return columns
 
 
 def _convertible(units: dict[str, str]) -> dict[str, str]:
     for name, unit in units.items():
         if name not in contract.UNITS:
-            raise _wrong(f"a column with a unit{nearest(name, contract.UNITS)}", repr(name))
+            raise wrong(f"a column with a unit{nearest(name, contract.UNITS)}", repr(name))
         if unit not in contract.UNITS[name]:
-            raise _wrong(f"one of {', '.join(contract.UNITS[name])}", f"{name}: {unit!r}")
+            raise wrong(f"one of {', '.join(contract.UNITS[name])}", f"{name}: {unit!r}")
     return units
 
 
@@ -148,20 +198,21 @@ def _outcome(value: Any, validate: Callable[[Any], Outcome | None], info: Valida
         return None
     both = {as_code(v) for v in outcome.good} & {as_code(v) for v in outcome.poor}
     if both:
-        raise _wrong("each value as good or as poor", f"{', '.join(sorted(both))} as good and as poor")
+        raise wrong("each value as good or as poor", f"{', '.join(sorted(both))} as good and as poor")
     columns, predictors = info.data.get("columns", {}), info.data.get("predictors", [])
     if outcome.column in [columns.get(name, name) for name in predictors]:
-        raise _wrong("predictors known before the outcome", f"'{outcome.column}' among the predictors")
+        raise wrong("predictors known before the outcome", f"'{outcome.column}' among the predictors")
     return outcome
 
 
 def _revised_cpc(labels: list[str], info: ValidationInfo) -> list[str]:
     if "revised" in labels and info.data.get("outcome"):
         found = "'revised' with an outcome of the study's own"
-        raise _wrong("CPC, which the revised label changes", found)
+        raise wrong("CPC, which the revised label changes", found)
     return labels
 
 
+_ColumnOfExport = Annotated[str, Field(min_length=1)]
 _ContractName = Annotated[str, AfterValidator(_contract_name)]
 _Label = Literal["standard", "revised"]
 
@@ -195,14 +246,20 @@ class ExportSettings(Settings):
         Whether the patients are to be scored only: no outcome is needed, and a patient may lack a CT.
     """
 
-    modalities: list[Literal["gwr", "ct"]] = Field([])
-    predictors: list[str] = Field([])
-    columns: Annotated[dict[_ContractName, str], AfterValidator(_ids_for_files)] = Field({})
-    codes: dict[_ContractName, dict[Any, Any]] = Field({})
+    modalities: Annotated[list[Literal["gwr", "ct"]], AfterValidator(distinct)] = Field([])
+    predictors: Annotated[list[Annotated[str, AfterValidator(_predictor)]], AfterValidator(distinct)] = Field(
+        []
+    )
+    columns: Annotated[
+        dict[_ContractName, _ColumnOfExport], AfterValidator(_each_its_own), AfterValidator(_ids_for_files)
+    ] = Field({})
+    codes: Annotated[dict[_ContractName, dict[Scalar, Scalar]], AfterValidator(_fitting)] = Field({})
     units: Annotated[dict[str, str], AfterValidator(_convertible)] = Field({})
     outcome: Annotated[Outcome | None, WrapValidator(_outcome)] = None
     criteria: Annotated[Criteria, WrapValidator(_in_given_order)] = Field({})
-    outcome_labels: Annotated[list[_Label], AfterValidator(_revised_cpc)] = Field([])
+    outcome_labels: Annotated[list[_Label], AfterValidator(distinct), AfterValidator(_revised_cpc)] = Field(
+        []
+    )
     table_format: TableFormat = TableFormat()
     for_scoring: bool = False
 

@@ -152,7 +152,9 @@ def missingness(
         row = {"variable": _joined(names, complete=not missing.any()), "n_variables": len(names)}
         percents = {f"{group}_pct": value for group, value in _by_group(percent).items()}
         rows.append({**row, **_by_group(shown), **percents, "p": p})
-    return pd.DataFrame(rows)
+    # Named, for a cohort in which nothing but the outcome is recorded.
+    names = ["variable", "n_variables", *_GROUPS, *(f"{group}_pct" for group in _GROUPS), "p"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def gwr_values(

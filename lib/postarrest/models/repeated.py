@@ -36,11 +36,11 @@ class Plan(Settings):
         Listing every value that is out of range.
     """
 
-    n_bootstraps: int = Field(ge=2)
-    n_retuned: int = Field(ge=2)
-    trials: int = Field(ge=1)
-    shares: list[float] = Field(min_length=2)
-    repeats: int = Field(ge=2)
+    n_bootstraps: int = Field(ge=2, le=5000)
+    n_retuned: int = Field(ge=2, le=5000)
+    trials: int = Field(ge=1, le=5000)
+    shares: list[float] = Field(min_length=2, max_length=50)
+    repeats: int = Field(ge=2, le=1000)
     test_share: float = Field(gt=0, lt=1)
 
     @model_validator(mode="after")

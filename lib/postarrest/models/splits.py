@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from postarrest.describe.sites import FEWEST, by_size
+from postarrest.settings import Seed
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
@@ -43,12 +44,12 @@ class Settings:
         Listing every value that is out of range.
     """
 
-    seed: int = Field(20150401, ge=0)
-    holdout_fraction: float = Field(0.20, gt=0, lt=1)
-    tune_fraction: float = Field(0.20, gt=0, lt=1)
-    repeats: int = Field(1, ge=1)
-    outer_folds: int = Field(5, ge=2)
-    inner_folds: int = Field(4, ge=3)
+    seed: Seed = 20150401
+    holdout_fraction: float = Field(0.20, ge=0.05, le=0.5)
+    tune_fraction: float = Field(0.20, ge=0.05, le=0.5)
+    repeats: int = Field(1, ge=1, le=200)
+    outer_folds: int = Field(5, ge=2, le=50)
+    inner_folds: int = Field(4, ge=3, le=20)
     by: Literal["", "site"] = ""
 
 
@@ -147,6 +148,19 @@ def with_test(protocols: Sequence[str], settings: Settings) -> list[str]:
     return [name for name in names(protocols, settings) if name not in ON_ALL.values()]
 
 
+def fewest(protocols: Sequence[str], settings: Settings) -> int:
+    """Return how many patients the rarer outcome must have.
+
+    Each inner fold of each outer fold needs a patient of either outcome to have an AUC.
+
+    Examples
+    --------
+    >>> fewest(["holdout"], Settings()), fewest(["holdout", "nested"], Settings())
+    (10, 20)
+    """
+    return max(10, settings.outer_folds * settings.inner_folds) if "nested" in protocols else 10
+
+
 def table(
     y_good: pd.Series, *, protocols: Sequence[str], settings: Settings, site: pd.Series | None = None
 ) -> pd.DataFrame:
@@ -186,8 +200,7 @@ def table(
     >>> t[t["split"] == "holdout_all-1"]["part"].value_counts().to_dict()
     {'train': 64, 'tune': 16}
     """
-    # Each inner fold of each outer fold needs a patient of either outcome to have an AUC.
-    needed = settings.outer_folds * settings.inner_folds if "nested" in protocols else 10
+    needed = fewest(protocols, settings)
     rarer = int(min(y_good.sum(), len(y_good) - y_good.sum()))
     if rarer < needed:
         raise ValueError(

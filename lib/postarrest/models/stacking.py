@@ -22,6 +22,7 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 from postarrest import scores
 from postarrest.models import crossfit, tuning
 from postarrest.models.crossfit import CrossFit, OutOfFold
+from postarrest.models.hyperparameters import scaled
 from postarrest.models.leakage import Fitted
 from postarrest.models.parts import Part
 from postarrest.models.platt import platt
@@ -123,7 +124,7 @@ def fit_stack(
     fold : CrossFit
         The outer fold.
     space : Space
-        Search space of the random forest.
+        Search space of the random forest; sizes of its leaves are cut to what the patients allow.
     monotonic : bool
         Whether a higher probability of a base model may never lower that of the stack.
 
@@ -139,6 +140,7 @@ def fit_stack(
     constraints = [1] * len(meta.columns) if monotonic else None
     make = partial(forest, split=split, seed=seed, monotonic_cst=constraints)
     about = {"trees": FOREST_TREES, "monotonic": monotonic}
+    space = scaled(space, n=len(split.development))
     tuned = fold.tune(partial(make, trees=FOREST_TREES), meta, space, name="ensemble", about=about)
     chosen_forest = partial(make, tuned.values, trees=STACK_TREES)
     chosen = fold.ledger.choice("ensemble: hyperparameters", on=tuned.patients)

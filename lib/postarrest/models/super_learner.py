@@ -15,11 +15,11 @@ Epidemiol 2023;52:1276-85.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, TypeAdapter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import RepeatedStratifiedKFold
@@ -31,6 +31,7 @@ from postarrest.models.crossfit import CrossFit
 from postarrest.models.stacking import Bases, all_predictors, log_odds
 from postarrest.models.tabular import estimator
 from postarrest.models.tuning import Values
+from postarrest.settings import distinct
 
 MODEL = "super_learner"
 # Learners that differ in kind, each with settings that suit some hundred to some thousand patients.
@@ -78,20 +79,23 @@ class FittedSuperLearner:
     weights: pd.DataFrame
 
 
+Library = Annotated[list[Literal[*LIBRARY]], AfterValidator(distinct)]
+
+
 def declared(library: Sequence[str]) -> tuple[str, ...]:
     """Return the learners that a study file names, checked.
 
     Raises
     ------
     pydantic.ValidationError
-        If one is unknown.
+        If one is unknown or named twice.
 
     Examples
     --------
     >>> declared(["ridge", "forest"])
     ('ridge', 'forest')
     """
-    return TypeAdapter(tuple[Literal[*LIBRARY], ...]).validate_python(tuple(library))
+    return tuple(TypeAdapter(Library).validate_python(list(library)))
 
 
 def repeated_folds(fold: CrossFit) -> list[tuple[pd.Index, pd.Index]]:

@@ -1,5 +1,6 @@
 """Base models on tables: logistic regression, random forest and LightGBM, tuned in the inner folds."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +18,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
 
-from postarrest.models import ohca
+from postarrest.data.contract import OUTCOME
+from postarrest.models import hyperparameters, ohca
 from postarrest.models.crossfit import CrossFit, OutOfFold
 from postarrest.models.tuning import Chosen, Searched, Space, Tuned, Values
-from postarrest.settings import Settings
+from postarrest.settings import Settings, distinct, wrong
 
 # Paper B names what was tuned, not the ranges (its supplement was not found): these are ours.
 SPACES: dict[str, Space] = {
@@ -52,12 +54,9 @@ PUBLISHED = {
     "pupil": {"algorithm": "logistic", "predictors": ["pupil_left_mm", "pupil_right_mm"]},
     "ct": {"algorithm": "cnn"},
 }
-# The columns that outcome labels are derived from.
-_OUTCOME = (
-    *("cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days"),
-    *("treatment_withdrawn", "withdrawal_day"),
-)
 FOREST_TREES = 100
+# What names of scores that are not base models begin with.
+_TAKEN = ("ensemble", "super_learner", "logistic_all", "forest_all", "ohca_score", "gwr")
 
 
 class ModelError(ValueError):
@@ -77,7 +76,7 @@ class BaseLearner(Settings):
     """
 
     algorithm: Literal["logistic", "forest", "lightgbm", "select", "cnn"]
-    predictors: list[str] = Field([])
+    predictors: Annotated[list[Annotated[str, Field(min_length=1)]], AfterValidator(distinct)] = Field([])
 
     @model_validator(mode="after")
     def _has_predictors(self) -> "BaseLearner":
@@ -93,6 +92,43 @@ def _one_network(models: dict[str, BaseLearner]) -> dict[str, BaseLearner]:
         found = f"{len(networks)} models of algorithm cnn ({', '.join(networks)})"
         raise ValueError(f"found {found}, expected one")
     return models
+
+
+def _name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", name):
+        raise wrong("a name of up to 40 letters, digits, '_' or '-' that begins with a letter")
+    return name
+
+
+def _own_names(models: dict[str, BaseLearner]) -> dict[str, BaseLearner]:
+    # Other rows of the scores table have these names, and some disks know no capitals.
+    taken = [
+        name
+        for name, model in models.items()
+        if name.casefold().startswith(_TAKEN)
+        or name.casefold() == "all"
+        or (model.algorithm != "cnn" and name.casefold() in ("ct", "cnn"))
+    ]
+    if taken:
+        raise wrong("another name: scores of this package are called so", f"a base model '{taken[0]}'")
+    distinct([name.casefold() for name in models])
+    return models
+
+
+def _within(written: dict[str, Space]) -> dict[str, Space]:
+    for algorithm, space in written.items():
+        if not space:
+            raise wrong("at least one hyperparameter", f"none of {algorithm}")
+        hyperparameters.check(space, hyperparameters.TABULAR[algorithm], of=algorithm)
+    return written
+
+
+BaseModels = Annotated[
+    dict[Annotated[str, AfterValidator(_name)], BaseLearner],
+    AfterValidator(_one_network),
+    AfterValidator(_own_names),
+]
+Spaces = Annotated[dict[Literal["logistic", "forest", "lightgbm", "stack"], Space], AfterValidator(_within)]
 
 
 def declared(models: Mapping[str, Any]) -> dict[str, BaseLearner]:
@@ -115,8 +151,7 @@ def declared(models: Mapping[str, Any]) -> dict[str, BaseLearner]:
     >>> list(declared({}))
     ['ohca', 'pupil', 'ct']
     """
-    checked = TypeAdapter(Annotated[dict[str, BaseLearner], AfterValidator(_one_network)])
-    return checked.validate_python(models or PUBLISHED)
+    return TypeAdapter(BaseModels).validate_python(models or PUBLISHED)
 
 
 def spaces(written: Mapping[str, Any]) -> dict[str, Space]:
@@ -127,8 +162,7 @@ def spaces(written: Mapping[str, Any]) -> dict[str, Space]:
     pydantic.ValidationError
         Listing every error: an unknown algorithm, or a space that cannot be searched.
     """
-    checked = TypeAdapter(dict[Literal["logistic", "forest", "lightgbm", "stack"], Space])
-    return SPACES | checked.validate_python(written)
+    return SPACES | TypeAdapter(Spaces).validate_python(written)
 
 
 def predictors_of(name: str, model: BaseLearner, cohort: pd.DataFrame) -> pd.DataFrame:
@@ -185,7 +219,7 @@ def known_beforehand(cohort: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_outcome(column: str) -> bool:
-    return column in _OUTCOME or str(column).startswith("y_good")
+    return column in OUTCOME or str(column).startswith("y_good")
 
 
 def _matches(column: str, wanted: str) -> bool:
@@ -286,7 +320,12 @@ def fit_base(
     """
     make = partial(estimator, seed=fold.seed)
     tuned = {
-        algorithm: fold.tune(partial(make, algorithm), x, spaces[algorithm], name=f"{name}-{algorithm}")
+        algorithm: fold.tune(
+            partial(make, algorithm),
+            x,
+            hyperparameters.scaled(spaces[algorithm], n=len(fold.split.development), algorithm=algorithm),
+            name=f"{name}-{algorithm}",
+        )
         for algorithm in (SELECTED_FROM if model.algorithm == "select" else [model.algorithm])
     }
     # Of equal algorithms the first, in the order of SELECTED_FROM.

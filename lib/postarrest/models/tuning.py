@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from postarrest.files import write_text
-from postarrest.settings import Settings
+from postarrest.settings import Scalar, Settings, distinct
 
 Values = dict[str, Any]
 # AUCs that differ by less than this are ties: a sixth of the standard error of the inner folds' mean in 400
@@ -46,9 +46,11 @@ class Searched(Settings):
     one of 0, 0.5
     """
 
-    choices: list[Any] | None = Field(None, min_length=1)
-    low: int | float | None = None
-    high: int | float | None = None
+    choices: Annotated[list[Scalar], AfterValidator(distinct)] | None = Field(
+        None, min_length=1, max_length=100
+    )
+    low: int | float | None = Field(None, allow_inf_nan=False)
+    high: int | float | None = Field(None, allow_inf_nan=False)
     log: bool = False
     whole: bool = False
 
@@ -61,11 +63,13 @@ class Searched(Settings):
 
     @model_validator(mode="after")
     def _one_form(self) -> "Searched":
-        given = {"choices", "low", "high"} & self.model_fields_set
+        given = {name for name in ("choices", "low", "high") if getattr(self, name) is not None}
         if given not in ({"choices"}, {"low", "high"}):
             raise ValueError("expected choices, or low and high")
         if self.choices is None and not self.low < self.high:
             raise ValueError(f"low {self.low} is not below high {self.high}")
+        if self.whole and not (isinstance(self.low, int) and isinstance(self.high, int)):
+            raise ValueError(f"low {self.low} and high {self.high} are not both whole numbers")
         if self.choices is None and self.log and self.low <= 0:
             raise ValueError(f"low is {self.low}, expected above 0 on a log scale")
         return self

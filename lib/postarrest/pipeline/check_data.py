@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
@@ -25,8 +26,10 @@ from postarrest.data.ct.slices import CtSlice, read_each
 from postarrest.data.errors import Finding
 from postarrest.data.export import StudyData, examine
 from postarrest.data.mapping import ExportSettings
+from postarrest.data.plausible import copied_images
 from postarrest.describe.masking import merge_rare_reasons
-from postarrest.study import load
+from postarrest.study import against_data, load
+from postarrest.study.load import Study
 from postarrest.study.schema import StudyError
 
 _COLUMNS, _ROWS, _TILE, _LABEL = 8, 6, 160, 14
@@ -53,34 +56,45 @@ class Check:
     sheets: tuple[Image.Image, ...]
 
 
-def check(data: Path, **settings: Any) -> Check:
+def check(data: Path, *, of: Study | None = None, **settings: Any) -> Check:
     """Read all of a study's data and summarise it.
 
     Parameters
     ----------
     data : pathlib.Path
         The study's folder or patient table.
+    of : Study, optional
+        The study, which is then checked to run on these patients.
     **settings
         As for `postarrest.data.export.read_export`.
     """
     study = examine(data, **settings)
     found, warnings = list(study.errors), list(study.warnings)
+    if of is not None and not found:
+        included, _ = select(study.patients, criteria=settings.get("criteria") or {})
+        labels = outcome_labels(included)
+        found += against_data.errors(of, included, labels[f"y_good_{of.outcome_labels[0]}"])
     formats: Counter[str] = Counter()
     sheets: list[Image.Image] = []
     if study.ct is not None:
         rows = study.rows[study.ct.index]
         index, position_mm = study.patients.get("ct_slice"), study.patients.get("ct_position_mm")
         images = read_each(study.ct, slice_index=index, slice_position_mm=position_mm, rows=rows)
+        read = []
         for row, path, image in zip(rows, study.ct, images, strict=True):
             if isinstance(image, Finding):
                 found.append(image)
                 continue
+            read.append((row, image.image))
             _add_to_sheets(sheets, formats.total(), image, f"row {row}")
             formats[image.source + (" series" if path.is_dir() else "")] += 1
             warnings += [
                 Finding(f"ct/{path.name}", "image", note, "a person to check it", int(row), alias="CT")
                 for note in image.notes
             ]
+        if read:
+            read_rows, slices = zip(*read, strict=True)
+            found += copied_images(np.stack(slices), pd.Series(read_rows))
     summary = _summary(study, settings, formats, warnings)
     return Check(tuple(found), tuple(warnings), summary, tuple(sheets))
 
@@ -195,14 +209,19 @@ def write(result: Check, folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check a study's data; return 0 if it can be run, 1 for errors in it, 2 for errors in the study file."""
+    """Check studies' data; return 0 if all can be run, 1 for errors in data, 2 for errors in a study file."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline.check_data", description=__doc__)
-    parser.add_argument("study", help="name of a study, as in params/")
-    name = parser.parse_args(arguments).study
+    parser.add_argument("studies", nargs="+", help="names of studies, as in params/")
+    return max(_check_study(name) for name in parser.parse_args(arguments).studies)
+
+
+def _check_study(name: str) -> int:
     try:
         study = load.load(name)
         here = places.open(name, save_to="report")
         data = Path(study.data) if study.data else here.data
+        if study.scores:
+            raise StudyError(f"{name}: has scores and no data of patients; make evaluate checks them.")
         if not data.exists():
             what = f"no simulated data yet: make report STUDY={name}" if study.simulated else "no such data"
             raise StudyError(f"{name}: {what}")
@@ -210,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     settings = {k: v for k, v in study.parameters("01_cohort").items() if k in ExportSettings.model_fields}
-    result = check(data, **settings)
+    result = check(data, of=study, **settings)
     folder = here.build("check")
     write(result, folder)
     print(_report(result, os.path.relpath(folder)))

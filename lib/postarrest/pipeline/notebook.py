@@ -4,12 +4,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from postarrest.files import write_bytes
+from postarrest.files import write_text
 from postarrest.places import ROOT, Here, run_name
 
 
@@ -42,6 +42,7 @@ def run_notebook(
         If a cell fails.
     """
     import jupytext
+    import nbformat
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -72,7 +73,42 @@ def run_notebook(
                 f"notebooks/{notebook}.py stopped in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
                 f"  what ran is saved in {failed.relative_to(ROOT)}, its output in {log.relative_to(ROOT)}"
             ) from error
-        write_bytes(here.report_dir / f"{name}.ipynb", result.read_bytes())
+        executed = nbformat.read(result, as_version=4)
+        kept = without_folders(executed, [*_paths(parameters), str(source), str(result), str(ROOT)])
+        write_text(here.report_dir / f"{name}.ipynb", nbformat.writes(nbformat.from_dict(kept)) + "\n")
+
+
+def _paths(parameters: dict[str, Any]) -> list[str]:
+    return [value for value in parameters.values() if isinstance(value, str) and Path(value).is_absolute()]
+
+
+def without_folders(content: Any, paths: Sequence[str]) -> Any:
+    """Return nested values in which paths of this machine are shortened to their last part.
+
+    A path of a hospital's data can name a ward, a person or a study; the report is given away.
+
+    Parameters
+    ----------
+    content : object
+        An executed notebook, or a part of it.
+    paths : sequence of str
+        Absolute paths.
+
+    Examples
+    --------
+    >>> without_folders({"cells": ["data_path = '/mnt/ward 7/export'"]}, ["/mnt/ward 7/export", "/mnt"])
+    {'cells': ["data_path = 'export'"]}
+    """
+    if isinstance(content, dict):
+        return {key: without_folders(value, paths) for key, value in content.items()}
+    if isinstance(content, list):
+        return [without_folders(value, paths) for value in content]
+    if isinstance(content, str):
+        # Longest first: one path may contain another. A text in a cell has its marks escaped.
+        for path in sorted(paths, key=len, reverse=True):
+            for written in {path, path.replace("\\", "\\\\").replace('"', '\\"')}:
+                content = content.replace(written, Path(path).name)
+    return content
 
 
 @contextmanager

@@ -20,12 +20,12 @@ from postarrest.pipeline.notebook import NotebookError, run_notebook, thread_env
 from postarrest.places import ROOT
 from postarrest.report import site
 from postarrest.report.body import PageError
-from postarrest.study import load
+from postarrest.study import against_data, load
 from postarrest.study.schema import StudyError
 
 
 def make_splits(study: str) -> None:
-    """Write ``build/<study>/splits.parquet`` from the study's cohort."""
+    """Write ``build/<study>/splits.parquet`` from the study's cohort, if the study can be run on it."""
     import pandas as pd
 
     from postarrest import describe
@@ -33,6 +33,9 @@ def make_splits(study: str) -> None:
 
     loaded, here = load.load(study), places.open(study, save_to="report")
     cohort = pd.read_parquet(here.build("cohort.parquet"))
+    # Told now, and not hours later by the notebook that they would stop.
+    if errors := against_data.errors(loaded, cohort, cohort["y_good"]):
+        raise DataErrors(errors)
     settings = splits.Settings(**loaded.sections["splits"])
     try:
         if loaded.sites:

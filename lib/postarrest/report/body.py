@@ -19,6 +19,10 @@ from postarrest.report.rendering import TEMPLATES
 
 # nbconvert writes the second if a picture has no alternative text.
 _NO_ALTERNATIVE = ("", "No description has been provided for this image")
+# No page needs a script, a form or another page in it.
+_ACTIVE_TAGS = ("script", "iframe", "object", "embed", "form", "base", "meta", "link")
+_LINKS = ("href", "src", "action", "formaction", "xlink:href", "srcset")
+_HARMLESS = re.compile(r"\s*(?:#|page:|https?:|mailto:|data:image/(?:png|jpeg|svg\+xml)|[^:]*(?:[/?#]|$))")
 _ABSENT = "a part that this study does not have"
 
 
@@ -146,12 +150,23 @@ def from_html(text: str, *, name: str) -> Body:
     ('Who?', [(2, 'how-many', 'How many?')])
     """
     soup = BeautifulSoup(text, "html.parser")
+    _make_inactive(soup)
     blind = [str(i)[:80] for i in soup.find_all("img") if i.get("alt", "").strip() in _NO_ALTERNATIVE]
     if blind:
         raise PageError("\n".join(f"{name}: a picture has no alternative text: {i}" for i in blind))
     heading = soup.find("h1")
     title = heading.extract().get_text(" ", strip=True) if heading else name
     return Body(name, title, soup, _numbered_items(soup, name), _anchored_headings(soup))
+
+
+def _make_inactive(soup: BeautifulSoup) -> None:
+    """Turn whatever could run into text, should it have passed the places where text is escaped."""
+    for tag in soup.find_all(_ACTIVE_TAGS):
+        tag.replace_with(str(tag))
+    for tag in soup.find_all(True):
+        for name in list(tag.attrs):
+            if name.lower().startswith("on") or (name.lower() in _LINKS and not _HARMLESS.match(tag[name])):
+                del tag[name]
 
 
 def _numbered_items(soup: BeautifulSoup, page: str) -> list[Item]:

@@ -10,7 +10,15 @@ from postarrest.models import splits, stacking, super_learner, tabular, tuning
 from postarrest.models.cnn.head import Training
 from postarrest.models.cnn.network import Network
 from postarrest.models.tuning import Space
-from postarrest.report.rendering import in_words, listed, model_in_words, render, uncapitalised, words
+from postarrest.report.rendering import (
+    as_text,
+    in_words,
+    listed,
+    model_in_words,
+    render,
+    uncapitalised,
+    words,
+)
 from postarrest.report.used import UsedNetwork
 from postarrest.study.load import Study, complete_parameters
 
@@ -64,7 +72,8 @@ def methods(
 
 def markdown(study: Study, text: Sequence[tuple[str, str]]) -> str:
     """Return the methods as Markdown."""
-    parts = [f"# Methods: {study.title}"] + [f"## {heading}\n\n{paragraph}" for heading, paragraph in text]
+    parts = [f"# Methods: {as_text(study.title)}"]
+    parts += [f"## {heading}\n\n{as_text(paragraph)}" for heading, paragraph in text]
     return "\n\n".join(parts) + "\n"
 
 

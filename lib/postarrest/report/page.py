@@ -12,12 +12,13 @@ import pandas as pd
 from IPython.display import HTML, Markdown, display
 from matplotlib.figure import Figure
 
+from postarrest.data.errors import safe_csv_text
 from postarrest.estimate import Estimate
 from postarrest.files import write_bytes, write_text
 from postarrest.places import Here, run_name
 from postarrest.report import environment
 from postarrest.report.drawings import data_uri, render
-from postarrest.report.rendering import as_json, words
+from postarrest.report.rendering import as_json, as_text, words
 from postarrest.report.rendering import render as render_template
 from postarrest.report.tables import number_in_words, table_html
 from postarrest.report.used import used_network
@@ -96,7 +97,7 @@ class Page:
             return
         # A notebook that runs once per fold saves a part of the table; the report joins the parts.
         part = part or self.part
-        text = data.to_csv(index=False, lineterminator="\n")
+        text = safe_csv_text(data)
         if part:
             self._record["tables"].setdefault(name, {})[part] = text
             self._save()
@@ -187,7 +188,7 @@ class Page:
             Subject of the sentence, such as a model, if several sentences give the same numbers: a
             number ``n`` is saved as ``n_<of>``.
         **numbers : Estimate, float, int or str
-            The numbers by name. Text is shown but not saved.
+            The numbers by name. Text is shown as it is written, without markup, and is not saved.
 
         Raises
         ------
@@ -200,7 +201,7 @@ class Page:
         """
         shown = {}
         for name, value in numbers.items():
-            shown[name] = number_in_words(value) if isinstance(value, float | np.floating) else str(value)
+            shown[name] = number_in_words(value) if isinstance(value, float | np.floating) else as_text(value)
             if not isinstance(value, str):
                 unit = (units or {}).get(name, "")
                 self.number(f"{name}_{of}" if of else name, value, unit=unit, table=table)

@@ -1,6 +1,7 @@
 """The one Jinja environment: tables and figures of notebooks, pages, the texts of a manuscript.
 
-Templates that end in ``.html.j2`` escape what they are given; those that end in ``.md.j2`` are Markdown.
+Templates that end in ``.html.j2`` escape what they are given; those that end in ``.md.j2`` are Markdown, in
+which the filter ``as_text`` does.
 """
 
 import json
@@ -34,6 +35,7 @@ def _environment() -> jinja2.Environment:
     style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
     environment.globals |= {"style": style, "words": words}
     environment.filters |= {"code": _code, "in_words": in_words, "listed": listed, "plain": plain_value}
+    environment.filters["as_text"] = as_text
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
     environment.filters["file_name"] = lambda path: Path(path).name
     return environment
@@ -104,6 +106,18 @@ def plain_value(value: Any) -> str:
 def as_json(content: Any) -> str:
     """Return JSON with sorted keys, so that the same content gives the same bytes."""
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def as_text(value: Any) -> str:
+    r"""Return a value for Markdown that is shown as it is written, without markup, links, tags and line ends.
+
+    Examples
+    --------
+    >>> print(as_text("<b>[a](javascript:x)*"))
+    &lt;b&gt;\[a\](javascript:x)\*
+    """
+    escaped = re.sub(r"([\\`*\[\]|])", r"\\\1", str(value)).replace("&", "&amp;")
+    return " ".join(escaped.replace("<", "&lt;").replace(">", "&gt;").split())
 
 
 def _code(text: str) -> Markup:

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pandas as pd
 
-from postarrest.files import write_text
+from postarrest.data.errors import safe_csv
 from postarrest.models import splits
 from postarrest.places import Here, run_name
 from postarrest.report import environment
@@ -207,7 +207,7 @@ def join_tables(here: Here, saved: Mapping[Run, Mapping[str, Any]]) -> None:
                 parts.setdefault(name, {})[part] = table
     for name, tables in parts.items():
         joined = pd.concat(tables, names=["run", None]).reset_index("run").fillna("")
-        write_text(here.table(name), joined.to_csv(index=False, lineterminator="\n"))
+        safe_csv(joined, here.table(name))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

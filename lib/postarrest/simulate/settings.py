@@ -1,9 +1,14 @@
 """Settings of a simulated study: their meaning, unit, default and allowed range."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+
+from postarrest import settings
+from postarrest.files import kind_at
+from postarrest.places import ROOT
+from postarrest.settings import Seed, wrong
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
@@ -24,11 +29,13 @@ class Settings:
     'dicom'
     """
 
-    n_included: int = Field(321, ge=2, description="patients analysed")
+    n_included: int = Field(321, ge=2, le=100_000, description="patients analysed")
     n_good: int = Field(67, ge=1, description="of them with a good outcome: CPC 1-2, or relabelled")
     n_relabelled: int = Field(5, ge=0, description="of the good: awake after CT, later extracranial death")
-    n_screened: int = Field(443, ge=2, description="patients in the screening log, excluded ones included")
-    seed: int = Field(1, ge=0, description="the same seed gives the same bytes")
+    n_screened: int = Field(
+        443, ge=2, le=100_000, description="patients in the screening log, excluded ones included"
+    )
+    seed: Seed = Field(1, description="the same seed gives the same bytes")
     ct: Literal["dicom", "png", "none"] = Field("dicom", description="three DICOM slices, one PNG, or no CT")
     gwr: bool = Field(True, description="whether each included patient's regions are read twice")
     ct_effect: float = Field(1.0, ge=0, le=10, description="injury on CT; 1: the published GWR-AV")
@@ -45,7 +52,9 @@ class Settings:
     ct_median_min: float = Field(62.0, ge=20, le=150, description="median time from circulation to CT, min")
     gray_shift_hu: float = Field(0.0, ge=-15, le=15, description="scanner's offset of gray matter, HU")
     white_shift_hu: float = Field(0.0, ge=-15, le=15, description="scanner's offset of white matter, HU")
-    n_truth: int = Field(100_000, ge=1000, description="patients drawn to compute the planted performance")
+    n_truth: int = Field(
+        100_000, ge=1000, le=10_000_000, description="patients drawn to compute the planted performance"
+    )
 
     @model_validator(mode="after")
     def _counts_agree(self):
@@ -53,3 +62,18 @@ class Settings:
             found = f"{self.n_relabelled}, {self.n_good}, {self.n_included} and {self.n_screened}"
             raise ValueError(f"expected n_relabelled <= n_good < n_included <= n_screened, found {found}")
         return self
+
+
+def _present(path: str) -> str:
+    if path and not kind_at(ROOT / path) and not kind_at(path):
+        raise wrong("the path of a file or folder, or blank")
+    return path
+
+
+class Shown(settings.Settings):
+    """Settings of notebook A1; their meaning is in its parameters cell."""
+
+    n_slices: int = Field(16, ge=2, le=64)
+    real_ct: Annotated[str, AfterValidator(_present)] = ""
+    real_slices: list[Annotated[int, Field(ge=0, le=5000)]] = Field([57, 58, 59], min_length=1, max_length=50)
+    seed_table: Annotated[str, Field(min_length=1), AfterValidator(_present)] = "docs/simulation-seeds.csv"

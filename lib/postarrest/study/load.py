@@ -6,16 +6,20 @@ parameters cell of a notebook is the schema of its section.
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from postarrest.files import kind_at
+from postarrest.models.settings import NAMED_WEIGHTS
 from postarrest.places import ROOT
-from postarrest.settings import Settings
+from postarrest.settings import Settings, distinct
 from postarrest.study import schema
+from postarrest.study.sections import between_sections, value_errors
 
 NOTEBOOKS = (
     "01_cohort",
@@ -41,21 +45,33 @@ _FOLLOWS = {
     "11_missing": "04_stacking",
 }
 # The pipeline sets these for each run of a notebook; a study file cannot.
-_SET_BY_PIPELINE = frozenset({"study_name", "save_to", "split", "outcome_label"})
-# Weights that are not a file's path.
-_NAMED_WEIGHTS = ("auto", "imagenet", "embedded", "none")
+SET_BY_PIPELINE = frozenset(
+    {"study_name", "save_to", "split", "outcome_label", "data_path", "scores_file", "model_path"}
+)
+# A study's name is a folder's name, a part of an address and a pattern of Snakemake.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NOT_STUDIES = ("published", "expected")
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 
 
 class About(Settings):
     """The section ``study`` of a study file; see :class:`Study`."""
 
-    title: str
-    question: str
+    title: _Text
+    question: _Text
     # The file has lists, which only a check that is not strict turns into tuples.
-    protocols: tuple[Literal["holdout", "nested"], ...] = Field(strict=False)
-    modalities: tuple[Literal["gwr", "ct"], ...] = Field((), strict=False)
-    outcome_labels: tuple[Literal["revised", "standard"], ...] = Field(("standard",), strict=False)
-    data: str = "simulated"
+    protocols: Annotated[tuple[Literal["holdout", "nested"], ...], AfterValidator(distinct)] = Field(
+        strict=False
+    )
+    modalities: Annotated[tuple[Literal["gwr", "ct"], ...], AfterValidator(distinct)] = Field(
+        (), strict=False
+    )
+    outcome_labels: Annotated[tuple[Literal["revised", "standard"], ...], AfterValidator(distinct)] = Field(
+        ("standard",), strict=False, min_length=1
+    )
+    data: str = Field("simulated", min_length=1)
     scores: str = ""
     model: str = ""
     sites: bool = False
@@ -92,6 +108,7 @@ class Study(About):
     """
 
     name: str
+    data: str = ""
     sections: dict[str, dict[str, Any]] = Field(repr=False)
     asked: tuple[str, ...] = ()
 
@@ -120,6 +137,11 @@ class Study(About):
         for notebook, first in _FOLLOWS.items():
             applies[notebook] &= applies.get(first, True)
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
+
+    def section_of(self, notebook: str, key: str) -> str:
+        """Return the section of the study file that sets a notebook's parameter; where none does, its own."""
+        others = (_FOLLOWS.get(notebook, notebook), "common")
+        return next((s for s in (notebook, *others) if key in self.sections[s]), notebook)
 
     def parameters(self, notebook: str) -> dict[str, Any]:
         """Return what papermill passes to a notebook.
@@ -150,7 +172,7 @@ def complete_parameters(study: Study, notebook: str, *, root: Path = ROOT) -> di
 
 def names(*, root: Path = ROOT) -> list[str]:
     """Return the names of the studies in ``params/``."""
-    return sorted(p.stem for p in (root / "params").glob("*.yaml") if p.stem != "published")
+    return sorted(p.stem for p in (root / "params").glob("*.yaml") if p.stem not in _NOT_STUDIES)
 
 
 def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.environ) -> Study:
@@ -173,21 +195,26 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     """
     if name not in names(root=root):
         raise schema.StudyError(f"No study '{name}'.{schema.nearest_name(name, names(root=root))}")
+    if not _NAME.fullmatch(name):
+        expected = "letters, digits, '-' and '_', at most 64"
+        raise schema.StudyError(f"params/{name}.yaml: found a name with other signs; expected {expected}.")
     content = schema.read_yaml(root / "params" / f"{name}.yaml")
     schemas = _schemas(root)
     sections = {section: content.get(section, {}) for section in schemas}
     unknown = [section for section in content if section not in schemas]
     errors = [f"section '{s}' is unknown.{schema.nearest_name(s, schemas)}" for s in unknown]
     for section, model in schemas.items():
-        if isinstance(keys := sections[section], dict):
+        keys = sections[section]
+        if isinstance(keys, dict) and all(isinstance(key, str) for key in keys):
             errors += schema.errors_of(section, partial(model, **keys), known=model.__pydantic_fields__)
         else:
             found = schema.shown_value(keys)
             errors.append(f"section '{section}': found {found}, expected keys with values.")
     _refuse(name, errors)
     if weights := environment.get("POSTARREST_WEIGHTS"):
-        named = weights in _NAMED_WEIGHTS
-        sections["03_cnn"]["weights"] = weights if named else str(Path(weights).expanduser().resolve())
+        # A path from here, since notebooks run in another folder; what is not there is reported below.
+        found = weights not in NAMED_WEIGHTS and kind_at(weights)
+        sections["03_cnn"]["weights"] = str(Path(weights).expanduser().resolve()) if found else weights
     about = About(**sections.pop("study"))
     data = environment.get("POSTARREST_DATA") or about.data
     scores = environment.get("POSTARREST_SCORES", about.scores) if about.scores else ""
@@ -215,16 +242,11 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
         "asked": asked,
     }
     study = Study(**dict(about) | given)
-    _refuse(name, _errors_of_sites(study) + _errors_of_models(study))
+    # Values are checked of every notebook, whether or not it applies to this study.
+    every = {notebook: complete_parameters(study, notebook, root=root) for notebook in NOTEBOOKS}
+    _refuse(name, value_errors(every, section_of=study.section_of))
+    _refuse(name, list(between_sections(study, {notebook: every[notebook] for notebook in study.notebooks})))
     return study
-
-
-def _errors_of_sites(study: Study) -> list[str]:
-    """Return what a cross-validation by hospital lacks."""
-    if study.sections["splits"].get("by") != "site":
-        return []
-    needed = {"study: {sites: true}": study.sites, "the protocol 'nested'": "nested" in study.protocols}
-    return [f"section 'splits': by: site needs {what}." for what, there in needed.items() if not there]
 
 
 def with_sources(names: Iterable[str], *, root: Path = ROOT) -> dict[str, Study]:
@@ -244,33 +266,6 @@ def _study_of(model: str, root: Path) -> str | None:
     return parts[1] if own else None
 
 
-def _errors_of_models(study: Study) -> list[str]:
-    """Return the errors in a study's network, base models, search spaces and groups."""
-    from postarrest.describe import groups
-    from postarrest.models import cnn, repeated, super_learner, tabular
-
-    errors = []
-    if "03_cnn" in study.notebooks:
-        given = complete_parameters(study, "03_cnn")
-        errors += schema.errors_of("03_cnn", lambda: cnn.network.Network.of(given))
-        errors += schema.errors_of("03_cnn", lambda: cnn.head.Training.of(given))
-    if "04_stacking" in study.notebooks:
-        stack = complete_parameters(study, "04_stacking")
-        errors += schema.errors_of("04_stacking", lambda: tabular.declared(stack["base_models"]))
-        errors += schema.errors_of("04_stacking", lambda: tabular.spaces(stack["spaces"]))
-        errors += schema.errors_of("04_stacking", lambda: super_learner.declared(stack["super_learner"]))
-    elif "06_stability" in study.notebooks:
-        errors.append("section '06_stability': needs the protocol 'nested', whose procedure it repeats.")
-    if "06_stability" in study.notebooks:
-        given = complete_parameters(study, "06_stability")
-        errors += schema.errors_of("06_stability", lambda: repeated.Plan.of(given))
-        errors += schema.errors_of("06_stability", lambda: tabular.spaces(given["spaces"]))
-    if "07_subgroups" in study.notebooks:
-        given = complete_parameters(study, "07_subgroups")
-        errors += schema.errors_of("07_subgroups", lambda: groups.declared(given["groups"]))
-    return errors
-
-
 def _schemas(root: Path) -> dict[str, Any]:
     """Return the pydantic model of each section."""
     from postarrest import simulate
@@ -280,7 +275,7 @@ def _schemas(root: Path) -> dict[str, Any]:
     common = {}
     for notebook in NOTEBOOKS:
         declared = schema.declared_parameters(notebook, root=root)
-        own = {k: p for k, p in declared.items() if k not in _SET_BY_PIPELINE | About.model_fields.keys()}
+        own = {k: p for k, p in declared.items() if k not in SET_BY_PIPELINE | About.model_fields.keys()}
         found[notebook] = schema.section_of(own.values())
         common |= own
     return found | {"common": schema.section_of(common.values())}
@@ -293,7 +288,7 @@ def _refuse(name: str, errors: list[str]) -> None:
 
 def _resolved(data: str, root: Path) -> str:
     # An absolute path stays as it is.
-    path = root / Path(data).expanduser()
-    if not path.exists():
-        raise schema.StudyError(f"The data are not there: '{data}'.")
-    return str(path.resolve())
+    given = data if data.startswith("~") else root / data
+    if not kind_at(given):
+        raise schema.StudyError(f"The data are not there: '{data[:200]}'.")
+    return str(Path(given).expanduser().resolve())

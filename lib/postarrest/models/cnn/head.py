@@ -3,14 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
+from postarrest.models import hyperparameters
 from postarrest.models.cnn.backbone import backbone
 from postarrest.models.cnn.features import Features
 from postarrest.models.cnn.network import Network
@@ -58,9 +59,14 @@ class FineTuning(Settings):
         Patients per step.
     """
 
-    learning_rate: float = Field(gt=0)
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, le=1)
+    epochs: int = Field(ge=1, le=5000)
+    batch_size: int = Field(ge=1, le=4096)
+
+
+def _within(values: dict[str, Any]) -> dict[str, Any]:
+    hyperparameters.check(values, hyperparameters.HEAD)
+    return values
 
 
 class Training(Settings):
@@ -87,10 +93,10 @@ class Training(Settings):
         Listing every error.
     """
 
-    space: dict[Hyperparameter, Searched]
-    fixed: dict[Hyperparameter, int | float]
+    space: Annotated[dict[Hyperparameter, Searched], AfterValidator(_within)]
+    fixed: Annotated[dict[Hyperparameter, int | float], AfterValidator(_within)]
     class_weights: bool
-    patience: int = Field(ge=0)
+    patience: int = Field(ge=0, le=5000)
     depth: Literal["head", "last_block", "all"] = "head"
     fine_tuning: FineTuning | None = None
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from postarrest.models.cnn import embedded
 from postarrest.models.ct_reader.network import SIZE
-from postarrest.settings import Settings
+from postarrest.settings import Seed, Settings
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,19 @@ class Augmentation(Settings):
         Largest shift and zoom either way, shares of the image.
     """
 
-    sharpness: list[float] | None = Field(None, min_length=2, max_length=2)
-    rotation_deg: float | None = Field(None, ge=0)
+    sharpness: list[Annotated[float, Field(ge=0, le=1)]] | None = Field(None, min_length=2, max_length=2)
+    rotation_deg: float | None = Field(None, ge=0, le=180)
     erasing: float | None = Field(None, ge=0, le=1)
-    shift: float | None = Field(None, ge=0)
-    zoom: float | None = Field(None, ge=0)
+    shift: float | None = Field(None, ge=0, le=0.5)
+    zoom: float | None = Field(None, ge=0, le=0.5)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Augmentation":
+        if self.sharpness and self.sharpness[0] > self.sharpness[1]:
+            raise ValueError(
+                f"sharpness goes from {self.sharpness[0]} down to {self.sharpness[1]}, expected up"
+            )
+        return self
 
 
 class Network(Settings):
@@ -96,9 +104,9 @@ class Network(Settings):
     weights: str
     fit_image: Literal["crop", "resize"]
     augmentation: Augmentation
-    copies: int = Field(ge=0)
+    copies: int = Field(ge=0, le=50)
     precision: Literal["float32", "mixed_bfloat16"]
-    seed: int = Field(ge=0)
+    seed: Seed
     instead_of: str = ""
 
     @model_validator(mode="after")

@@ -1,0 +1,153 @@
+"""Data in which every cell is possible, and which as a whole are hardly right.
+
+What would make every result wrong is an error; the rest are warnings, which notebook 01 counts and `make
+check-data` lists.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from postarrest.data import contract
+from postarrest.data.errors import Finding, Findings, in_rows
+
+# With fewer patients, or fewer of the rarer outcome, a variable may separate the outcomes by chance.
+_FEWEST, _FEWEST_OF_EACH = 20, 5
+# Two patients with as many equal values, and none that differs, are one patient.
+_EQUAL_VALUES = 6
+_COPIED_SHARE = 0.1
+# What databases and forms write for a value that is missing.
+_CODES = (-1, -9, -99, -999, 88, 99, 888, 999, 8888, 9999, 99999)
+
+
+def check(
+    patients: pd.DataFrame, included: pd.Series, *, file: str, names: Mapping[str, str], found: Findings
+) -> None:
+    """Add what is implausible in a typed patient table to the errors and warnings in `found`.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        Typed columns; the index is the row of the file.
+    included : pandas.Series of bool
+        Who meets the criteria.
+    file : str
+        Name of the file in messages.
+    names : Mapping
+        Name of a column in messages, if it differs.
+    found : Findings
+        Extended in place.
+    """
+    found.warnings += _ids_alike(patients["patient_id"], file)
+    errors, warnings = _copies(patients, file)
+    found.errors += errors
+    found.warnings += warnings
+    known = patients[included]
+    if "y_good" in known:
+        good = known["y_good"] == 1
+    elif "cpc" in known:
+        good = known["cpc"].isin([1, 2])
+    else:
+        return
+    before = [name for name in known if name not in ("patient_id", "exclusion", "y_good", *contract.OUTCOME)]
+    for name in before:
+        shown = names.get(name, name)
+        if separates(known[name], good):
+            n_good, n_poor = int(good.sum()), int((~good).sum())
+            what = f"a variable that separates {n_good} good from {n_poor} poor outcomes perfectly"
+            expected = "a variable known before the outcome, and not made from it"
+            found.errors.append(Finding(file, "separates", what, expected, column=shown))
+        elif separates(known[name].isna().astype(float), good):
+            what = "values that are missing in all patients of one outcome and none of the other"
+            expected = "values that are recorded whatever the outcome"
+            found.warnings.append(Finding(file, "separates", what, expected, column=shown))
+        if name not in contract.PATIENTS.columns and pd.api.types.is_numeric_dtype(known[name]):
+            found.warnings += _codes_for_missing(patients[name], file, shown)
+
+
+def separates(values: pd.Series, good: pd.Series) -> bool:
+    """Return whether a variable alone tells every good from every poor outcome.
+
+    Examples
+    --------
+    >>> good = pd.Series([True] * 10 + [False] * 15)
+    >>> separates(pd.Series(range(25)), good), separates(pd.Series([1, 2] * 12 + [1]), good)
+    (True, False)
+    >>> separates(pd.Series(["home"] * 10 + ["died"] * 15), good)
+    True
+    """
+    known = values.notna()
+    values, good = values[known], good[known]
+    if len(values) < _FEWEST or min(good.sum(), (~good).sum()) < _FEWEST_OF_EACH:
+        return False
+    if pd.api.types.is_numeric_dtype(values):
+        of_good, of_poor = values[good], values[~good]
+        return bool(of_good.max() < of_poor.min() or of_poor.max() < of_good.min())
+    # Of texts that few patients share, each has one outcome by chance.
+    of_level = good.groupby(values)
+    return bool(of_level.nunique().eq(1).all() and of_level.size().min() >= 2)
+
+
+def copied_images(slices: np.ndarray, rows: pd.Series) -> list[Finding]:
+    """Return the patients whose CT slice is, pixel by pixel, that of an earlier patient.
+
+    Parameters
+    ----------
+    slices : numpy.ndarray of shape (n, 256, 256)
+        One slice for each patient.
+    rows : pandas.Series
+        Row of the patient table of each, in the same order.
+
+    Examples
+    --------
+    >>> one = np.zeros((1, 256, 256), np.uint8)
+    >>> copied_images(np.concatenate([one, one + 1, one]), pd.Series([2, 3, 4]))[0].found
+    'the same image as in row 2'
+    """
+    first: dict[bytes, int] = {}
+    found = []
+    for image, row in zip(slices, rows, strict=True):
+        earlier = first.setdefault(image.tobytes(), int(row))
+        if earlier != int(row):
+            what, expected = f"the same image as in row {earlier}", "an image of its own for each patient"
+            found.append(Finding("ct", "copied", what, expected, int(row), alias="CT"))
+    return found
+
+
+def _ids_alike(ids: pd.Series, file: str) -> Iterator[Finding]:
+    folded = ids.str.casefold()
+    alike = folded.duplicated(keep=False) & ~ids.duplicated(keep=False)
+    what = pd.Series("an id that differs from another only in capitals", index=ids.index[alike])
+    yield from in_rows(what, file, "capitals", "one spelling per patient", "patient_id", verbatim=False)
+
+
+def _copies(patients: pd.DataFrame, file: str) -> tuple[list[Finding], list[Finding]]:
+    values = patients.drop(columns="patient_id")
+    enough = values.notna().sum(axis=1) >= _EQUAL_VALUES
+    values = values[enough]
+    copied = values.index[values.duplicated()] if len(values.columns) else values.index[:0]
+    if not len(copied):
+        return [], []
+    first = values.index.to_series().groupby([values[c] for c in values], dropna=False).transform("first")
+    found = in_rows(
+        "the same values as in row " + first[copied].astype(str),
+        *(file, "copied", "each patient once", "patient_id"),
+        verbatim=False,
+    )
+    if len(copied) < _COPIED_SHARE * len(patients):
+        return [], found
+    what = f"{len(copied)} of {len(patients)} rows with all values of another row, under another id"
+    # In two parts of a split, they would be tested on what they were fitted on.
+    return [Finding(file, "copied", what, "each patient once", column="patient_id")], found
+
+
+def _codes_for_missing(values: pd.Series, file: str, shown: str) -> Iterator[Finding]:
+    counts = values.value_counts()
+    for code in (code for code in _CODES if counts.get(code, 0) >= 3):
+        others = values[(values != code) & values.notna()]
+        apart = len(others) and (code < 0 <= others.min() or code > 3 * others.max() > 0)
+        if apart:
+            cells = values[values == code].map("{:g}".format)
+            expected = "a blank cell, or codes that say so, if this number means missing"
+            yield from in_rows(cells, file, "missing", expected, shown)
