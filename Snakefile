@@ -74,17 +74,22 @@ def needed_later(study):
     files += ["splits.parquet"] if STUDIES[study].protocols else []
     files += ["features.json"] if "03_cnn" in notebooks else []
     files += [f"seen_cnn_{part}.json" for part in parts(study, "03_cnn")]
-    files += ["model/manifest.json"] if STUDIES[study].protocols else []
+    files += ["model/manifest.json"] if STUDIES[study].protocols or STUDIES[study].model else []
     chosen = chosen_first(w) if "06_stability" in notebooks else []
     return left_by_notebooks(w) + score_files(w) + chosen + [f"build/{study}/{file}" for file in [*files, "scores.csv"]]
 
 def fitted_on_all(w):
-    """The models that are frozen, and their out-of-fold scores."""
+    """The models that are frozen, and their out-of-fold scores; or the update of a frozen model."""
+    if STUDIES[w.study].model:
+        return [f"{STUDIES[w.study].model}/manifest.json"] + [f"build/{w.study}/{f}" for f in UPDATE]
     cnn, stack = (fitted(w.study, notebook, on_all=True) for notebook in ("03_cnn", "04_stacking"))
     files = [f"{kind}_{p}{end}" for p in cnn for kind, end in (("scores_cnn", ".csv"), ("models/03_cnn", "/parts.json"))]
     files += [f"{kind}_{p}{end}" for p in stack for kind, end in (("scores_stacking", ".csv"), ("models/04_stacking", "/parts.json"))]
     files += ["scores_gwr.csv"] if "02_gwr" in STUDIES[w.study].notebooks else []
     return [f"build/{w.study}/{file}" for file in files]
+
+# What notebook 08 leaves of a frozen model's update.
+UPDATE = ("scores_external.csv", "scores_updated.csv", "update.json")
 
 def simulated(w):
     """The simulation's last file. A hospital's files are not listed: their names could identify patients."""
@@ -289,7 +294,7 @@ rule external:
         lambda w: f"{STUDIES[w.study].model}/manifest.json",
         code("notebooks/08_external.py"),
     output:
-        "build/{study}/scores_external.csv",
+        *(f"build/{{study}}/{file}" for file in UPDATE),
         "build/{study}/pages/08_external.json",
         "reports/{study}/08_external.ipynb",
     params: given=parameters("08_external")

@@ -16,10 +16,11 @@
 # %% [markdown]
 # # Does a model that was fitted elsewhere hold in these patients?
 #
-# A frozen model is applied as it is: nothing is fitted, tuned or chosen here. Its thresholds are those that were chosen
+# A frozen model is applied as it is: nothing is fitted, tuned or chosen before the last section. Its thresholds are those that were chosen
 # where it was fitted. `05_evaluation` reports discrimination, calibration and net benefit in full.
 #
-# *Reads* a frozen model and this study's patients, with their CT slices and readings. *Writes* the scores of all patients.
+# *Reads* a frozen model and this study's patients, with their CT slices and readings. *Writes* the scores of all
+# patients, and the update of the model that these patients support.
 
 # %% tags=["parameters"]
 study_name: str = "hospital2"  # the study, a file in params/
@@ -31,11 +32,12 @@ seed: int = 2026  # seed of the resamples
 mask_below: int = 0  # counts from 1 to below this are hidden; 0 shows all
 
 # %%
+import json
 from pathlib import Path
 
 import pandas as pd
 
-from postarrest import describe, evaluation, figures, models, places, scores, simulate
+from postarrest import describe, evaluation, figures, files, models, places, scores, simulate
 from postarrest.report import Page
 
 here = places.open(study_name, save_to=save_to)
@@ -155,4 +157,49 @@ for stated in evaluation.external.false_pessimism(carried, about["main"]):
 page.standard_table(models.bundle.decided(scored, about, y, mask_below=mask_below), name="external_decisions")
 
 # %% [markdown]
-# `05_evaluation` continues from these scores.
+# ## Should the model be updated here?
+#
+# A model that discriminates elsewhere may predict probabilities that are too high, too low or too extreme there. The
+# smallest update that repairs this is the best one, because each coefficient is estimated from the good outcomes here.
+# Every update is judged in patients whom it was not fitted on, in tenfold cross-fitting.
+
+# %%
+main = final[final["model"] == about["main"]].set_index("patient_id")
+bases = scored.scores.loc[main.index, models.bundle.bases(frozen, about["main"])]
+judging = {"y_good": main["y_good"], "probability": main["score"]}
+refit = models.bundle.refitted(bases, main["y_good"], seed=seed)
+updated = evaluation.updating.cross_fit(**judging, seed=seed, further=refit)
+judged, gains = evaluation.updating.performance(main["y_good"], updated, **resampling)
+page.standard_table(judged, name="updating")
+page.figure(
+    figures.forest.updates(judged, about["main"]),
+    name="updating",
+    caption=f"Calibration and Brier skill of {about['main']} in these {len(main)} patients, as it was frozen and by each "
+    "update, in patients whom the update was not fitted on; 95 % intervals.",
+    alt="One row per update in three panels: observed to expected good outcomes, calibration slope, and Brier skill.",
+)
+page.standard_table(gains, name="updating_gains")
+
+# %% [markdown]
+# Which update do these patients support? The closed test keeps the model as it is unless the data contradict it.
+
+# %%
+chosen = evaluation.updating.closed_test(**judging, revision=models.stacking.log_odds(bases))
+page.standard_table(chosen.steps, name="updating_test")
+page.text(
+    "These patients, {n_good} of them with a good outcome, support **{update}** ([](#tab-updating-test)). The model with "
+    "this update is frozen again, with thresholds chosen on the scores that the update gave patients whom it was not "
+    "fitted on.",
+    table="updating_test",
+    n_good=chosen.n_good,
+    update=evaluation.updating.IN_WORDS[chosen.update],
+)
+files.write_text(here.out("update.json"), json.dumps(evaluation.updating.kept(chosen, **judging), indent=1))
+name = about["main"] + models.bundle.ENDING
+kept = main.assign(
+    model=name, role="train_oof", score=updated.probabilities[chosen.update].to_numpy()
+).reset_index()
+scores.write(kept, here.out("scores_updated.csv"), tested=False)
+
+# %% [markdown]
+# `05_evaluation` continues from the scores of the model as it was frozen.

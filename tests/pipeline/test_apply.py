@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from postarrest import data, simulate
+from postarrest import data, evaluation, simulate
 from postarrest.models import bundle, crossfit, leakage, parts, splits, stacking, tabular
 from postarrest.pipeline import apply, freeze
 
@@ -58,6 +58,8 @@ def frozen(export, tmp_path_factory) -> tuple[Path, pd.DataFrame]:
     development = table[table["role"] == "train_oof"]
     names = list(dict.fromkeys(table["model"]))
     about = {
+        "study": "first",
+        "out_of_fold": freeze.described(development),
         "columns": bundle.contract_of(used, cohort),
         "export": bundle.export_of({}, used),
         "thresholds": freeze.chosen(development, fixed={"0.5": ["probability", 0.5]}),
@@ -201,3 +203,45 @@ def test_no_patient_of_the_training_is_in_the_model(frozen, export):
             with zipfile.ZipFile(path) as inside:
                 contents = [inside.read(name) for name in inside.namelist()]
         assert not [one for one in ids for content in contents if one in content], path.name
+
+
+FITTED = {"n": 60, "n_good": 25, "study": "second"}
+UPDATES = {
+    "none": {"kind": "none", "intercept": 0.0, "slope": 1.0, "edge": 0.01},
+    "intercept": {"kind": "intercept", "intercept": -0.7, "slope": 1.0, "edge": 0.01},
+    "intercept and slope": {"kind": "intercept and slope", "intercept": 0.2, "slope": 0.6, "edge": 0.01},
+    "revision": {"kind": "revision"},
+}
+
+
+@pytest.mark.parametrize("kind", UPDATES)
+def test_an_updated_model_is_a_frozen_model_that_says_what_it_was_made_from(frozen, export, tmp_path, kind):
+    model, table = frozen
+    first = bundle.load(model)
+    mine = table[table["model"] == "ensemble"]
+    cross_fitted = mine.assign(model="ensemble_updated", role="train_oof")
+    fixed = {"0.5": ["probability", 0.5]}
+    given = {"scored": table, "cross_fitted": cross_fitted, "fixed": fixed}
+    freeze.update(model, tmp_path / "model", fitted=FITTED | UPDATES[kind], **given)
+    again = bundle.load(tmp_path / "model")
+    assert again.manifest["made_from"] == {"study": "first", "sha256": first.manifest["sha256"]}
+    assert again.manifest["update"]["kind"] == kind
+    assert again.manifest["main"] == ("ensemble" if kind == "none" else "ensemble_updated")
+    assert run(tmp_path / "model", export, tmp_path / "out.csv") == 0
+    written = pd.read_csv(tmp_path / "out.csv", index_col="patient_id").loc[mine["patient_id"]]
+    np.testing.assert_allclose(written["ensemble"], mine["score"], rtol=0, atol=1e-9)
+    if kind in ("intercept", "intercept and slope"):
+        update = evaluation.updating.Update(**UPDATES[kind], n=60, n_good=25)
+        expected = update.apply(mine["score"])
+        np.testing.assert_allclose(written["ensemble_updated"], expected, rtol=0, atol=1e-9)
+    if kind == "revision":
+        bases = table.pivot(index="patient_id", columns="model", values="score")[["ohca", "pupil"]]
+        y = mine.set_index("patient_id")["y_good"]
+        expected = stacking.linear().fit(bases.loc[y.index], y).predict_proba(bases.loc[y.index])[:, 1]
+        np.testing.assert_allclose(written["ensemble_updated"], expected, rtol=0, atol=1e-9)
+
+
+def test_a_model_is_made_from_its_base_models(frozen):
+    assert bundle.bases(bundle.load(frozen[0]), "ensemble") == ["ohca", "pupil"]
+    assert bundle.bases(bundle.load(frozen[0]), "pupil") == []
+    assert bundle.refitted(pd.DataFrame(index=[0, 1]), pd.Series([0, 1])) == {}

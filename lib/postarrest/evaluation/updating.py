@@ -6,7 +6,8 @@ outcomes. Every update is judged in patients whom it was not fitted on.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,12 @@ from postarrest.evaluation.discrimination import RECOMMENDED
 # From the smallest to the largest, with the number of coefficients that each fits.
 UPDATES = {"none": 0, "intercept": 1, "intercept and slope": 2}
 REVISION = "revision"
+IN_WORDS = {
+    "none": "no update",
+    "intercept": "a new intercept",
+    "intercept and slope": "a new intercept and slope",
+    REVISION: "a refit of the stack",
+}
 _COUNTS = ["n", "n_good"]
 
 
@@ -245,7 +252,7 @@ def closed_test(
     }
     if not calibration.why_no_slope(y_good, x):
         fits["intercept and slope"] = (float(calibration.fit_logistic(y_good, [ones, x]).llf), 2)
-    if revision is not None:
+    if revision is not None and len(revision.columns):
         values = revision.to_numpy(float)
         if not np.isfinite(values).all():
             raise ValueError("A predictor of the revision is missing.")
@@ -342,3 +349,24 @@ def performance(
     ]
     found = pd.DataFrame(rows, columns=columns)
     return found, pd.DataFrame(gains, columns=["update", "metric", "difference", "lower", "upper", "p"])
+
+
+def kept(chosen: Choice, y_good: ArrayLike, probability: ArrayLike) -> dict[str, Any]:
+    """Return an update as it is kept, fitted on all these patients.
+
+    Parameters
+    ----------
+    chosen : Choice
+        The update that they support.
+    y_good, probability : array-like, (patients,)
+        As for :func:`fit`.
+
+    Returns
+    -------
+    dict
+        ``kind, n, n_good``; except for a revision, which the models themselves make, also ``intercept``,
+        ``slope`` and ``edge``, as :class:`Update` has them.
+    """
+    if chosen.update == REVISION:
+        return {"kind": REVISION, "n": len(np.asarray(y_good)), "n_good": chosen.n_good}
+    return asdict(fit(y_good, probability, chosen.update))

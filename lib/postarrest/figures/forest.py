@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from postarrest import scores
 from postarrest.evaluation.discrimination import short_interval
 from postarrest.evaluation.subgroups import main_model
+from postarrest.evaluation.updating import IN_WORDS
 from postarrest.figures import looks, style
 
 
@@ -42,6 +43,8 @@ _PANELS = (
     ("roc_auc", "AUC", (0.3, 1.0), 0.5),
     ("roc_auc_difference", "AUC, difference", None, 0.0),
     ("oe", "O:E", (0.2, 5.0), 1.0),
+    ("slope", "Calibration slope", None, 1.0),
+    ("brier_skill", "Brier skill", None, 0.0),
     ("false_pessimism", "False pessimism", None, 0.05),
     ("net_benefit", "Net benefit", None, 0.0),
 )
@@ -78,6 +81,22 @@ def handlings(table: pd.DataFrame) -> Figure:
     level = table["handling"].str.replace("_", " ") + table["own"].map(words)
     variable = table["model"].map(looks.model_name) + ", " + table["patients"] + " patients"
     return _groups(table.assign(level=level, variable=variable, rule="", note=""), title="")
+
+
+def updates(table: pd.DataFrame, model: str) -> Figure:
+    """Draw the calibration and the Brier skill of each update of a frozen model.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`postarrest.evaluation.updating.performance`.
+    model : str
+        The model.
+    """
+    levels = {**IN_WORDS, "none": "as it was frozen"}
+    rows = table[table["metric"].isin(["oe", "slope", "brier_skill"])]
+    rows = rows.assign(variable="Update", level=rows["update"].map(levels), rule="", note="")
+    return _groups(rows, title=looks.model_name(model))
 
 
 def bounds(table: pd.DataFrame, model: str) -> Figure:

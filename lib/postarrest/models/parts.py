@@ -36,7 +36,7 @@ TRUSTED = frozenset(
 )
 LISTED = "parts.json"
 
-Kind = Literal["estimator", "network", "same", "ohca_score", "gwr"]
+Kind = Literal["estimator", "network", "same", "recalibrated", "ohca_score", "gwr"]
 
 
 class PartError(ValueError):
@@ -59,7 +59,7 @@ class Part:
         What was fitted: with ``predict_proba``, or a head on a network. None where nothing was.
     kind : str
         ``estimator``, ``network`` (a head, and the network below it), ``same`` (its only score under another
-        name), ``ohca_score`` or ``gwr`` (formulas).
+        name), ``recalibrated`` (its only score, recalibrated), ``ohca_score`` or ``gwr`` (formulas).
     settings : dict
         Plain values that a network or a formula needs.
     """

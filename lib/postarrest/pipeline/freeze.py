@@ -4,6 +4,8 @@ The models are what notebooks 03 and 04 fitted on the splits without test patien
 Thresholds are chosen on the scores of the same fits for patients left out of them.
 """
 
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +18,7 @@ from postarrest import places, scores, simulate
 from postarrest.describe import known_variables
 from postarrest.evaluation import thresholds
 from postarrest.evaluation.delong import delong
-from postarrest.models import bundle, parts, tabular
+from postarrest.models import bundle, parts, stacking, tabular
 from postarrest.models.kept import digest
 from postarrest.models.parts import Part
 from postarrest.places import Here
@@ -34,8 +36,11 @@ INTENDED_USE = (
 
 
 def freeze(study: str) -> None:
-    """Write ``build/<study>/model/``, the study's models fitted on all its patients."""
+    """Write ``build/<study>/model/``: the models fitted on all its patients, or a frozen one updated."""
     loaded, here = load.load(study), places.open(study, save_to="report")
+    if loaded.model:
+        _freeze_update(loaded, here)
+        return
     cohort = pd.read_parquet(here.build("cohort.parquet"))
     label = loaded.outcome_labels[0]
     rows = _scores(here, loaded, label)
@@ -74,6 +79,69 @@ def freeze(study: str) -> None:
             cohort, cohort[f"y_good_{label}"], variables=variables, mask_below=given["mask_below"]
         ),
     )
+
+
+def _freeze_update(study: Study, here: Here) -> None:
+    update(
+        Path(study.parameters("08_external")["model_path"]),
+        here.build("model"),
+        fitted=json.loads(here.build("update.json").read_text(encoding="utf-8")) | {"study": study.name},
+        scored=scores.read(here.build("scores_external.csv")),
+        cross_fitted=scores.read(here.build("scores_updated.csv"), tested=False),
+        fixed=load.complete_parameters(study, "05_evaluation")["fixed_thresholds"],
+    )
+
+
+def update(
+    folder: Path,
+    to: Path,
+    *,
+    fitted: Mapping[str, Any],
+    scored: pd.DataFrame,
+    cross_fitted: pd.DataFrame,
+    fixed: Mapping[str, Sequence[Any]],
+) -> dict[str, Any]:
+    """Freeze a frozen model again, with an update; it says what it was made from.
+
+    Parameters
+    ----------
+    folder, to : pathlib.Path
+        The frozen model, and the folder of the updated one.
+    fitted : Mapping
+        The update, from :func:`postarrest.evaluation.updating.kept`, and ``study``, where it was fitted.
+    scored : pandas.DataFrame
+        Scores of those patients by the frozen model.
+    cross_fitted : pandas.DataFrame
+        Their scores by the update, fitted without them: thresholds are chosen on these.
+    fixed : Mapping
+        Thresholds set beforehand, as for :func:`chosen`.
+
+    Returns
+    -------
+    dict
+        The manifest of the updated model. With the update ``none``, that of the frozen one, and what it was
+        made from.
+    """
+    frozen = bundle.load(folder)
+    told = {k: v for k, v in frozen.manifest.items() if k not in bundle.OF_THE_FILES}
+    origin = {k: frozen.manifest[k] for k in ("study", "sha256")}
+    about = {"study": fitted["study"], "made_from": origin, "update": dict(fitted)}
+    main, name = frozen.manifest["main"], frozen.manifest["main"] + bundle.ENDING
+    sources: dict[Path, Sequence[Part]] = {folder: frozen.parts}
+    if fitted["kind"] == "none":
+        return bundle.write(to, sources, **told | about)
+    about |= {"main": name, "models": [*told["models"], name]}
+    about |= {"thresholds": told["thresholds"] | chosen(cross_fitted, fixed=fixed)}
+    about |= {"out_of_fold": told["out_of_fold"] | described(cross_fitted)}
+    if fitted["kind"] != "revision":
+        return bundle.write(to, sources, formulas=[bundle.part_of(fitted, main)], **told | about)
+    final = scored[scored["stage"] == "final"].pivot(index="patient_id", columns="model", values="score")
+    final, bases = final.dropna(subset=[main]), bundle.bases(frozen, main)
+    y_good = scored.groupby("patient_id")["y_good"].first()
+    refit = Part(name, (), tuple(bases), stacking.linear().fit(final[bases], y_good[final.index]))
+    with tempfile.TemporaryDirectory() as work:
+        parts.keep([refit], Path(work))
+        return bundle.write(to, {**sources, Path(work): [refit]}, **told | about)
 
 
 def _final(study: Study) -> list[Any]:

@@ -17,6 +17,8 @@ from postarrest.models.parts import Part, PartError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+# What a manifest says of its own files, and not of the model.
+OF_THE_FILES = ("format", "parts", "files", "packages", "sha256")
 # Whose versions decide whether a part of a kind can be read, and scores the same.
 _PACKAGES = {
     "estimator": ("scikit-learn", "lightgbm", "skops"),

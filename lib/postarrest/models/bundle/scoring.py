@@ -9,6 +9,7 @@ import pandas as pd
 
 from postarrest.models import gwr
 from postarrest.models.bundle.files import Bundle
+from postarrest.models.bundle.updating import recalibrated
 from postarrest.models.ohca import ohca_score
 from postarrest.models.parts import Part
 
@@ -82,6 +83,8 @@ def score(
             found, why = markers.get(part.name, found), pd.Series(NO_READINGS, index=ids)
         elif part.kind == "same":
             found = given.iloc[:, 0]
+        elif part.kind == "recalibrated":
+            found = recalibrated(given.iloc[:, 0], **part.settings)
         elif (why == "").any():
             ready = given[why == ""]
             found = pd.Series(part.estimator.predict_proba(ready)[:, 1], index=ready.index).reindex(ids)
