@@ -1,8 +1,8 @@
 """What each step of combining the base models gains or loses: docs/ensemble-ablation.csv.
 
-On the base models' out-of-fold probabilities of a study that has been run, in its own outer folds. Each
-variant is fitted on the development patients and scores the test patients; the rows of models that the study
-itself fitted are those of its scores table.
+On the base models' out-of-fold probabilities of a study that has been run, in its own outer folds, and on
+those of the same base models fitted in other ways. Each variant is fitted on the development patients and
+scores the test patients; the rows of models that the study itself fitted are those of its scores table.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from benchmark_peers import Study
 from scipy.optimize import nnls
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
@@ -24,8 +25,11 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 from postarrest import places, scores
 from postarrest.evaluation import calibration, delong, optimism
 from postarrest.models.platt import platt
+from postarrest.models.splits import Split
 from postarrest.models.stacking import REFERENCES, linear, log_odds
 from postarrest.models.super_learner import MODEL, combiner
+from postarrest.models.tabular import estimator
+from postarrest.models.tuning import Chosen
 
 REFERENCE = "ensemble"
 FITTED = (REFERENCE, "ensemble_logistic", *REFERENCES, MODEL)
@@ -119,6 +123,64 @@ def variants(table: pd.DataFrame, bases: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+REFITTED: dict[str, dict[str, Any]] = {
+    "base models as chosen, line on log odds": {},
+    "base models with default settings": {"searched": False},
+    "base models with five repeats of the inner folds": {"repeats": 5},
+    "base models with balanced classes": {"class_weight": "balanced"},
+    "base models without class weights": {"class_weight": None},
+}
+
+
+def refitted(study: Study) -> pd.DataFrame:
+    """Return the scores table of variants of the base models, each below a line on log odds."""
+    found = []
+    for fold in study.folds():
+        bases, split = study.bases(fold), study.split(fold)
+        y = study.y[split.development]
+        for name, settings in REFITTED.items():
+            x, x_test = bases.out_of_fold[bases.networks].copy(), bases.test[bases.networks].copy()
+            for model, one in bases.settings.items():
+                if one.algorithm != "cnn":
+                    x[model], x_test[model] = _scored(study, split, one, fold=fold, **settings)
+            folds = StratifiedKFold(4, shuffle=True, random_state=fold)
+            own = cross_val_predict(linear(), x, y[x.index], cv=folds, method="predict_proba")[:, 1]
+            test = linear().fit(x, y[x.index]).predict_proba(x_test)[:, 1]
+            for role, ids, score in (("train_oof", x.index, own), ("test", x_test.index, test)):
+                part = pd.DataFrame({"patient_id": ids, "score": score, "y_good": study.y[ids].to_numpy()})
+                found.append(part.assign(role=role, model=name, fold=fold))
+    table = pd.concat(found, ignore_index=True)
+    return table.assign(stage="final", kind="probability", outcome_label=study.label)
+
+
+def _scored(
+    study: Study,
+    split: Split,
+    chosen: Chosen,
+    *,
+    fold: int,
+    searched: bool = True,
+    repeats: int = 1,
+    **weights: Any,
+) -> tuple[pd.Series, pd.Series]:
+    """Return a base model's out-of-fold and test probabilities, after refitting it."""
+    values = (chosen.values if searched else {}) | weights
+    x, y = study.cohort[chosen.predictors], study.y
+    # The first repeat is the study's own inner folds.
+    inner = list(split.inner)
+    for repeat in range(1, repeats):
+        shuffled = StratifiedKFold(len(split.inner), shuffle=True, random_state=100 * fold + repeat)
+        ids = split.development
+        inner += [(ids[a], ids[b]) for a, b in shuffled.split(ids, y[ids])]
+
+    def probability(fitted_on: pd.Index, scored: pd.Index) -> pd.Series:
+        model = estimator(chosen.algorithm, values, seed=1).fit(x.loc[fitted_on], y[fitted_on])
+        return pd.Series(model.predict_proba(x.loc[scored])[:, 1], scored)
+
+    left_out = pd.concat([probability(a, b) for a, b in inner])
+    return left_out.groupby(level=0).mean(), probability(split.development, split.test)
+
+
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row per model: pooled test scores, and what training promised."""
     rows = scores.sets(table)
@@ -153,7 +215,8 @@ def main() -> None:
         fitted = {*FITTED, "ohca_score"}
         is_base = (table["kind"] == "probability") & ~table["model"].isin(fitted)
         bases = list(dict.fromkeys(table.loc[is_base, "model"]))
-        found.append(judged(variants(table, bases)).assign(study=study))
+        both = [variants(table, bases), refitted(Study(study))]
+        found.append(judged(pd.concat(both, ignore_index=True)).assign(study=study))
     result = pd.concat(found)
     result.insert(0, "study", result.pop("study"))
     result.round(4).to_csv(given.out, index=False, lineterminator="\n")

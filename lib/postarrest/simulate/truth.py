@@ -69,7 +69,7 @@ def planted(settings: Settings) -> pd.DataFrame:
         return LogisticRegression().fit(together[fit], good[fit]).decision_function(together)
 
     severity = drawn.latents["severity"].to_numpy()
-    white, cortex, deep = _attenuation(severity, rng)
+    white, cortex, deep = tissue_attenuation(severity, rng)
     white, cortex, deep = (
         white + settings.white_shift_hu,
         cortex + settings.gray_shift_hu,
@@ -106,7 +106,9 @@ def _auc(good: np.ndarray, score: np.ndarray) -> dict[str, float]:
     return {"auc": float(areas.auc[0]), "mc_error": float(np.sqrt(areas.covariance[0, 0]))}
 
 
-def _attenuation(severity: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def tissue_attenuation(
+    severity: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the attenuation of white matter, cortex and deep nuclei themselves, HU."""
     baseline, cortex_own, deep_own = rng.standard_normal((3, len(severity)))
     white = phantom.WHITE_HU + phantom.BASELINE_SD_HU * baseline
