@@ -122,7 +122,7 @@ canary: $(READY)  ## long: search a whole report and its logs for planted names 
 	@$(BIN)/python tests/helpers/canary.py
 
 ## Measure
-.PHONY: pretrain ct-reader benchmark benchmark-finetuning ablation ablation-ensemble golden coverage simulation-check
+.PHONY: pretrain ct-reader benchmark benchmark-finetuning benchmark-peers ablation ablation-ensemble where-lost golden coverage simulation-check
 pretrain: $(READY)  ## make the network that reads CT again, from nothing (30 min on two cores; resumes)
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m postarrest.pipeline.pretrain
 
@@ -144,6 +144,16 @@ ablation: $(READY)  ## long: the optimism of early stopping on the hold-out set
 
 ablation-ensemble: $(READY)  ## what each step of the stack gains or loses in STUDY=, nested, after its report: docs/ensemble-ablation.csv
 	@$(BIN)/python benchmarks/ablation_ensemble.py --studies $(STUDY) --out docs/ensemble-ablation.csv
+
+# In an environment of its own: no library that is compared is one that this project needs.
+benchmark-peers: $(READY)  ## long: ensembles of other libraries on the outer folds of STUDY=, after its report: docs/peers-<study>.csv
+	@test -x build/peers-environment/bin/python || $(PYTHON) -m venv build/peers-environment
+	@build/peers-environment/bin/pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	@for s in $(STUDY); do $(BIN)/python benchmarks/benchmark_peers.py --study $$s \
+	  --python build/peers-environment/bin/python --out docs/peers-$$s.csv || exit 1; done
+
+where-lost: $(READY)  ## where the ensemble of STUDY=, simulated, loses what was planted, after its report: docs/where-lost.csv
+	@$(BIN)/python benchmarks/where_lost.py --study $(STUDY) --out docs/where-lost.csv
 
 golden: $(READY)  ## the evaluation next to R, scikit-learn, SciPy and statsmodels: docs/golden.md
 	@$(BIN)/python tests/helpers/golden.py --out docs/golden.md

@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 
 from postarrest import places, scores
 from postarrest.evaluation import calibration, delong, optimism
+from postarrest.evaluation.thresholds import choose
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
 from postarrest.models.stacking import REFERENCES, linear, log_odds
@@ -188,6 +189,7 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
     compared = delong.delong(y, wide.to_numpy(), models=list(wide))
     inner = optimism.inner_outer(rows, table).set_index("model")
     fnr = optimism.realised_fnr(rows, table).query("rule == 'Spec-Max'").set_index("model")
+    expected = fnr_expected(table)
     found_of_models = []
     for model in wide:
         p = wide[model].to_numpy()
@@ -197,9 +199,25 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
             row |= {"difference": found.value, "lower": found.lower, "upper": found.upper}
         row |= {"brier": brier_score_loss(y, p), "slope": calibration.recalibrate(y, p).slope.value}
         row |= {"mean_auc": inner.loc[model, "outer"], "optimism": inner.loc[model, "optimism"]}
-        row |= {"fnr_realised": fnr["fnr"].get(model), "n": len(y), "n_good": int(y.sum())}
+        row |= {"fnr_expected": expected[model], "fnr_realised": fnr["fnr"].get(model)}
+        row |= {"n": len(y), "n_good": int(y.sum())}
         found_of_models.append(row)
     return pd.DataFrame(found_of_models)
+
+
+def fnr_expected(table: pd.DataFrame) -> pd.Series:
+    """Return the false pessimism to be expected at Spec-Max where test and training scores are alike.
+
+    Of n patients with a good outcome, k lie below a threshold that was chosen between two of them: another
+    patient lies below it with a probability of (k + 1) / (n + 1).
+    """
+    train = table[(table["role"] == "train_oof") & (table["stage"] == "final")]
+    found = {}
+    for (model, fold), mine in train.groupby(["model", "fold"]):
+        at = choose(mine["y_good"].to_numpy(), mine["score"].to_numpy(), "Spec-Max").threshold
+        good = mine.loc[mine["y_good"] == 1, "score"]
+        found[model, fold] = ((good < at).sum() + 1) / (len(good) + 1)
+    return pd.Series(found).groupby(level=0).mean()
 
 
 def main() -> None:

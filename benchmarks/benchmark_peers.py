@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from postarrest import places, scores
 from postarrest.evaluation import calibration, delong
+from postarrest.files import write_text
 from postarrest.models import crossfit, leakage, splits, stacking, super_learner, tabular, tuning
+from postarrest.pipeline.notebook import thread_environment
 from postarrest.study import load
 
 FIT = Path(__file__).parent / "peers" / "fit.py"
@@ -40,6 +43,7 @@ class Study:
     """A study whose report has been made, and what its models of each outer fold see."""
 
     def __init__(self, name: str, permuted: int = 0):
+        self.permuted = permuted
         self.here = places.open(name, save_to="scratch")
         self.loaded = load.load(name)
         self.stacking = load.complete_parameters(self.loaded, "04_stacking")
@@ -116,11 +120,11 @@ def fit_own(study: Study, model: str, fold: int) -> dict[str, object]:
     return {"probability": test[study.split(fold).test].tolist(), "own": own}
 
 
-def measured(command: list[str]) -> dict[str, float]:
+def measured(command: list[str], environment: Mapping[str, str]) -> dict[str, float]:
     """Run a command; return its wall and processor seconds, and its largest memory in GiB."""
     started = time.perf_counter()
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said)
+        process = subprocess.Popen(command, stdout=said, stderr=said, env=os.environ | environment)
         # Of this process and those that it started and waited for.
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -131,24 +135,29 @@ def measured(command: list[str]) -> dict[str, float]:
     return seconds | {"memory_gib": used.ru_maxrss / 2**20}
 
 
-def fitted(study: Study, fold: int, models: list[str], python: str, permuted: int) -> list[pd.DataFrame]:
-    """Fit models on a fold, each in a process of its own; return test scores and what they cost."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        export(study, fold, Path(folder))
-        for model in models:
+def fitted(study: Study, fold: int, model: str, *, python: str, seconds: int) -> pd.DataFrame:
+    """Fit a model on a fold in a process of its own; return the test patients' scores and what they cost.
+
+    What was fitted before is kept in ``build/<study>/peers/``.
+    """
+    kept = study.here.build(f"peers/{study.permuted}-{fold}-{model}.json")
+    if not kept.is_file():
+        with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out.json"
             if model in OWN:
-                about = ["--study", study.loaded.name, "--permuted", str(permuted), "--fold", str(fold)]
-                cost = measured([sys.executable, __file__, *about, "--own", model, "--out", str(out)])
+                about = ["--study", study.loaded.name, "--permuted", str(study.permuted), "--fold", str(fold)]
+                command = [sys.executable, __file__, *about, "--own", model, "--out", str(out)]
+                cost = measured(command, thread_environment(1))
             else:
-                cost = measured([python, str(FIT), "--peer", model, "--fold", folder, "--out", str(out)])
-            result = json.loads(out.read_text(encoding="utf-8"))
-            ids = study.split(fold).test
-            about = {"model": model, "fold": fold, "own": result["own"], **cost}
-            found.append(pd.DataFrame({"patient_id": ids, "score": result["probability"]}).assign(**about))
-            print(f"fold {fold}, {model}: {cost['processor_s']:.0f} s of processor time", flush=True)
-    return found
+                export(study, fold, Path(folder))
+                about = ["--peer", model, "--fold", folder, "--seconds", str(seconds), "--out", str(out)]
+                cost = measured([python, str(FIT), *about], {})
+            found = json.loads(out.read_text(encoding="utf-8")) | cost
+        write_text(kept, json.dumps(found))
+        print(f"fold {fold}, {model}: {cost['processor_s']:.0f} s of processor time", flush=True)
+    found = json.loads(kept.read_text(encoding="utf-8"))
+    rows = pd.DataFrame({"patient_id": study.split(fold).test, "score": found.pop("probability")})
+    return rows.assign(model=model, fold=fold, **found)
 
 
 def judged(rows: pd.DataFrame, y: pd.Series, *, reference: str) -> pd.DataFrame:
@@ -202,9 +211,8 @@ def main() -> None:
     if given.own:
         given.out.write_text(json.dumps(fit_own(study, given.own, given.fold)), encoding="utf-8")
         return
-    rows = []
-    for fold in study.folds():
-        rows += fitted(study, fold, given.models, given.python, given.permuted)
+    about = {"python": given.python, "seconds": given.seconds}
+    rows = [fitted(study, fold, model, **about) for fold in study.folds() for model in given.models]
     if not given.permuted:
         test = study.scores[(study.scores["role"] == "test") & (study.scores["stage"] == "final")]
         more = test[test["model"].isin(FROM_THE_REPORT)][["patient_id", "model", "fold", "score"]]

@@ -13,38 +13,36 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# Wall seconds for a fold, where a library asks for a limit.
-SECONDS = 60
 Found = tuple[np.ndarray, float]
 
 
 def autogluon(preset: str) -> Callable[..., Found]:
-    def fit(train: pd.DataFrame, test: pd.DataFrame, work: str, seed: int) -> Found:
+    def fit(train: pd.DataFrame, test: pd.DataFrame, work: str, *, seconds: int, seed: int) -> Found:
         from autogluon.tabular import TabularPredictor
 
         predictor = TabularPredictor("y_good", eval_metric="roc_auc", path=work, verbosity=0)
         # In this process, so that its processor time and memory are counted.
         bagging = {"fold_fitting_strategy": "sequential_local"}
         further = {"ag_args_ensemble": bagging, "dynamic_stacking": False} if preset == "best_quality" else {}
-        predictor.fit(train, presets=preset, time_limit=SECONDS, num_cpus=2, num_gpus=0, **further)
+        predictor.fit(train, presets=preset, time_limit=seconds, num_cpus=2, num_gpus=0, **further)
         own = predictor.leaderboard(silent=True).set_index("model")["score_val"][predictor.model_best]
         return predictor.predict_proba(test)[1].to_numpy(), float(own)
 
     return fit
 
 
-def flaml(train: pd.DataFrame, test: pd.DataFrame, work: str, seed: int) -> Found:
+def flaml(train: pd.DataFrame, test: pd.DataFrame, work: str, *, seconds: int, seed: int) -> Found:
     from flaml import AutoML
 
     automl = AutoML()
     x, y = train.drop(columns="y_good"), train["y_good"]
     automl.fit(
-        x, y, task="classification", metric="roc_auc", time_budget=SECONDS, seed=seed, n_jobs=2, verbose=0
+        x, y, task="classification", metric="roc_auc", time_budget=seconds, seed=seed, n_jobs=2, verbose=0
     )
     return automl.predict_proba(test)[:, 1], 1 - automl.best_loss
 
 
-def mljar(train: pd.DataFrame, test: pd.DataFrame, work: str, seed: int) -> Found:
+def mljar(train: pd.DataFrame, test: pd.DataFrame, work: str, *, seconds: int, seed: int) -> Found:
     from supervised import AutoML
 
     automl = AutoML(
@@ -60,7 +58,7 @@ def mljar(train: pd.DataFrame, test: pd.DataFrame, work: str, seed: int) -> Foun
     return automl.predict_proba(test)[:, 1], float(automl.get_leaderboard()["metric_value"].max())
 
 
-def sklearn_stack(train: pd.DataFrame, test: pd.DataFrame, work: str, seed: int) -> Found:
+def sklearn_stack(train: pd.DataFrame, test: pd.DataFrame, work: str, *, seconds: int, seed: int) -> Found:
     from sklearn.compose import ColumnTransformer, make_column_selector
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, StackingClassifier
     from sklearn.impute import SimpleImputer
@@ -104,11 +102,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", required=True, choices=PEERS)
     parser.add_argument("--fold", type=Path, required=True, help="folder of the fold")
+    parser.add_argument("--seconds", type=int, required=True, help="wall seconds, for libraries that ask")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     train, test = (pd.read_parquet(given.fold / f"{part}.parquet") for part in ("train", "test"))
     with tempfile.TemporaryDirectory() as work:
-        probability, own = PEERS[given.peer](train, test, str(Path(work) / "fit"), 1)
+        probability, own = PEERS[given.peer](
+            train, test, str(Path(work) / "fit"), seconds=given.seconds, seed=1
+        )
     given.out.write_text(json.dumps({"probability": probability.tolist(), "own": own}), encoding="utf-8")
 
 
