@@ -151,7 +151,9 @@ def fitted(study: Study, fold: int, model: str, *, python: str, seconds: int) ->
             else:
                 export(study, fold, Path(folder))
                 about = ["--peer", model, "--fold", folder, "--seconds", str(seconds), "--out", str(out)]
-                cost = measured([python, str(FIT), *about], {})
+                # AutoML libraries share out the threads themselves.
+                threads = thread_environment(1) if model.startswith("scikit-learn") else {}
+                cost = measured([python, str(FIT), *about], threads)
             found = json.loads(out.read_text(encoding="utf-8")) | cost
         write_text(kept, json.dumps(found))
         print(f"fold {fold}, {model}: {cost['processor_s']:.0f} s of processor time", flush=True)
@@ -200,6 +202,9 @@ def main() -> None:
     parser.add_argument("--study", required=True, help="a study whose report has been made")
     parser.add_argument("--python", default="", help="the interpreter of the other libraries' environment")
     parser.add_argument("--models", nargs="+", default=[*PEERS, *OWN])
+    parser.add_argument(
+        "--seconds", type=int, default=60, help="wall seconds for a fold, for libraries that ask"
+    )
     parser.add_argument(
         "--permuted", type=int, default=0, help="a seed: outcomes are permuted among patients"
     )
