@@ -53,8 +53,11 @@ def test_text_in_tables_is_shown_as_written(payload):
 def test_what_was_not_escaped_does_not_run():
     html = "<h1>T</h1><script>a</script><img alt='x' src='javascript:a' onerror='a'>"
     html += "<a href=' JavaScript:a'>b</a>"
+    html += "<img alt='y' src='data:image/webp;base64,UklGRg=='>"
     safe = str(body.from_html(html + "<a href='tables/a:b.csv'>c</a><a href='#tab-x'>d</a>", name="x").soup)
     assert active(safe) == [] and "JavaScript" not in safe
+    # A figure whose drawing is large is shown as WebP.
+    assert 'src="data:image/webp;base64,UklGRg=="' in safe
     assert 'href="tables/a:b.csv"' in safe and 'href="#tab-x"' in safe
 
 

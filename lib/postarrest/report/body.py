@@ -22,7 +22,9 @@ _NO_ALTERNATIVE = ("", "No description has been provided for this image")
 # No page needs a script, a form or another page in it.
 _ACTIVE_TAGS = ("script", "iframe", "object", "embed", "form", "base", "meta", "link")
 _LINKS = ("href", "src", "action", "formaction", "xlink:href", "srcset")
-_HARMLESS = re.compile(r"\s*(?:#|page:|https?:|mailto:|data:image/(?:png|jpeg|svg\+xml)|[^:]*(?:[/?#]|$))")
+_HARMLESS = re.compile(
+    r"\s*(?:#|page:|https?:|mailto:|data:image/(?:png|jpeg|webp|svg\+xml)|[^:]*(?:[/?#]|$))"
+)
 _ABSENT = "a part that this study does not have"
 
 

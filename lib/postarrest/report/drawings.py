@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 # A larger drawing, in bytes, is shown as a raster image if that is smaller.
 _LARGEST_INLINE_SVG = 60_000
-_PREVIEW_WIDTH_PX = 1300
-_PREVIEW_COLORS = 128
+_PREVIEW_WIDTH_PX = 1200
+_PREVIEW_COLORS = 64
 
 
 def render(fig: Figure) -> dict[str, bytes]:
