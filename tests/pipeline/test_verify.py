@@ -15,7 +15,7 @@ from report_project import make, run_all
 @pytest.fixture(scope="module")
 def written_once(tmp_path_factory):
     patch = pytest.MonkeyPatch()
-    root = make(tmp_path_factory.mktemp("verify") / "project", protocols="holdout", modalities="")
+    root = make(tmp_path_factory.mktemp("verify") / "project", protocols="holdout", modalities="gwr")
     run_all(root, patch)
     patch.undo()
     data = root / "build/tiny/data"
