@@ -31,7 +31,9 @@ def hospital(root, name, *, seed, site=None, n=150):
     if site:
         cohort["site"] = [site[i % len(site)] for i in range(n)]
     cohort.to_parquet(build / "cohort.parquet")
-    (root / "params" / f"{name}.yaml").write_text("study: {title: T, question: Q, protocols: [nested]}\n")
+    (root / "params" / f"{name}.yaml").write_text(
+        "study: {title: T, question: Q, protocols: [nested], modalities: [ct]}\n"
+    )
 
 
 @pytest.fixture
