@@ -15,7 +15,7 @@ LIB = ROOT / "lib" / "postarrest"
 # From the top down; a room imports only from those below it.
 ROOMS = (
     *("pipeline", "report", "study", "reading", "figures", "simulate", "evaluation", "models", "scores"),
-    *("describe", "words", "data", "settings", "places", "estimate", "files"),
+    *("describe", "words", "data", "settings", "refused", "places", "estimate", "files"),
 )
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 MODULES = sorted(LIB.rglob("*.py"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from postarrest.files import write_text
+from postarrest.refused import Refused
 
 _SHOWN_ROWS = 5
 # A column in the wrong unit is an error in every row; a list of a thousand of them is long enough.
@@ -64,7 +65,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
 
-class DataErrors(ValueError):
+class DataErrors(Refused):
     """All errors in a study's data, found in one pass.
 
     The message lists every error. It may be kept in a log or an executed notebook, so a value that could be a

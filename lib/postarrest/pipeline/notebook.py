@@ -11,9 +11,10 @@ from typing import Any
 
 from postarrest.files import write_text
 from postarrest.places import ROOT, Here, run_name
+from postarrest.refused import Refused
 
 
-class NotebookError(RuntimeError):
+class NotebookError(Refused):
     """A notebook that stopped at an error; the message names the notebook, the cell and the error."""
 
 

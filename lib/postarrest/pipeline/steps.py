@@ -1,6 +1,7 @@
 """The steps of the pipeline as commands: notebooks executed by papermill, and the few other steps.
 
-Snakemake decides what runs and when (``Snakefile``); it calls this module.
+Snakemake decides what runs and when (``Snakefile``); it calls this module. A command imports what it
+needs when it runs: to execute a notebook takes no model and no page, and each step is a process of its own.
 """
 
 import argparse
@@ -12,16 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-from postarrest import evaluation, places
-from postarrest.data.errors import DataErrors
+from postarrest import places
 from postarrest.files import whole
-from postarrest.pipeline import network
-from postarrest.pipeline.notebook import NotebookError, run_notebook, thread_environment
+from postarrest.pipeline.notebook import run_notebook, thread_environment
 from postarrest.places import ROOT
-from postarrest.report import site
-from postarrest.report.body import PageError
-from postarrest.study import against_data, load
-from postarrest.study.schema import StudyError
+from postarrest.refused import Refused
 
 
 def make_splits(study: str) -> None:
@@ -29,7 +25,9 @@ def make_splits(study: str) -> None:
     import pandas as pd
 
     from postarrest import describe
+    from postarrest.data.errors import DataErrors
     from postarrest.models import splits
+    from postarrest.study import StudyError, against_data, load
 
     loaded, here = load.load(study), places.open(study, save_to="report")
     cohort = pd.read_parquet(here.build("cohort.parquet"))
@@ -55,6 +53,7 @@ def make_features(study: str, threads: int) -> None:
     os.environ.update(thread_environment(threads))
     from postarrest.models.cnn import features, finetune
     from postarrest.models.cnn.network import Network, NetworkError
+    from postarrest.study import StudyError, load
 
     here = places.open(study, save_to="report")
     loaded = load.load(study)
@@ -104,6 +103,8 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     extra : list of str
         Further options for Snakemake.
     """
+    from postarrest.study import load
+
     started = time.monotonic()
     load.with_sources(names)
     (ROOT / "build").mkdir(exist_ok=True)
@@ -112,7 +113,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
             # The operating system releases this lock however the process ends.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StudyError("The pipeline is already running in this folder.") from None
+            raise Refused("The pipeline is already running in this folder.") from None
         command = [
             *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock"),
             *("--config", f"studies={' '.join(names)}"),
@@ -129,6 +130,36 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     return done
 
 
+def write_pages(name: str) -> None:
+    """Write all pages of a study, from what its notebooks left."""
+    from postarrest.report import site
+
+    site.write_study(name)
+
+
+def write_home() -> None:
+    """Write ``reports/index.html``, which leads to the studies."""
+    from postarrest.report import site
+
+    site.write_home()
+
+
+def site_summary(study: str, *, mask_below: int | None, model: str) -> None:
+    """Write what a hospital may share of its study with others: aggregates, and no patient."""
+    from postarrest import evaluation
+    from postarrest.pipeline import network
+
+    below = evaluation.network.BELOW if mask_below is None else mask_below
+    network.site_summary(study, mask_below=below, model=model)
+
+
+def pool(summaries: list[str]) -> None:
+    """Write one page of several hospitals' summaries."""
+    from postarrest.pipeline import network
+
+    network.pool(summaries)
+
+
 _COMMANDS = {
     "report": report,
     "notebook": run_notebook,
@@ -137,10 +168,10 @@ _COMMANDS = {
     "read_ct": read_ct,
     "scores": combine_scores,
     "freeze": freeze_study,
-    "pages": site.write_study,
-    "home": site.write_home,
-    "site-summary": network.site_summary,
-    "pool": network.pool,
+    "pages": write_pages,
+    "home": write_home,
+    "site-summary": site_summary,
+    "pool": pool,
 }
 
 
@@ -164,7 +195,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsers["notebook"].add_argument("--parameters", type=json.loads, required=True)
     parsers["scores"].add_argument("parts", nargs="+")
     parsers["site-summary"].add_argument("study")
-    parsers["site-summary"].add_argument("--mask-below", type=int, default=evaluation.network.BELOW)
+    parsers["site-summary"].add_argument("--mask-below", type=int)
     parsers["site-summary"].add_argument("--model", default="")
     parsers["pool"].add_argument("summaries", nargs="+")
     given, extra = parser.parse_known_args(arguments)
@@ -176,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unknown: {' '.join(extra)}")
     try:
         status = _COMMANDS[command](**options)
-    except (StudyError, NotebookError, DataErrors, PageError) as error:
+    except Refused as error:
         # Errors in files and failing cells are reported in words; anything else is a bug, with its trace.
         sys.stderr.write(f"{error}\n")
         return 1

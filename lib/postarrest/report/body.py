@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 from bs4 import BeautifulSoup
 
+from postarrest.refused import Refused
 from postarrest.report.page import KINDS, reference
 from postarrest.report.rendering import TEMPLATES
 
@@ -28,7 +29,7 @@ _HARMLESS = re.compile(
 _ABSENT = "a part that this study does not have"
 
 
-class PageError(ValueError):
+class PageError(Refused):
     """A report that must not be written; the message lists every reason."""
 
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError, create_model
 
 from postarrest.places import ROOT
+from postarrest.refused import Refused
 from postarrest.settings import TYPES_IN_WORDS, Settings
 from postarrest.study.plain_yaml import PlainLoader
 
@@ -32,7 +33,7 @@ _LIMITS = {
 _TYPES: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 
 
-class StudyError(ValueError):
+class StudyError(Refused):
     """A study file that cannot be run; the message lists every error in it."""
 
 
