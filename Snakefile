@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from postarrest import data
 from postarrest.pipeline import stale
 from postarrest.places import ROOT
-from postarrest.report.runs import runs
 from postarrest.study import load
+from postarrest.study.runs import runs
 
 NAMES = str(config.get("studies", "holdout ensemble")).split()
 STUDIES = load.with_sources(NAMES)

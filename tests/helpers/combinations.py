@@ -123,8 +123,8 @@ def run(name: str, study: dict[str, Any]) -> str:
     """Run one study in the project of this process; return ``ran``, or ``refused: `` and why."""
     from postarrest.pipeline import check_data, steps
     from postarrest.places import ROOT
-    from postarrest.report.runs import runs
     from postarrest.study import load, schema
+    from postarrest.study.runs import runs
 
     data = ROOT / "build" / "data" / name
     (ROOT / "params" / f"{name}.yaml").write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")

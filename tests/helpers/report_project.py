@@ -118,11 +118,11 @@ def figure():
 
 def run_all(root: Path, monkeypatch) -> dict[str, Notebook]:
     """Run every notebook of the small study that applies to it."""
-    from postarrest.report import runs
+    from postarrest.study.runs import runs
 
     held = load.load("tiny", root=root)
     made = {}
-    for run in runs.runs(held):
+    for run in runs(held):
         notebook = Notebook(root, run.notebook, part=run.part, title=f"Question of {run.notebook}?")
         made[run.name] = notebook
         if run.notebook == "01_cohort":

@@ -18,8 +18,8 @@ from pipeline_project import copy_project, run, steps
 from postarrest import models
 from postarrest.pipeline import apply, stale
 from postarrest.places import ROOT
-from postarrest.report import runs
 from postarrest.study import load, schema
+from postarrest.study.runs import runs
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +318,7 @@ def test_changed_code_reruns_what_needs_it(smoke, tmp_path):
 
 def test_changed_simulation_reruns_all(smoke, tmp_path):
     done = edited(smoke, tmp_path, "params/smoke.yaml", "  gwr: true\n  seed: 7", "  gwr: true\n  seed: 8")
-    assert notebooks_in(done) == {one.notebook for one in runs.runs(load.load("smoke"))}
+    assert notebooks_in(done) == {one.notebook for one in runs(load.load("smoke"))}
 
 
 @pytest.mark.parametrize(

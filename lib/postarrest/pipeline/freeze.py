@@ -23,10 +23,10 @@ from postarrest.models.kept import digest
 from postarrest.models.parts import Part
 from postarrest.places import Here
 from postarrest.report import environment
-from postarrest.report.runs import runs
 from postarrest.report.used import used_network
 from postarrest.study import load
 from postarrest.study.load import Study
+from postarrest.study.runs import runs
 
 INTENDED_USE = (
     "Research on the prediction of neurological recovery in adults resuscitated from a cardiac arrest "

@@ -1,6 +1,7 @@
 """Which source files a step depends on."""
 
 import ast
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -46,34 +47,52 @@ def modules_of(path: Path) -> list[Path]:
 @cache
 def _used_by(path: Path) -> set[Path]:
     """Return the modules whose names a file uses."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    attributes = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
-    modules = (
-        _modules_behind(name, {a.attr for a in attributes if a.value.id == local})
-        for local, name in _imported(tree).items()
-    )
-    return set().union(*modules)
+    found = set()
+    for local, name in _imported(path).items():
+        # Few names are packages; only of these the attributes matter, and finding them takes longest.
+        found |= _modules_behind(name, used=lambda local=local: _attributes(path).get(local, set()))
+    return found
 
 
-def _imported(tree: ast.Module) -> dict[str, str]:
-    """Return the names that a module imports from this library, each with the dotted name behind it."""
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _imported(path: Path) -> dict[str, str]:
+    """Return the names that a file imports from this library, each with the dotted name behind it."""
     # Imports inside functions belong to checks and commands, not to results.
-    own = [n for n in tree.body if isinstance(n, ast.ImportFrom) and str(n.module).startswith("postarrest")]
+    own = [
+        n
+        for n in _tree(path).body
+        if isinstance(n, ast.ImportFrom) and str(n.module).startswith("postarrest")
+    ]
     return {a.asname or a.name: f"{node.module}.{a.name}" for node in own for a in node.names}
 
 
-def _modules_behind(name: str, attributes: set[str]) -> set[Path]:
+@cache
+def _attributes(path: Path) -> dict[str, set[str]]:
+    """Return the attributes that a file uses of each name."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found.setdefault(node.value.id, set()).add(node.attr)
+    return found
+
+
+def _modules_behind(name: str, *, used: Callable[[], set[str]]) -> set[Path]:
     """Return the module of a dotted name; for a package, those that define the attributes that are used."""
     place = _LIB.joinpath(*name.split("."))
     if place.with_suffix(".py").is_file():
         return {place.with_suffix(".py")}
     face = place / "__init__.py"
     if face.is_file():
-        return set().union(*(_modules_behind(f"{name}.{a}", set()) for a in attributes)) or {face}
+        return set().union(*(_modules_behind(f"{name}.{a}", used=set) for a in used())) or {face}
     # A name that a module or package defines or imports.
     room, _, own = name.rpartition(".")
     face = _LIB.joinpath(*room.split("."), "__init__.py")
     if not face.is_file():
-        return _modules_behind(room, set())
-    imported = _imported(ast.parse(face.read_text(encoding="utf-8")))
-    return _modules_behind(imported[own], set()) if own in imported else {face}
+        return _modules_behind(room, used=set)
+    imported = _imported(face)
+    return _modules_behind(imported[own], used=set) if own in imported else {face}

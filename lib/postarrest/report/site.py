@@ -12,9 +12,11 @@ from postarrest.report import cards, index, manifest, manuscript, methods, priva
 from postarrest.report.body import Body, PageError, resolve
 from postarrest.report.page import KINDS
 from postarrest.report.rendering import as_json, render, words
-from postarrest.report.runs import Report, Run
+from postarrest.report.runs import Report
 from postarrest.report.used import NO_NETWORK, used_network
 from postarrest.study import load
+from postarrest.study.runs import Run
+from postarrest.study.runs import runs as runs_of
 
 
 def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
@@ -39,7 +41,7 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     """
     study = load.load(name, root=root)
     here = Here(name, save_to="report", root=root)
-    notebooks, bodies = runs.read_notebooks(here, runs.runs(study))
+    notebooks, bodies = runs.read_notebooks(here, runs_of(study))
     saved = runs.records(here, bodies)
     runs.join_tables(here, saved)
     network = used_network(here) if "03_cnn" in study.notebooks else NO_NETWORK

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,10 +72,8 @@ def declared_parameters(notebook: str, *, root: Path = ROOT) -> dict[str, Parame
 
 @lru_cache(maxsize=64)
 def _declared_in(file: str, text: str) -> dict[str, Parameter]:
-    import jupytext
-
-    cells = jupytext.reads(text, fmt="py:percent").cells
-    tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    cells = [cell.partition("\n") for cell in re.split(r"^# %% ?", text, flags=re.MULTILINE)]
+    tagged = [source.strip() for head, _, source in cells if 'tags=["parameters"]' in head]
     if len(tagged) != 1:
         raise StudyError(f"{file}: {len(tagged)} cells are tagged 'parameters', expected one.")
     found = {}
