@@ -31,6 +31,7 @@ columns: dict = {}  # contract name: the export's name; {patient_id: "{row}"} nu
 codes: dict = {}  # contract name: {the export's value: the contract's value}
 units: dict = {}  # contract name: the export's unit, such as {creatinine_umol_l: mg/dL}
 table_format: dict = {}  # encoding, delimiter, decimal, sheet, where the files do not show them
+image_size: str = "exact"  # fit: a PNG or JPEG of any size is padded and resampled to 256 x 256 pixels
 outcome: dict = {}  # blank: CPC 1 or 2 is good; or {column: name, good: [values], poor: [values], meaning: text}
 outcome_labels: list = ["revised", "standard"]  # outcome labels in use, the main one first
 predictors: list = []  # further columns of the export that models use
@@ -56,6 +57,7 @@ study = data.read_export(
     criteria=criteria,
     outcome_labels=outcome_labels,
     table_format=table_format,
+    image_size=image_size,
 )
 included, steps = data.select(study.patients, criteria=criteria)
 labels = data.outcome_labels(included)

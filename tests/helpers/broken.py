@@ -874,6 +874,18 @@ def png_bytes(pixels: np.ndarray, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+def fit_case(name: str, ending: str, content: Callable[[np.ndarray], bytes]) -> None:
+    """An invalid image in a study that reads images of any size."""
+
+    def make(folder: Path) -> dict[str, Any]:
+        mapping = write_ct(folder)
+        good = np.asarray(Image.open(folder / "ct" / f"{IDS[0]}.png"))
+        at(folder, ending).write_bytes(content(good))
+        return mapping | {"image_size": "fit"}
+
+    case(name)(make)
+
+
 def bomb() -> bytes:
     """A PNG of 100 kB that unpacks to 100 MB."""
 
@@ -899,17 +911,40 @@ def animation() -> bytes:
 
 
 bytes_case("a PNG of zero bytes", ".png", lambda: b"")
+
+
+def bright() -> np.ndarray:
+    return np.full((256, 256), 120, np.uint8)
+
+
 bytes_case("a JPEG named .png", ".png", lambda: png_bytes(np.zeros((256, 256), np.uint8), "JPEG"))
 bytes_case("a zip bomb of a PNG", ".png", bomb)
 bytes_case("an animated PNG", ".png", animation)
 png_case("a PNG of 512 x 512 pixels", lambda good: np.kron(good, np.ones((2, 2), np.uint8)))
 png_case("a PNG of 255 x 255 pixels", lambda good: good[:255, :255])
+bytes_case("a JPEG where PNGs of one size are asked for", ".jpg", lambda: png_bytes(bright(), "JPEG"))
 png_case("a PNG in colour", lambda good: np.stack([good, good, good // 2], axis=2))
 png_case("a PNG with transparent parts", lambda good: np.stack([good, good, good, good], axis=2))
 png_case("a PNG of one gray value", lambda good: np.full_like(good, 128))
 png_case("an inverted PNG", lambda good: 255 - good)
 png_case("a PNG of only black and white", lambda good: (good > 128).astype(np.uint8) * 255)
 png_case("a PNG of 12 bits in 16", lambda good: good.astype(np.uint16) * 16)
+
+
+def turned_by_a_camera(good: np.ndarray) -> bytes:
+    exif, buffer = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # orientation
+    Image.fromarray(good).save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+png_end = 12 + 4  # the last chunk, and the checksum before it
+fit_case("a PNG cut off at its end", ".png", lambda good: png_bytes(good)[:-png_end])
+fit_case("a JPEG cut off at its end", ".jpg", lambda good: png_bytes(good, "JPEG")[:-2])
+fit_case("a thumbnail", ".png", lambda good: png_bytes(good[::5, ::5]))
+fit_case("a photograph in colour", ".jpg", lambda good: png_bytes(np.dstack([good, good, good // 2]), "JPEG"))
+fit_case("a JPEG that a camera turned", ".jpg", turned_by_a_camera)
+fit_case("a PNG named .jpeg", ".jpeg", png_bytes)
 
 
 @case("a PNG cut off")

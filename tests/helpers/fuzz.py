@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from PIL import Image
 from pydicom.encaps import encapsulate
 
 from broken import patients
@@ -69,6 +70,8 @@ def seeds() -> dict[str, bytes]:
         kinds = {"8": gray, "16": gray.astype(np.uint16) * 257, "rgb": np.dstack([gray] * 3)}
         for kind, pixels in kinds.items():
             found[f"{kind}.png"] = png(place / "a.png", pixels).read_bytes()
+        Image.fromarray(gray).save(place / "a.jpg")
+        found["8.jpg"] = (place / "a.jpg").read_bytes()
         volume = np.stack([head(size=64, spacing_mm=3.6).T] * 2, axis=2)
         affine = np.diag([-3.6, -3.6, 5, 1])
         for ending in (".nii", ".nii.gz"):
@@ -140,7 +143,7 @@ def read(name: str, data: bytes, folder: Path) -> str:
             study = examine(path, predictors=["pupil_*", "sex"], table_format=table_format)
             shown = errors.listing(study.errors)
         else:
-            image = read_slice(path, slice_index=0)
+            image = read_slice(path, slice_index=0, image_size="fit")
             assert image.image.shape == (256, 256)
             assert image.image.dtype == np.uint8
             assert image.hu is None or np.isfinite(image.hu).all()

@@ -189,7 +189,7 @@ def test_an_image_that_cannot_be_measured_is_explained_and_passed(tmp_path: Path
         reader.click(360, 400)
         if session.number < 2:
             reader.press("Next patient")
-    assert "Patient P1 cannot be read. This CT is a PNG, whose pixel spacing is unknown" in seen["P1"]
+    assert "Patient P1 cannot be read. This CT is a PNG or JPEG, whose pixel spacing is unknown" in seen["P1"]
     assert "a file that is not DICOM" in seen["P2"]
     assert "cannot be read" not in seen["P3"]
     assert session.table()["patient_id"].tolist() == ["P3"]

@@ -12,6 +12,7 @@ from postarrest.files import write_text
 from postarrest.refused import Refused
 
 _SHOWN_ROWS = 5
+_SHOWN_FOUND = 3
 # A column in the wrong unit is an error in every row; a list of a thousand of them is long enough.
 _MOST_ALIKE = 1000
 
@@ -145,22 +146,35 @@ def in_rows(
 def listing(findings: Iterable[Finding]) -> str:
     """Return findings as lines of text without identifiers; the same finding in many rows is one line.
 
+    More than five findings at one place that differ only in what was found are one line too.
+
     Examples
     --------
     >>> cells = pd.Series("Jane Doe", index=range(2, 12))
     >>> print(listing(in_rows(cells, "patients.csv", "number", "a number")))
       patients.csv, rows 2, 3, 4, 5, 6 and 5 more: found text of 8 characters; expected a number.
     """
-    groups: dict[tuple[str, ...], list[int]] = {}
+    kinds: dict[tuple[str, ...], dict[str, list[int]]] = {}
     for finding in findings:
         found = described(finding.found) if finding.verbatim else finding.found
-        key = (finding.alias or finding.file, finding.column, found, finding.expected)
-        groups.setdefault(key, []).extend([] if finding.row is None else [finding.row])
+        key = (finding.alias or finding.file, finding.column, finding.rule, finding.expected)
+        rows = kinds.setdefault(key, {}).setdefault(found, [])
+        rows += [] if finding.row is None else [finding.row]
     lines = []
-    for (file, column, found, expected), rows in groups.items():
-        where = ", ".join(filter(None, (file, _rows_in_words(rows), column)))
-        lines.append(f"  {where}: found {found}; expected {expected}.")
+    for (file, column, _, expected), of_found in kinds.items():
+        for found, rows in _few(of_found).items():
+            where = ", ".join(filter(None, (file, _rows_in_words(rows), column)))
+            lines.append(f"  {where}: found {found}; expected {expected}.")
     return "\n".join(lines)
+
+
+def _few(rows_of: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Return what was found and in which rows; of more than five findings, three and a count."""
+    if len(rows_of) <= _SHOWN_ROWS:
+        return rows_of
+    first = "; ".join(list(rows_of)[:_SHOWN_FOUND])
+    rows = sorted(row for rows in rows_of.values() for row in rows)
+    return {f"{first}; and {len(rows_of) - _SHOWN_FOUND} others": rows}
 
 
 def _rows_in_words(rows: Sequence[int]) -> str:

@@ -13,6 +13,7 @@ from postarrest.data import contract, errors, plausible, tablefile
 from postarrest.data.cells import typed_columns
 from postarrest.data.cohort import REVISED, check_outcome, columns_of, good_or_poor, select
 from postarrest.data.ct.finding import find_ct
+from postarrest.data.ct.picture import ImageSize
 from postarrest.data.errors import DataErrors, Finding, Findings, in_rows
 from postarrest.data.mapping import ROW_NUMBERS, ExportSettings, setting_errors
 
@@ -42,6 +43,8 @@ class StudyData:
         What is possible but should be checked.
     notes : tuple of str
         How the files were read.
+    image_size : str
+        Whether a PNG of another size than 256 x 256 pixels is read: ``"exact"`` or ``"fit"``.
     """
 
     patients: pd.DataFrame
@@ -51,6 +54,7 @@ class StudyData:
     errors: tuple[Finding, ...] = field(repr=False)
     warnings: tuple[Finding, ...] = field(repr=False)
     notes: tuple[str, ...]
+    image_size: ImageSize = "exact"
 
 
 def read_export(data: Path, **settings: Any) -> StudyData:
@@ -108,7 +112,8 @@ def examine(data: Path, **settings: Any) -> StudyData:
             gwr = _gwr(raw, mapping, patients, included, found) if raw else None
     rows = pd.Series(patients.index, index=pd.Index(patients["patient_id"]), name="row")
     passed = map(tuple, (found.errors, found.warnings, found.notes))
-    return StudyData(patients.set_index("patient_id"), gwr, ct, rows, *passed)
+    image_size = mapping.image_size if mapping else "exact"
+    return StudyData(patients.set_index("patient_id"), gwr, ct, rows, *passed, image_size)
 
 
 def fingerprint(data: Path) -> str:

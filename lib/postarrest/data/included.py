@@ -53,7 +53,8 @@ def save_included(
     paths = pd.Series(dtype=object) if study.ct is None else study.ct
     paths = paths[paths.index.isin(included.index)].sort_index()
     index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
-    slices = read_slices(paths, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
+    choices = {"slice_index": index, "slice_position_mm": position_mm, "rows": study.rows}
+    slices = read_slices(paths, image_size=study.image_size, **choices)
     if copied := copied_images(slices, study.rows[paths.index]):
         raise DataErrors(copied)
     with whole(here.out("images.npz")) as place, place.open("wb") as file:

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, WrapValidator, model_validator
 
 from postarrest.data import contract
+from postarrest.data.ct.picture import ImageSize
 from postarrest.data.errors import Finding, nearest
 from postarrest.settings import TYPES_IN_WORDS, Scalar, Settings, distinct, wrong
 
@@ -242,6 +243,8 @@ class ExportSettings(Settings):
         Outcome labels in use: ``"standard"``, ``"revised"``. The revised one needs columns of its own.
     table_format : TableFormat
         Encoding, delimiter, decimal sign and sheet of the tables.
+    image_size : str
+        ``"exact"``: a PNG has 256 x 256 pixels. ``"fit"``: a PNG or JPEG of any size is padded and resampled.
     for_scoring : bool
         Whether the patients are to be scored only: no outcome is needed, and a patient may lack a CT.
     """
@@ -261,6 +264,7 @@ class ExportSettings(Settings):
         []
     )
     table_format: TableFormat = TableFormat()
+    image_size: ImageSize = "exact"
     for_scoring: bool = False
 
     @property

@@ -25,7 +25,7 @@ def data_warnings(findings: Iterable[Finding], *, mask_below: int = 0) -> pd.Dat
         ``file, column, expected, n``, with ``n`` as text.
     """
     columns = ["file", "column", "expected"]
-    table = pd.DataFrame([(w.file, w.column, w.expected) for w in findings], columns=columns)
+    table = pd.DataFrame([(w.alias or w.file, w.column, w.expected) for w in findings], columns=columns)
     table = table.groupby(columns, as_index=False).size().rename(columns={"size": "n"})
     return table.assign(n=hide_small_counts(table["n"], below=mask_below, totals_known=False))
 

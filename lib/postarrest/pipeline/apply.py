@@ -109,7 +109,8 @@ def _slices(study: StudyData, patients: pd.DataFrame) -> tuple[tuple[pd.Index, n
     if study.ct is None:
         return None, pd.Series(dtype=str)
     index, position_mm = patients.get("ct_slice"), patients.get("ct_position_mm")
-    read = read_each(study.ct, slice_index=index, slice_position_mm=position_mm, rows=study.rows)
+    choices = {"slice_index": index, "slice_position_mm": position_mm, "rows": study.rows}
+    read = read_each(study.ct, image_size=study.image_size, **choices)
     found = dict(zip(study.ct.index, read, strict=True))
     images = {patient: one.image for patient, one in found.items() if isinstance(one, CtSlice)}
     broken = {

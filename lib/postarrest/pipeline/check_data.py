@@ -79,7 +79,8 @@ def check(data: Path, *, of: Study | None = None, **settings: Any) -> Check:
     if study.ct is not None:
         rows = study.rows[study.ct.index]
         index, position_mm = study.patients.get("ct_slice"), study.patients.get("ct_position_mm")
-        images = read_each(study.ct, slice_index=index, slice_position_mm=position_mm, rows=rows)
+        choices = {"slice_index": index, "slice_position_mm": position_mm, "rows": rows}
+        images = read_each(study.ct, image_size=study.image_size, **choices)
         read = []
         for row, path, image in zip(rows, study.ct, images, strict=True):
             if isinstance(image, Finding):
@@ -89,7 +90,7 @@ def check(data: Path, *, of: Study | None = None, **settings: Any) -> Check:
             _add_to_sheets(sheets, formats.total(), image, f"row {row}")
             formats[image.source + (" series" if path.is_dir() else "")] += 1
             warnings += [
-                Finding(f"ct/{path.name}", "image", note, "a person to check it", int(row), alias="CT")
+                Finding(f"ct/{path.name}", note.rule, note.found, note.expected, int(row), alias="CT")
                 for note in image.notes
             ]
         if read:
@@ -125,7 +126,7 @@ def _summary(
         lines += ["", "Readings and images", *_modalities(study, included, formats)]
         lines += ["", "Values of the included patients", *_indented(_values(included))]
     if warnings:
-        counts = Counter((w.column or w.file.split("/")[0], w.rule) for w in warnings)
+        counts = Counter((w.column or w.alias or w.file, w.rule) for w in warnings)
         lines += ["", f"Please check ({len(warnings)}; each in warnings.csv)"]
         lines += [f"  {where}: {rule}, {n} time{'s' if n > 1 else ''}" for (where, rule), n in counts.items()]
     return "\n".join(lines) + "\n"

@@ -16,6 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from postarrest import data, places
+from postarrest.data.ct.picture import ImageSize
 from postarrest.data.ct.slices import Series, read_series, window
 from postarrest.data.errors import DataErrors, Finding
 from postarrest.files import write_text
@@ -45,28 +46,28 @@ def read_study(study: str, threads: int) -> None:
         Listing every CT that cannot be read.
     """
     loaded, here = load.load(study), places.open(study, save_to="report")
-    paths = _paths(loaded, here)
+    paths, image_size = _images(loaded, here)
     folder = here.out("read_ct/index.html").parent
     folder.mkdir(parents=True, exist_ok=True)
     parts = np.array_split(np.arange(len(paths)), max(1, min(threads, len(paths) // 8)))
-    jobs = (joblib.delayed(_some)(paths.iloc[part], folder) for part in parts if len(part))
+    jobs = (joblib.delayed(_some)(paths.iloc[part], folder, image_size) for part in parts if len(part))
     found = [one for part in joblib.Parallel(n_jobs=threads)(jobs) for one in part]
     if errors := [one for one in found if isinstance(one, Finding)]:
         raise DataErrors(errors)
     _write(found, here)
 
 
-def _paths(loaded: load.Study, here: places.Here) -> pd.Series:
-    """Return the CT of each included patient."""
+def _images(loaded: load.Study, here: places.Here) -> tuple[pd.Series, ImageSize]:
+    """Return the CT of each included patient, and how images of another size are read."""
     given = load.complete_parameters(loaded, "01_cohort")
     names = ("modalities", "columns", "codes", "units", "outcome", "predictors", "criteria")
-    settings = {name: given[name] for name in (*names, "outcome_labels", "table_format")}
+    settings = {name: given[name] for name in (*names, "outcome_labels", "table_format", "image_size")}
     export = data.read_export(given["data_path"] or here.data, **settings)
     included = pd.read_parquet(here.build("cohort.parquet"), columns=[]).index
-    return export.ct[export.ct.index.isin(included)].sort_index()
+    return export.ct[export.ct.index.isin(included)].sort_index(), export.image_size
 
 
-def _some(paths: pd.Series, folder: Path) -> list[dict | Finding]:
+def _some(paths: pd.Series, folder: Path, image_size: ImageSize) -> list[dict | Finding]:
     """Read some patients' CT in a process of its own, and draw what was read."""
     from postarrest.models.ct_reader import network
 
@@ -74,7 +75,7 @@ def _some(paths: pd.Series, folder: Path) -> list[dict | Finding]:
     found = []
     for patient, path in paths.items():
         try:
-            series = read_series(path)
+            series = read_series(path, image_size=image_size)
         except DataErrors as error:
             found += error.findings
             continue

@@ -30,7 +30,7 @@ _SIZE = 720
 _KEY_STEP_MM = 0.5
 # One notch of a mouse wheel; a trackpad sends many small steps.
 _WHEEL_STEP = 100
-_NO_SPACING = "This CT is a PNG, whose pixel spacing is unknown: areas in mm² need DICOM or NIfTI."
+_NO_SPACING = "This CT is a PNG or JPEG, whose pixel spacing is unknown: areas in mm² need DICOM or NIfTI."
 _HELP = (
     "Click where the centre of the circle should be; drag to move it. Click on another circle, or on a "
     "name, to choose its region. Mouse wheel, Page Up, Page Down: slices. Arrow keys: move the circle by "
@@ -165,7 +165,7 @@ class _Tool:
         self._progress.value = "Reading the CT …"
         problem = ""
         try:
-            series = read_series(Path(self._paths[self._session.patient]))
+            series = read_series(Path(self._paths[self._session.patient]), image_size="fit")
         except DataErrors as error:
             problem = f"Patient {self._session.patient} cannot be read. {error}"
         else:
@@ -179,7 +179,7 @@ class _Tool:
                 self._slice.value = len(series.hu) // 2
                 self._zoom.value = 1
         self._choose(next(iter(self._without_circle()), SITES[0]))
-        notes = "; ".join(self._series.notes) if self._series else ""
+        notes = "; ".join(note.found for note in self._series.notes) if self._series else ""
         self._message.value = f"<b>{escape(problem)}</b>" if problem else escape(notes)
         # Sliders that stay where they were draw nothing.
         self._draw()

@@ -14,7 +14,15 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
 
-from postarrest.data.ct.reading import MOST_PIXELS, MOST_SLICES, Unreadable, check_size, chosen, damaged
+from postarrest.data.ct.reading import (
+    MOST_PIXELS,
+    MOST_SLICES,
+    Remark,
+    Unreadable,
+    check_size,
+    chosen,
+    damaged,
+)
 from postarrest.data.errors import stays_inside
 
 AIR_HU = -1024
@@ -48,8 +56,8 @@ class _Frame(NamedTuple):
 
 def read(
     path: Path, index: int | None, position_mm: float | None
-) -> tuple[NDArray[np.float32], tuple[float, float], list[str]]:
-    """Return an axial slice in radiological orientation, the distances of rows and columns (mm), and notes.
+) -> tuple[NDArray[np.float32], tuple[float, float], list[Remark]]:
+    """Return an axial slice in radiological orientation, the distances of rows and columns (mm), and remarks.
 
     Parameters
     ----------
@@ -70,7 +78,7 @@ def read(
 
 def read_all(
     path: Path,
-) -> tuple[list[NDArray[np.float32]], tuple[float, float], NDArray[np.float64] | None, list[str]]:
+) -> tuple[list[NDArray[np.float32]], tuple[float, float], NDArray[np.float64] | None, list[Remark]]:
     """Return every slice as `read` does, from the caudal end up, and their positions along the body (mm).
 
     The positions are None for a single slice.
@@ -86,7 +94,7 @@ def read_all(
     return [hu for hu, *_ in slices], slices[0][1], _positions(frames) if len(frames) > 1 else None, notes
 
 
-def _slice_of(frame: _Frame) -> tuple[NDArray[np.float32], tuple[float, float], list[str]]:
+def _slice_of(frame: _Frame) -> tuple[NDArray[np.float32], tuple[float, float], list[Remark]]:
     """Return one frame's slice, the distances of rows and columns, and notes."""
     header = _parsed(frame.path, pixels=True)
     with damaged(*_DAMAGED):
@@ -96,7 +104,9 @@ def _slice_of(frame: _Frame) -> tuple[NDArray[np.float32], tuple[float, float], 
     hu = _stored_values(header, frame.frame) * np.float32(frame.slope) + np.float32(frame.intercept)
     hu[hu == filler] = AIR_HU
     if frame.orientation is None:
-        return hu, frame.spacing_mm, [*notes, "no orientation in the header: used as stored"]
+        found = "no orientation in the header: used as stored"
+        remark = Remark("orientation", found, "the patient's right at the left, the front at the top")
+        return hu, frame.spacing_mm, [*notes, remark]
     return *_radiological(hu, frame.orientation, frame.spacing_mm), notes
 
 
@@ -139,7 +149,7 @@ class OtherImage(Unreadable):
     """A sound DICOM file that is not an axial CT image, such as a localizer or a dose report."""
 
 
-def _axial_frames(files: Sequence[Path]) -> tuple[list[_Frame], list[str]]:
+def _axial_frames(files: Sequence[Path]) -> tuple[list[_Frame], list[Remark]]:
     """Return the frames of the one axial CT series among some files, from the caudal end up."""
     frames: list[_Frame] = []
     others: list[OtherImage] = []
@@ -153,7 +163,10 @@ def _axial_frames(files: Sequence[Path]) -> tuple[list[_Frame], list[str]]:
             others.append(other)
     if not frames:
         raise others[0]
-    notes = [f"{len(others)} other files are not used (such as {others[0].found})"] if others else []
+    notes = []
+    if others:
+        found = f"{len(others)} other files are not used (such as {others[0].found})"
+        notes = [Remark("other files", found, "the files of one axial series")]
     series = {frame.series for frame in frames}
     if len(series) > 1:
         expected = "one series (the brain reconstruction)"
@@ -329,11 +342,13 @@ def _radiological(
     return np.ascontiguousarray(hu), spacing_mm
 
 
-def _remarks(header: pydicom.Dataset) -> Iterator[str]:
+def _remarks(header: pydicom.Dataset) -> Iterator[Remark]:
     tilt = header.get("GantryDetectorTilt")
     if tilt is not None and abs(float(tilt)) > 0.5:
-        yield f"gantry tilt {float(tilt):g}°"
+        yield Remark(
+            "gantry tilt", f"a gantry tilted by {float(tilt):g}°", "slices at one angle in all patients"
+        )
     if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
-        yield "according to the header, text is burned into the image: check for names"
+        yield Remark("burned-in text", "text in the image, according to the header", "an image without names")
     if str(header.get("LossyImageCompression", "")) == "01":
-        yield "lossy compression: small HU differences may be lost"
+        yield Remark("lossy", "lossy compression", "none: small differences in HU may be lost")

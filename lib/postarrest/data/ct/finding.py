@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from postarrest.data import errors
+from postarrest.data.ct.picture import PICTURES
 from postarrest.data.errors import Finding, Findings
 
-CT_SUFFIXES = (".png", ".dcm", ".nii.gz", ".nii")
+CT_SUFFIXES = (*PICTURES, ".dcm", ".nii.gz", ".nii")
 
 
 def find_ct(data: Path, patients: pd.DataFrame, included: pd.Series, found: Findings) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,23 @@ class Unreadable(Exception):
     def __init__(self, rule: str, found: str, expected: str):
         self.rule, self.found, self.expected = rule, found, expected
         super().__init__(found)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a person should know of an image that can be read.
+
+    Parameters
+    ----------
+    rule : str
+        What it is about, in a word or two: remarks of one rule are counted together.
+    found, expected : str
+        What is in the image, and what is usual.
+    """
+
+    rule: str
+    found: str
+    expected: str
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A head CT in any format read into one axial slice: Hounsfield units and a windowed image.
 
-The readers of the formats are in `dicom`, `nifti` and `png`; this module brings their slices into one form
-and checks that they show a head.
+The readers of the formats are in `dicom`, `nifti` and `picture`; this module brings their slices into one
+form and checks that they show a head.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from postarrest.data.ct import dicom, nifti, png
+from postarrest.data.ct import dicom, nifti, picture
 from postarrest.data.ct.dicom import AIR_HU
-from postarrest.data.ct.reading import Unreadable, check_size
+from postarrest.data.ct.picture import PICTURES, SIZE, ImageSize
+from postarrest.data.ct.reading import Remark, Unreadable, check_size
 from postarrest.data.errors import DataErrors, Finding
 
-SIZE = 256
 LEVEL_HU = 40
 WIDTH_HU = 80
 # What a slice of a head looks like. The outline is everything denser than fat and air, holes filled.
@@ -40,22 +40,22 @@ class CtSlice:
     ----------
     hu : ndarray of float32, shape (rows, columns), or None
         Hounsfield units on the scanner's grid, seen from below: the patient's right at the left, front at
-        the top. None for a PNG, which no longer has them.
+        the top. None for a PNG or JPEG, which no longer has them.
     image : ndarray of uint8, shape (256, 256)
         The slice in the window of level 40, width 80 HU.
     spacing_mm : tuple of float or None
         Distance between the centres of rows, and of columns.
     source : str
-        ``"DICOM"``, ``"NIfTI"`` or ``"PNG"``.
-    notes : tuple of str
-        Remarks for a person: gantry tilt, lossy compression, burned-in text.
+        ``"DICOM"``, ``"NIfTI"``, ``"PNG"`` or ``"JPEG"``.
+    notes : tuple of Remark
+        For a person: gantry tilt, lossy compression, burned-in text.
     """
 
     hu: NDArray[np.float32] | None
     image: NDArray[np.uint8]
     spacing_mm: tuple[float, float] | None
     source: str
-    notes: tuple[str, ...]
+    notes: tuple[Remark, ...]
 
 
 @dataclass(frozen=True)
@@ -65,24 +65,24 @@ class Series:
     Parameters
     ----------
     hu : list of ndarray of float32, each of shape (rows, columns)
-        Hounsfield units, from the caudal end up, seen from below: the patient's right at the left, front
-        at the
-        top. From a PNG they are its gray values in the window of level 40, width 80 HU, cut off at 0 and 80.
+        Hounsfield units, from the caudal end up, seen from below: the patient's right at the left, front at
+        the top. From a PNG or JPEG they are its gray values in the window of level 40, width 80 HU, cut off
+        at 0 and 80.
     spacing_mm : tuple of float or None
-        Distance between the centres of rows, and of columns; None for a PNG.
+        Distance between the centres of rows, and of columns; None for a PNG or JPEG.
     position_mm : ndarray of float64, shape (n,), or None
         Position of each slice along the body's axis; None for a single slice.
     source : str
-        ``"DICOM"``, ``"NIfTI"`` or ``"PNG"``.
-    notes : tuple of str
-        Remarks for a person.
+        ``"DICOM"``, ``"NIfTI"``, ``"PNG"`` or ``"JPEG"``.
+    notes : tuple of Remark
+        For a person.
     """
 
     hu: list[NDArray[np.float32]]
     spacing_mm: tuple[float, float] | None
     position_mm: NDArray[np.float64] | None
     source: str
-    notes: tuple[str, ...]
+    notes: tuple[Remark, ...]
 
 
 def window(hu: NDArray, *, level_hu: float = LEVEL_HU, width_hu: float = WIDTH_HU) -> NDArray[np.uint8]:
@@ -97,12 +97,14 @@ def window(hu: NDArray, *, level_hu: float = LEVEL_HU, width_hu: float = WIDTH_H
     return np.floor(np.clip(share, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def to_grid(hu: NDArray, *, spacing_mm: tuple[float, float], size: int = SIZE) -> NDArray[np.float32]:
+def to_grid(
+    hu: NDArray, *, spacing_mm: tuple[float, float], size: int = SIZE, outside: float = AIR_HU
+) -> NDArray[np.float32]:
     """Return a slice resampled to a square grid that covers its whole field of view.
 
-    A field that is not square is padded with air on both sides. Where the grid becomes coarser, values are
-    averaged, so that noise falls as in a larger pixel; a slice that already is a square of `size` is
-    returned unchanged.
+    A field that is not square is padded on both sides, an odd pixel at the bottom or right. Where the grid
+    becomes coarser, values are averaged, so that noise falls as in a larger pixel; a slice that already is a
+    square of `size` is returned unchanged.
 
     Parameters
     ----------
@@ -112,6 +114,8 @@ def to_grid(hu: NDArray, *, spacing_mm: tuple[float, float], size: int = SIZE) -
         Distance between rows, and between columns.
     size : int
         Rows and columns of the result.
+    outside : float
+        What is around the field: air, by default.
 
     Examples
     --------
@@ -123,24 +127,31 @@ def to_grid(hu: NDArray, *, spacing_mm: tuple[float, float], size: int = SIZE) -
         return hu
     sides_mm = np.multiply(hu.shape, spacing_mm)
     missing = np.round((sides_mm.max() - sides_mm) / spacing_mm).astype(int)
-    padded = np.pad(hu, [(n // 2, n - n // 2) for n in missing], constant_values=AIR_HU)
+    padded = np.pad(hu, [(n // 2, n - n // 2) for n in missing], constant_values=outside)
     return np.asarray(Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def read_slice(
-    path: Path, *, slice_index: int | None = None, slice_position_mm: float | None = None
+    path: Path,
+    *,
+    slice_index: int | None = None,
+    slice_position_mm: float | None = None,
+    image_size: ImageSize = "exact",
 ) -> CtSlice:
     """Return one axial slice of a head CT.
 
     Parameters
     ----------
     path : pathlib.Path
-        A DICOM file, a folder with the DICOM files of one series, a NIfTI file, or a PNG of 256 x 256 pixels
-        in the window of level 40, width 80 HU.
+        A DICOM file, a folder with the DICOM files of one series, a NIfTI file, or a PNG or JPEG in the
+        window of level 40, width 80 HU.
     slice_index : int, optional
         Which slice of a series, counted from 0 at the caudal end. A series of one slice needs none.
     slice_position_mm : float, optional
         Instead of the index: position along the body's axis as in the header; the nearest slice is read.
+    image_size : str
+        ``"exact"``: a PNG must have 256 x 256 pixels. ``"fit"``: a PNG or JPEG of another size is padded with
+        black to a square, the image in its middle, and resampled as by `to_grid`, so that pixels stay square.
 
     Raises
     ------
@@ -149,17 +160,17 @@ def read_slice(
     """
     path = Path(path)
     try:
-        return _read(path, slice_index, slice_position_mm)
+        return _read(path, slice_index, slice_position_mm, image_size)
     except Unreadable as error:
         raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
 
 
-def read_series(path: Path) -> Series:
+def read_series(path: Path, *, image_size: ImageSize = "exact") -> Series:
     """Return all axial slices of a head CT.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path, image_size
         As for `read_slice`.
 
     Raises
@@ -170,12 +181,12 @@ def read_series(path: Path) -> Series:
     """
     path = Path(path)
     try:
-        return _read_all(path)
+        return _read_all(path, image_size)
     except Unreadable as error:
         raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
 
 
-def read_slices(paths: pd.Series, **choices: pd.Series | None) -> NDArray[np.uint8]:
+def read_slices(paths: pd.Series, **choices: Any) -> NDArray[np.uint8]:
     """Return the windowed slices of many patients.
 
     Parameters
@@ -207,6 +218,7 @@ def read_each(
     slice_index: pd.Series | None = None,
     slice_position_mm: pd.Series | None = None,
     rows: pd.Series | None = None,
+    image_size: ImageSize = "exact",
 ) -> Iterator[CtSlice | Finding]:
     """Yield each patient's slice, or what is wrong with it.
 
@@ -219,12 +231,14 @@ def read_each(
     rows : pandas.Series, optional
         ``patient_id`` -> row of the patient table, which identifies the patient in messages; by default the
         position in `paths`, counted from 1.
+    image_size : str
+        As for `read_slice`.
     """
     for number, (patient, path) in enumerate(paths.items(), start=1):
         index = _choice(slice_index, patient, int)
         position_mm = _choice(slice_position_mm, patient, float)
         try:
-            yield _read(Path(path), index, position_mm)
+            yield _read(Path(path), index, position_mm, image_size)
         except Unreadable as error:
             row, alias = (None, f"CT number {number}") if rows is None else (int(rows[patient]), "CT")
             yield Finding(f"ct/{Path(path).name}", error.rule, error.found, error.expected, row, alias=alias)
@@ -235,19 +249,34 @@ def _choice(series: pd.Series | None, patient: str, kind: type) -> Any:
     return None if pd.isna(value) else kind(value)
 
 
-def _read(path: Path, index: int | None, position_mm: float | None) -> CtSlice:
+def _read(path: Path, index: int | None, position_mm: float | None, image_size: ImageSize) -> CtSlice:
     with _opened(path) as source:
-        if source == "PNG":
-            return CtSlice(None, png.read(path), None, source, ())
+        if source == "picture":
+            return _picture(path, image_size)
         read = nifti.read if source == "NIfTI" else dicom.read
         return _finished(source, *read(path, index, position_mm))
 
 
-def _read_all(path: Path) -> Series:
+def _picture(path: Path, image_size: ImageSize) -> CtSlice:
+    gray, source = picture.read(path, image_size=image_size)
+    notes = []
+    if source == "JPEG":
+        notes.append(Remark("lossy", "a JPEG", "a PNG: small differences may be lost in a JPEG"))
+    if gray.shape != (SIZE, SIZE):
+        found = f"{gray.shape[1]} x {gray.shape[0]} pixels, padded and resampled"
+        notes.append(Remark("image size", found, f"{SIZE} x {SIZE} pixels"))
+        fitted = to_grid(gray, spacing_mm=(1, 1), outside=0)
+        gray = np.floor(fitted + 0.5).astype(np.uint8)
+    return CtSlice(None, gray, None, source, tuple(notes))
+
+
+def _read_all(path: Path, image_size: ImageSize) -> Series:
     with _opened(path) as source:
-        if source == "PNG":
-            hu = png.read(path).astype(np.float32) * np.float32(WIDTH_HU / 255) + (LEVEL_HU - WIDTH_HU / 2)
-            return Series([hu], None, None, source, ("8-bit gray values, cut off at 0 and 80 HU",))
+        if source == "picture":
+            one = _picture(path, image_size)
+            hu = one.image.astype(np.float32) * np.float32(WIDTH_HU / 255) + (LEVEL_HU - WIDTH_HU / 2)
+            clipped = Remark("clipped", "8-bit gray values, cut off at 0 and 80 HU", "Hounsfield units")
+            return Series([hu], None, None, one.source, (clipped, *one.notes))
         hu, spacing_mm, position_mm, *notes = (
             nifti.read_all(path) if source == "NIfTI" else dicom.read_all(path)
         )
@@ -257,21 +286,22 @@ def _read_all(path: Path) -> Series:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[str]:
-    """Yield the format of a file or folder; errors of the file system are reported as unreadable."""
+    """Yield the kind of a file or folder; errors of the file system are reported as unreadable."""
     name = "" if path.is_dir() else path.name.lower()
     try:
         if not path.is_dir():
             if not path.is_file():
-                raise Unreadable("readable", "no such file", "a DICOM file or folder, NIfTI or PNG")
+                raise Unreadable("readable", "no such file", "a DICOM file or folder, NIfTI, PNG or JPEG")
             check_size(path)
-        yield "PNG" if name.endswith(".png") else "NIfTI" if name.endswith((".nii", ".nii.gz")) else "DICOM"
+        kinds = {PICTURES: "picture", (".nii", ".nii.gz"): "NIfTI"}
+        yield next((kind for endings, kind in kinds.items() if name.endswith(endings)), "DICOM")
     except OSError as error:
         found = error.strerror or "an error of the file system"
         raise Unreadable("readable", found, "a file that can be read") from None
 
 
 def _finished(
-    source: str, hu: NDArray[np.float32], spacing_mm: tuple[float, float], notes: Sequence[str] = ()
+    source: str, hu: NDArray[np.float32], spacing_mm: tuple[float, float], notes: Sequence[Remark] = ()
 ) -> CtSlice:
     hu = _finite(hu)
     _check_head(hu, spacing_mm)

@@ -82,7 +82,9 @@ def export_of(given: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
         for key in ("columns", "codes", "units")
     }
     predictors = [name for name in names if name not in PATIENTS.columns]
-    return mapped | {"predictors": predictors, "table_format": dict(given.get("table_format", {}))}
+    how_read = {"table_format": dict(given.get("table_format", {}))}
+    how_read["image_size"] = given.get("image_size", "exact")
+    return mapped | {"predictors": predictors} | how_read
 
 
 def population(
