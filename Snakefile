@@ -108,7 +108,8 @@ def section(name):
     return lambda w: json.dumps(STUDIES[w.study].sections[name], sort_keys=True)
 
 STEP = "{PYTHON:q} -m postarrest.pipeline {rule} --study {wildcards.study}"
-NOTEBOOK = STEP.replace("{rule}", "notebook") + " --threads {threads} --parameters {params.given:q} --notebook "
+# The notebook writes its log; the error that stops it comes after, and is shown from there.
+NOTEBOOK = STEP.replace("{rule}", "notebook") + " 2>> {log} --threads {threads} --parameters {params.given:q} --notebook "
 
 localrules: all, splits, scores, freeze, pages, home
 

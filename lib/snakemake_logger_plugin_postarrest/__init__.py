@@ -4,6 +4,7 @@ import re
 import sys
 import time
 from logging import LogRecord
+from pathlib import Path
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -48,6 +49,8 @@ class LogHandler(LogHandlerBase):
             for said in filter(None, map(str.strip, reason.splitlines())):
                 self._line(f"        {said}")
             for log in record.log or []:
+                for said in last_error(Path(log)):
+                    self._line(f"        {said}")
                 self._line(f"        its log: {log}")
         elif event == LogEvent.ERROR and not _repeats(record):
             self._line(record.getMessage())
@@ -55,6 +58,35 @@ class LogHandler(LogHandlerBase):
     def _line(self, text: str) -> None:
         sys.stderr.write(f"{time.strftime('%H:%M:%S')}  {text}\n")
         sys.stderr.flush()
+
+
+def last_error(log: Path, most: int = 40) -> list[str]:
+    """Return the lines of the error at the end of a step's log, without the trace that leads to it.
+
+    Parameters
+    ----------
+    log : pathlib.Path
+        The log; steps write an error in words after a blank line, and Python a trace, whose last part counts.
+    most : int
+        Lines to return at most.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = Path(folder) / "a.log"
+    ...     _ = log.write_text("Traceback (most recent call last):" + chr(10) + "KeyError: 'x'")
+    ...     last_error(log)
+    ["KeyError: 'x'"]
+    """
+    if not log.is_file():
+        return []
+    lines = log.read_text(encoding="utf-8", errors="replace").rstrip().split("\n\n")[-1].splitlines()
+    traces = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    if traces:
+        after = lines[traces[-1] + 1 :]
+        lines = after[next((i for i, line in enumerate(after) if not line.startswith(" ")), 0) :]
+    return lines[:most] + [f"and {len(lines) - most} more lines"] * (len(lines) > most)
 
 
 def _repeats(record: LogRecord) -> bool:

@@ -72,3 +72,33 @@ def test_a_step_that_failed_here_has_no_reason_but_its_log(say):
 def test_snakemakes_own_errors_are_told_unless_they_repeat_a_failed_step(say, exception, message, told):
     record = {"event": LogEvent.ERROR, "exception": exception, "msg": message}
     assert say(record) == (message.splitlines() if told else [])
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        (
+            "read 3 files\n\n2 errors in the data:\n  row 3\n  row 5\n",
+            ["2 errors in the data:", "  row 3", "  row 5"],
+        ),
+        (
+            "warning\n\nTraceback (most recent call last):\n  File 'a.py', line 3\n    x\n"
+            "OSError: 12 requested and 4 written\n",
+            ["OSError: 12 requested and 4 written"],
+        ),
+        (
+            "Traceback (most recent call last):\n  a\nKeyError: 1\n\nDuring handling of it:\n\n"
+            "Traceback (most recent call last):\n  b\nValueError: two\nlines\n",
+            ["ValueError: two", "lines"],
+        ),
+        ("x\n" * 45, ["x"] * 40 + ["and 5 more lines"]),
+        ("", []),
+    ],
+)
+def test_the_error_at_the_end_of_a_log_stands_under_its_step(say, tmp_path, monkeypatch, log, told):
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "build" / "ensemble" / "logs" / "a.log"
+    place.parent.mkdir(parents=True)
+    place.write_text(log)
+    expected = [*(f"        {line}" for line in told), "        its log: build/ensemble/logs/a.log"]
+    assert say(STARTED, failed(None))[2:] == expected

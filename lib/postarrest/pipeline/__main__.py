@@ -2,7 +2,11 @@
 
 import sys
 
-from postarrest.pipeline.steps import main
+from postarrest.pipeline import running
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with running.ended_in_words():
+        # Only now: an interruption meanwhile ends in words too.
+        from postarrest.pipeline.steps import main
+
+        sys.exit(main())

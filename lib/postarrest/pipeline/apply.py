@@ -24,6 +24,7 @@ from postarrest.data.export import StudyData, examine
 from postarrest.data.mapping import ExportSettings
 from postarrest.models import bundle
 from postarrest.models.bundle import Bundle, BundleError, Scored
+from postarrest.pipeline import running
 from postarrest.pipeline.notebook import thread_environment
 from postarrest.study import load
 from postarrest.study.schema import StudyError
@@ -190,4 +191,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with running.ended_in_words():
+        sys.exit(main())

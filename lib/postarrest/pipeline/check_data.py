@@ -28,6 +28,7 @@ from postarrest.data.export import StudyData, examine
 from postarrest.data.mapping import ExportSettings
 from postarrest.data.plausible import copied_images
 from postarrest.describe.masking import merge_rare_reasons
+from postarrest.pipeline import running
 from postarrest.study import against_data, load
 from postarrest.study.load import Study
 from postarrest.study.schema import StudyError
@@ -249,4 +250,5 @@ def _report(result: Check, folder: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with running.ended_in_words():
+        sys.exit(main())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from postarrest.files import write_text
+from postarrest.pipeline import running
 from postarrest.places import ROOT, Here, run_name
 from postarrest.refused import Refused
 
@@ -40,11 +41,12 @@ def run_notebook(
     Raises
     ------
     NotebookError
-        If a cell fails.
+        If a cell fails, or the kernel is ended from outside.
     """
     import jupytext
     import nbformat
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     os.environ.update(thread_environment(threads))
@@ -55,7 +57,7 @@ def run_notebook(
         source, result = Path(folder) / "source.ipynb", Path(folder) / "result.ipynb"
         jupytext.write(jupytext.read(ROOT / "notebooks" / f"{notebook}.py"), source)
         try:
-            with _printed_to(file.fileno()):
+            with running.guarded(), _printed_to(file.fileno()):
                 papermill.execute_notebook(
                     source,
                     result,
@@ -69,10 +71,16 @@ def run_notebook(
                 )
         except PapermillExecutionError as error:
             shutil.copy(result, failed)
-            file.write("\n".join(error.traceback))
+            file.write("\n".join(error.traceback) + "\n")
             raise NotebookError(
                 f"notebooks/{notebook}.py stopped in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
                 f"  what ran is saved in {failed.relative_to(ROOT)}, its output in {log.relative_to(ROOT)}"
+            ) from error
+        except DeadKernelError as error:
+            raise NotebookError(
+                f"notebooks/{notebook}.py: its Python process was ended from outside, as a system does that "
+                f"runs out of memory (make doctor shows how much there is)\n"
+                f"  its output is in {log.relative_to(ROOT)}"
             ) from error
         executed = nbformat.read(result, as_version=4)
         kept = without_folders(executed, [*_paths(parameters), str(source), str(result), str(ROOT)])

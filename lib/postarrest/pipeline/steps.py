@@ -5,16 +5,16 @@ needs when it runs: to execute a notebook takes no model and no page, and each s
 """
 
 import argparse
-import fcntl
 import json
 import os
-import subprocess
+import re
 import sys
 import time
 from pathlib import Path
 
 from postarrest import places
 from postarrest.files import whole
+from postarrest.pipeline import running
 from postarrest.pipeline.notebook import run_notebook, thread_environment
 from postarrest.places import ROOT
 from postarrest.refused import Refused
@@ -107,21 +107,21 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
 
     started = time.monotonic()
     load.with_sources(names)
-    (ROOT / "build").mkdir(exist_ok=True)
-    with (ROOT / "build" / ".lock").open("w") as lock:
-        try:
-            # The operating system releases this lock however the process ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused("The pipeline is already running in this folder.") from None
-        command = [
-            *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock"),
-            *("--config", f"studies={' '.join(names)}"),
-            *extra,
-            *(["--", *targets] if targets else []),
-        ]
-        # Snakemake holds the lock too, in case it outlives this process.
-        done = subprocess.run(command, cwd=ROOT, check=False, pass_fds=(lock.fileno(),)).returncode
+    command = [
+        *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock"),
+        *("--config", f"studies={' '.join(names)}"),
+        *extra,
+        *(["--", *targets] if targets else []),
+    ]
+    try:
+        with running.alone() as lock:
+            # Only options can name a cluster, whose jobs Snakemake cancels.
+            cancels = bool(extra) or "SNAKEMAKE_PROFILE" in os.environ
+            done = running.run(command, cancels=cancels, pass_fds=[lock])
+    except BlockingIOError:
+        raise Refused("The pipeline is already running in this folder.") from None
+    if done and (full := running.full_disk()):
+        raise Refused(full)
     page = ROOT / "reports" / ("index.html" if len(names) > 1 else f"{names[0]}/index.html")
     dry = {"-n", "--dry-run", "--dryrun"} & set(extra)
     if done == 0 and not targets and not dry and page.is_file():
@@ -209,6 +209,10 @@ def main(arguments: list[str] | None = None) -> int:
         status = _COMMANDS[command](**options)
     except Refused as error:
         # Errors in files and failing cells are reported in words; anything else is a bug, with its trace.
-        sys.stderr.write(f"{error}\n")
+        if running.MARK in os.environ:
+            # One block after a blank line: it is found at the end of a step's log and shown with the step.
+            sys.stderr.write("\n" + re.sub(r"\n\s*\n", "\n", str(error)) + "\n")
+        else:
+            sys.stderr.write(f"{error}\n")
         return 1
     return status if command == "report" else 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from postarrest.files import write_text
+from postarrest.pipeline import running
 from postarrest.pipeline.compare import TOLERANCES, Comparison, compare
 from postarrest.pipeline.notebook import run_notebook
 from postarrest.places import ROOT, Here
@@ -190,4 +191,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with running.ended_in_words():
+        sys.exit(main())
