@@ -13,11 +13,16 @@ from types import SimpleNamespace
 from postarrest import data
 from postarrest.pipeline import stale
 from postarrest.places import ROOT
+from postarrest.refused import Refused
 from postarrest.study import load
 from postarrest.study.runs import runs
 
 NAMES = str(config.get("studies", "holdout ensemble")).split()
-STUDIES = load.with_sources(NAMES)
+try:
+    STUDIES = load.with_sources(NAMES)
+except Refused as error:
+    # Errors in study files are told in words, before any step.
+    sys.exit(str(error))
 PYTHON = sys.executable
 
 wildcard_constraints:

@@ -1,9 +1,10 @@
-"""Seconds and memory of every step of the studies that have run here, as the pipeline noted them.
+"""Seconds, processor seconds and memory of every step of the studies that have run here, as noted by them.
 
 make report && make benchmark
 """
 
 import argparse
+import json
 
 import pandas as pd
 
@@ -15,8 +16,11 @@ def stages(study: str) -> pd.DataFrame:
     rows = []
     for path in sorted((ROOT / "build" / study / "time").glob("*.tsv")):
         noted = pd.read_csv(path, sep="\t").iloc[0]
-        step = path.stem.split("_outer-")[0].split("_holdout-")[0]
-        rows.append((step, float(noted["s"]), float(noted["cpu_time"]), float(noted["max_pss"])))
+        step = path.stem.split("_outer")[0].split("_holdout")[0]
+        # Snakemake's own figure is a sample of every 30 s; a step notes what it and its processes used.
+        own = path.with_suffix(".json")
+        used = json.loads(own.read_text())["cpu_s"] if own.is_file() else float("nan")
+        rows.append((step, float(noted["s"]), used, float(noted["max_pss"])))
     each = pd.DataFrame(rows, columns=["step", "seconds", "cpu_seconds", "peak_mib"])
     return each.groupby("step", sort=False, as_index=False).agg(
         runs=("seconds", "size"),

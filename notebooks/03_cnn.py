@@ -216,15 +216,15 @@ page.figure(
 # %% [markdown]
 # ## Does the map depend on what the network learned?
 #
-# With its weights shuffled within each layer, the network should give another map (Adebayo 2018). Maps are compared
-# before the method sets their negative parts to 0.
+# With its weights shuffled within each layer, the network should give another map (Adebayo 2018). Maps of at most 20
+# patients are compared, before the method sets their negative parts to 0.
 
 # %%
 page.text(
     "Sanity check: the mean Spearman correlation of a map with that of the shuffled network is {correlation} in "
-    "{n_checked} of {n_test} of them, and {size} regardless of sign (1 would mean that the weights do not "
-    "matter). In {n_flat} patients a map is constant and cannot be compared; in {n_blank} no region supports the "
-    "predicted outcome.",
+    "{n_checked} of the {n_test}, and {size} regardless of sign (1 would mean that the weights do not matter). In "
+    "{n_flat} that were to be checked a map is constant and cannot be compared; in {n_blank} of all {n_test} no "
+    "region supports the predicted outcome.",
     **models.cnn.gradcam.sanity_check(model, network, images, signed, cams, seed=seed),
 )
 

@@ -8,12 +8,15 @@ import argparse
 import json
 import os
 import re
+import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from postarrest import places
-from postarrest.files import whole
+from postarrest.files import whole, write_text
 from postarrest.pipeline import running
 from postarrest.pipeline.notebook import run_notebook, thread_environment
 from postarrest.places import ROOT
@@ -90,7 +93,7 @@ def combine_scores(study: str, parts: list[str]) -> None:
 
 
 def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]) -> int:
-    """Check the study files, let Snakemake run what is missing or out of date, and return its exit status.
+    """Let Snakemake check the study files and run what is missing or out of date; return its exit status.
 
     Parameters
     ----------
@@ -103,10 +106,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     extra : list of str
         Further options for Snakemake.
     """
-    from postarrest.study import load
-
     started = time.monotonic()
-    load.with_sources(names)
     command = [
         *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock"),
         *("--config", f"studies={' '.join(names)}"),
@@ -175,6 +175,10 @@ _COMMANDS = {
 }
 
 
+# Commands that Snakemake runs for one study.
+_STEPS = ("notebook", "splits", "features", "read_ct", "scores", "freeze")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command of the pipeline; see ``python -m postarrest.pipeline --help``."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline", description=__doc__)
@@ -185,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsers["report"].add_argument("names", metavar="studies", nargs="+")
     parsers["report"].add_argument("--cores", type=int, default=os.cpu_count() or 1)
     parsers["report"].add_argument("--target", dest="targets", action="append", default=[])
-    for name in ("notebook", "splits", "features", "read_ct", "scores", "freeze"):
+    for name in _STEPS:
         parsers[name].add_argument("--study", required=True)
     parsers["pages"].add_argument("--study", dest="name", required=True)
     for name in ("notebook", "features", "read_ct"):
@@ -215,4 +219,17 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             sys.stderr.write(f"{error}\n")
         return 1
+    if command in _STEPS:
+        _note_time(options["study"], _step_name(command, options))
     return status if command == "report" else 0
+
+
+def _step_name(command: str, options: Mapping[str, Any]) -> str:
+    return places.run_name(options["notebook"], options["run"]) if command == "notebook" else command
+
+
+def _note_time(study: str, step: str) -> None:
+    """Note the processor time of a step, with that of the processes it has started and seen end."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    seconds = sum(one.ru_utime + one.ru_stime for one in used)
+    write_text(places.open(study, save_to="report").out(f"time/{step}.json"), json.dumps({"cpu_s": seconds}))
