@@ -197,7 +197,9 @@ def test_other_images_of_the_folder_are_not_used_and_noted(tmp_path: Path):
     (folder / ".DS_Store").write_bytes(b"of another system")
     found = read_slice(folder, slice_index=2)
     assert found.hu[64, 64] == 32
-    assert [note.found for note in found.notes] == ["2 other files are not used (such as the modality SR)"]
+    assert [note.found for note in found.notes] == [
+        "files that are not used: a localizer (scout view), the modality SR"
+    ]
 
 
 def enhanced(order: list[int]) -> pydicom.Dataset:
@@ -250,7 +252,7 @@ def test_notes_mention_tilt_loss_and_burned_in_text(tmp_path: Path):
     tags = {"GantryDetectorTilt": "-15", "LossyImageCompression": "01", "BurnedInAnnotation": "YES"}
     notes = read_slice(save(dicom(**tags), tmp_path / "a.dcm")).notes
     assert [note.found for note in notes] == [
-        "a gantry tilted by -15°",
+        "slices tilted by -15°",
         "text in the image, according to the header",
         "lossy compression",
     ]

@@ -754,10 +754,38 @@ series_case(
     "a missing slice", lambda folder: (folder / "IM003.dcm").unlink(), ct_slice=["", "1", "", "", "", ""]
 )
 series_case(
-    "two series in one folder",
+    "two series of about the same noise",
     lambda folder: series(folder, levels=1, SeriesInstanceUID="1.2.3.5") and None,
     levels=5,
 )
+
+
+def _two_patients_in_a_series(folder: Path) -> None:
+    save(dicom(InstanceNumber=1, PatientID=CANARY), folder / "IM005.dcm")
+    save(dicom(PatientID=f"{CANARY}2", ImagePositionPatient=[-100, -120, 5]), folder / "IM004.dcm")
+
+
+def _a_series_of_another_patient(folder: Path) -> None:
+    save(dicom(PatientID=CANARY), folder / "IM001.dcm")
+    save(dicom(PatientID=f"{CANARY}2", SeriesInstanceUID="9.9"), folder / "more.dcm")
+
+
+def _another_pixel_spacing(folder: Path) -> None:
+    tags = {"ImagePositionPatient": [-100, -120, 10], "PixelSpacing": [1.7, 1.7]}
+    save(dicom(InstanceNumber=3, **tags), folder / "IM003.dcm")
+
+
+def _no_dicom(folder: Path) -> None:
+    (folder / "IM001.dcm").unlink()
+    (folder / "Thumbs.db").write_bytes(b"previews")
+    (folder / f"{CANARY}.jpg").write_bytes(png_bytes(bright(), "JPEG"))
+
+
+SECOND = ["", "1", "", "", "", ""]
+series_case("a slice of another patient, by the headers", _two_patients_in_a_series, ct_slice=SECOND)
+series_case("another patient's series in the folder", _a_series_of_another_patient, levels=1)
+series_case("a slice of another pixel spacing in a series", _another_pixel_spacing, ct_slice=SECOND)
+series_case("no DICOM file in the folder", _no_dicom, levels=1)
 series_case(
     "two slices at one position",
     lambda folder: save(dicom(InstanceNumber=9), folder / "copy.dcm") and None,
@@ -780,7 +808,7 @@ series_case(
 )
 series_case(
     "a file in the series that is not DICOM",
-    lambda folder: (folder / "report.txt").write_text("a report " * 50) and None,
+    lambda folder: (folder / "IM900").write_text("a report " * 50) and None,
     ct_slice=["", "1", "", "", "", ""],
 )
 series_case(

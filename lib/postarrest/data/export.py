@@ -13,7 +13,7 @@ from postarrest.data import contract, errors, plausible, tablefile
 from postarrest.data.cells import typed_columns
 from postarrest.data.cohort import REVISED, check_outcome, columns_of, good_or_poor, select
 from postarrest.data.ct.finding import find_ct
-from postarrest.data.ct.picture import ImageSize
+from postarrest.data.ct.reading import ImageSize
 from postarrest.data.errors import DataErrors, Finding, Findings, in_rows
 from postarrest.data.mapping import ROW_NUMBERS, ExportSettings, setting_errors
 

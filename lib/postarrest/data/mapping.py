@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, WrapValidator, model_validator
 
 from postarrest.data import contract
-from postarrest.data.ct.picture import ImageSize
+from postarrest.data.ct.reading import ImageSize
 from postarrest.data.errors import Finding, nearest
 from postarrest.settings import TYPES_IN_WORDS, Scalar, Settings, distinct, wrong
 

@@ -4,7 +4,8 @@ What would make every result wrong is an error; the rest are warnings, which not
 check-data` lists.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -113,6 +114,31 @@ def copied_images(slices: np.ndarray, rows: pd.Series) -> list[Finding]:
             what, expected = f"the same image as in row {earlier}", "an image of its own for each patient"
             found.append(Finding("ct", "copied", what, expected, int(row), alias="CT"))
     return found
+
+
+def shared_ids(patients: Sequence[str], rows: Sequence[int]) -> list[Finding]:
+    """Return the patients whose CT has, by its header, the same patient's id as another patient's.
+
+    Parameters
+    ----------
+    patients : sequence of str
+        Hash of the id in each header; "" if there is none.
+    rows : sequence of int
+        Row of the patient table of each, in the same order.
+
+    Examples
+    --------
+    >>> [finding.row for finding in shared_ids(["a1", "b2", "a1", ""], [2, 3, 4, 5])]
+    [2, 4]
+    """
+    sharing = {patient: n for patient, n in Counter(patients).items() if patient and n > 1}
+    expected = "an id of its own in each patient's headers, or none"
+    found = "one patient's id in the headers of {} patients"
+    return [
+        Finding("ct", "patient", found.format(sharing[patient]), expected, int(row), alias="CT")
+        for patient, row in zip(patients, rows, strict=True)
+        if patient in sharing
+    ]
 
 
 def _ids_alike(ids: pd.Series, file: str) -> Iterator[Finding]:

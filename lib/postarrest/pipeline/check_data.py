@@ -26,7 +26,7 @@ from postarrest.data.ct.slices import CtSlice, read_each
 from postarrest.data.errors import Finding
 from postarrest.data.export import StudyData, examine
 from postarrest.data.mapping import ExportSettings
-from postarrest.data.plausible import copied_images
+from postarrest.data.plausible import copied_images, shared_ids
 from postarrest.describe.masking import merge_rare_reasons
 from postarrest.pipeline import running
 from postarrest.study import against_data, load
@@ -87,7 +87,7 @@ def check(data: Path, *, of: Study | None = None, **settings: Any) -> Check:
             if isinstance(image, Finding):
                 found.append(image)
                 continue
-            read.append((row, image.image))
+            read.append((row, image.image, image.patient))
             _add_to_sheets(sheets, formats.total(), image, f"row {row}")
             formats[image.source + (" series" if path.is_dir() else "")] += 1
             warnings += [
@@ -95,8 +95,9 @@ def check(data: Path, *, of: Study | None = None, **settings: Any) -> Check:
                 for note in image.notes
             ]
         if read:
-            read_rows, slices = zip(*read, strict=True)
+            read_rows, slices, patients = zip(*read, strict=True)
             found += copied_images(np.stack(slices), pd.Series(read_rows))
+            warnings += shared_ids(patients, read_rows)
     summary = _summary(study, settings, formats, warnings)
     return Check(tuple(found), tuple(warnings), summary, tuple(sheets))
 

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from postarrest import data, places
-from postarrest.data.ct.picture import ImageSize
+from postarrest.data.ct.reading import ImageSize
 from postarrest.data.ct.slices import Series, read_series, window
 from postarrest.data.errors import DataErrors, Finding
 from postarrest.files import write_text

@@ -4,18 +4,15 @@ import mmap
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from postarrest.data.ct.reading import MOST_PIXELS, Unreadable, damaged
+from postarrest.data.ct.reading import MOST_PIXELS, ImageSize, Unreadable, damaged
 
 SIZE = 256
 PICTURES = (".png", ".jpg", ".jpeg")
-# Whether an image must have this size, or is padded and resampled to it.
-ImageSize = Literal["exact", "fit"]
 _LEAST_PIXELS = 64
 _HEAD = "a head in the window of level 40, width 80 HU, on black"
 _SIZED = f"a PNG of {SIZE} x {SIZE} pixels"

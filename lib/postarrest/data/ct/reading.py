@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,17 @@ from numpy.typing import NDArray
 MOST_PIXELS = 4096
 MOST_SLICES = 5000
 MOST_FILE_BYTES = 2 * 2**30
+# Whether a PNG must have 256 x 256 pixels, or an image of any size is padded and resampled to it.
+ImageSize = Literal["exact", "fit"]
 
 
 class Unreadable(Exception):
-    """An error in an image: the rule it breaks, what was found, what is expected."""
+    """An error in an image: the rule it breaks, what was found, what is expected.
+
+    `file` is the name of the file, if there are several. It may contain a patient's id.
+    """
+
+    file = ""
 
     def __init__(self, rule: str, found: str, expected: str):
         self.rule, self.found, self.expected = rule, found, expected

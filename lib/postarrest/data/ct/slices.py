@@ -4,9 +4,9 @@ The readers of the formats are in `dicom`, `nifti` and `picture`; this module br
 form and checks that they show a head.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from postarrest.data.ct import dicom, nifti, picture
-from postarrest.data.ct.dicom import AIR_HU
-from postarrest.data.ct.picture import PICTURES, SIZE, ImageSize
-from postarrest.data.ct.reading import Remark, Unreadable, check_size
+from postarrest.data.ct.dicom import AIR_HU, Slices
+from postarrest.data.ct.picture import PICTURES, SIZE
+from postarrest.data.ct.reading import ImageSize, Remark, Unreadable, check_size
 from postarrest.data.errors import DataErrors, Finding
 
 LEVEL_HU = 40
@@ -48,7 +48,9 @@ class CtSlice:
     source : str
         ``"DICOM"``, ``"NIfTI"``, ``"PNG"`` or ``"JPEG"``.
     notes : tuple of Remark
-        For a person: gantry tilt, lossy compression, burned-in text.
+        For a person: tilted slices, lossy compression, burned-in text.
+    patient : str
+        Hash of the patient's id in a DICOM header, the same for one patient within a process; "" if unknown.
     """
 
     hu: NDArray[np.float32] | None
@@ -56,6 +58,7 @@ class CtSlice:
     spacing_mm: tuple[float, float] | None
     source: str
     notes: tuple[Remark, ...]
+    patient: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def read_slice(
     try:
         return _read(path, slice_index, slice_position_mm, image_size)
     except Unreadable as error:
-        raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
+        raise DataErrors([_finding(path.name, error)]) from None
 
 
 def read_series(path: Path, *, image_size: ImageSize = "exact") -> Series:
@@ -183,7 +186,7 @@ def read_series(path: Path, *, image_size: ImageSize = "exact") -> Series:
     try:
         return _read_all(path, image_size)
     except Unreadable as error:
-        raise DataErrors([Finding(path.name, error.rule, error.found, error.expected, alias="CT")]) from None
+        raise DataErrors([_finding(path.name, error)]) from None
 
 
 def read_slices(paths: pd.Series, **choices: Any) -> NDArray[np.uint8]:
@@ -240,8 +243,13 @@ def read_each(
         try:
             yield _read(Path(path), index, position_mm, image_size)
         except Unreadable as error:
-            row, alias = (None, f"CT number {number}") if rows is None else (int(rows[patient]), "CT")
-            yield Finding(f"ct/{Path(path).name}", error.rule, error.found, error.expected, row, alias=alias)
+            where = {"alias": f"CT number {number}"} if rows is None else {"row": int(rows[patient])}
+            yield _finding(f"ct/{Path(path).name}", error, **where)
+
+
+def _finding(place: str, error: Unreadable, *, row: int | None = None, alias: str = "CT") -> Finding:
+    file = "/".join(filter(None, (place, error.file)))
+    return Finding(file, error.rule, error.found, error.expected, row, alias=alias)
 
 
 def _choice(series: pd.Series | None, patient: str, kind: type) -> Any:
@@ -253,8 +261,10 @@ def _read(path: Path, index: int | None, position_mm: float | None, image_size: 
     with _opened(path) as source:
         if source == "picture":
             return _picture(path, image_size)
-        read = nifti.read if source == "NIfTI" else dicom.read
-        return _finished(source, *read(path, index, position_mm))
+        if source == "NIfTI":
+            hu, spacing_mm = nifti.read(path, index, position_mm)
+            return _finished(source, Slices([hu], spacing_mm, None, [], ""))
+        return _finished(source, dicom.read(path, index, position_mm))
 
 
 def _picture(path: Path, image_size: ImageSize) -> CtSlice:
@@ -277,11 +287,9 @@ def _read_all(path: Path, image_size: ImageSize) -> Series:
             hu = one.image.astype(np.float32) * np.float32(WIDTH_HU / 255) + (LEVEL_HU - WIDTH_HU / 2)
             clipped = Remark("clipped", "8-bit gray values, cut off at 0 and 80 HU", "Hounsfield units")
             return Series([hu], None, None, one.source, (clipped, *one.notes))
-        hu, spacing_mm, position_mm, *notes = (
-            nifti.read_all(path) if source == "NIfTI" else dicom.read_all(path)
-        )
-        finite = [_finite(one) for one in hu]
-        return Series(finite, spacing_mm, position_mm, source, tuple(notes[0]) if notes else ())
+        read = Slices(*nifti.read_all(path), [], "") if source == "NIfTI" else dicom.read_all(path)
+        finite = [_finite(one) for one in read.hu]
+        return Series(finite, read.spacing_mm, read.position_mm, source, tuple(read.remarks))
 
 
 @contextmanager
@@ -300,12 +308,11 @@ def _opened(path: Path) -> Iterator[str]:
         raise Unreadable("readable", found, "a file that can be read") from None
 
 
-def _finished(
-    source: str, hu: NDArray[np.float32], spacing_mm: tuple[float, float], notes: Sequence[Remark] = ()
-) -> CtSlice:
-    hu = _finite(hu)
+def _finished(source: str, read: Slices) -> CtSlice:
+    hu, spacing_mm = _finite(read.hu[0]), read.spacing_mm
     _check_head(hu, spacing_mm)
-    return CtSlice(hu, window(to_grid(hu, spacing_mm=spacing_mm)), spacing_mm, source, tuple(notes))
+    image = window(to_grid(hu, spacing_mm=spacing_mm))
+    return CtSlice(hu, image, spacing_mm, source, tuple(read.remarks), read.patient)
 
 
 def _finite(hu: NDArray[np.float32]) -> NDArray[np.float32]:
