@@ -64,7 +64,8 @@ def score_files(w):
 def left_by_notebooks(w):
     """What each notebook leaves for the report: itself, executed, and its numbers, tables and environment."""
     names = [run.name for run in runs(STUDIES[w.study])]
-    return [f"reports/{w.study}/{n}.ipynb" for n in names] + [f"build/{w.study}/pages/{n}.json" for n in names]
+    maps = [f"build/{w.study}/gradcam_cnn_{part}.npz" for part in parts(w.study, "03_cnn")]
+    return [f"reports/{w.study}/{n}.ipynb" for n in names] + [f"build/{w.study}/pages/{n}.json" for n in names] + maps
 
 def chosen_first(w):
     """The models as the first outer fold chose them, and the network's features, if it is one of them."""
@@ -249,6 +250,7 @@ rule cnn:
         "build/{study}/seen_cnn_{split}-{label}.json",
         "build/{study}/models/03_cnn_{split}-{label}/parts.json",
         "build/{study}/chosen_cnn_{split}-{label}.json",
+        "build/{study}/gradcam_cnn_{split}-{label}.npz",
         "build/{study}/pages/03_cnn_{split}-{label}.json",
         "reports/{study}/03_cnn_{split}-{label}.ipynb",
     params: given=parameters("03_cnn", split="{split}", outcome_label="{label}")
@@ -396,6 +398,7 @@ rule pages:
     message: "{wildcards.study}: the report's pages"
     input:
         left_by_notebooks,
+        "build/{study}/scores.csv",
         "params/published.yaml",
         "docs/tripod-ai.yaml",
         "docs/probast-ai.yaml",

@@ -125,10 +125,10 @@ page.text(
 # - **Bland and Altman's limits of agreement**: 95 % of the differences between two readings lie between them.
 #
 # What matters at the bedside is how many patients the second reading would put on the other side of the cut-off 1.2
-# (`n_reclassified`; `kappa` is the agreement beyond chance), and how far apart two readings of one patient can be.
+# (kappa is the agreement beyond chance), and how far apart two readings of one patient can be.
 #
 # With several readers, each reader's readings are compared with each other (*within* a reader), and the readers' means
-# (*between* readers); `compared` says which.
+# (*between* readers).
 
 # %%
 reliability = models.gwr.reliability(values)

@@ -183,9 +183,12 @@ page.figure(
 mapped, mapped_cams, tissues = models.ct_reader.template.registered(
     images, cams, models.ct_reader.network.trained()
 )
-groups = models.cnn.gradcam.group_means(mapped_cams, mapped, y_shown, predicted_good)
+added = models.cnn.groups.sums(
+    cams, tissues, mapped_cams, mapped, y_good=y_shown, predicted_good=predicted_good, network=network
+)
+models.cnn.groups.write(added, here.out(f"gradcam_cnn_{split}-{outcome_label}.npz"))
 page.figure(
-    figures.cnn.attention(*groups, columns=3),
+    figures.cnn.attention(*models.cnn.groups.means(added), columns=3),
     name="gradcam_groups",
     caption=f"Mean Grad-CAM of {len(y_shown)} {this.shown_in_words} for the predicted outcome, by true, by predicted "
     "and by both outcomes, over the group's mean slice, in the space of the MNI template.",
@@ -196,7 +199,7 @@ page.figure(
 # ## Which tissues get attention?
 
 # %%
-shares = models.cnn.gradcam.shares_by_outcome(cams, tissues, y_shown, network)
+shares = models.cnn.groups.shares(added)
 page.text(
     "The share of each map on each tissue, as the network that reads CT sees it, and the tissue's share of the area that "
     "the network receives:"

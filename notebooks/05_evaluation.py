@@ -99,8 +99,8 @@ page.figure(
 # %% [markdown]
 # ## Is one model better than another?
 #
-# Each pair is compared in the patients that both models score. `p_holm` is corrected for the number of pairs, except
-# in the primary comparison. A test that takes the fitted models as given rejects too often when they were trained in a
+# Each pair is compared in the patients that both models score. *P value (Holm)* is corrected for the number of pairs,
+# except in the primary comparison. A test that takes the fitted models as given rejects too often when they were trained in a
 # cross-validation; *for the procedure* allows for training on other patients.
 
 # %%
@@ -127,9 +127,9 @@ page.standard_table(evaluation.optimism.inner_outer(final, table), name="inner_o
 # %% [markdown]
 # ## Which threshold, and with what consequences?
 #
-# `chosen_on` is `train_oof` (scores of the training set: out-of-fold predictions, or those of the tuning set of a
-# hold-out split), `frozen` (where a model from elsewhere was fitted), `test` (the same scores that are then evaluated, as paper B seems to have done: optimistic) or `fixed`
-# (set beforehand). *Spec-Max* has the highest specificity with an FNR below 5 %; *Spec-Max-CI* applies this to the upper
+# A threshold is chosen on *training* scores (out-of-fold predictions, or those of the tuning set of a hold-out split),
+# *where the model was fitted* (a frozen model), on *test* scores (the same that are then evaluated, as paper B seems to
+# have done: optimistic), or is *fixed* (set beforehand). *Spec-Max* has the highest specificity with an FNR below 5 %; *Spec-Max-CI* applies this to the upper
 # 95 % confidence limit of the FNR (exact), as the guideline does; *FNR 0* allows no false pessimism.
 
 # %%
@@ -154,7 +154,7 @@ page.standard_table(evaluation.optimism.realised_fnr(final, table), name="realis
 # %% [markdown]
 # ## Sensitivity analysis: the other outcome label
 #
-# Under the other label, GWR is the same and only the reclassified patients (`n_changed`) differ; a network was trained
+# Under the other label, GWR is the same and only the patients whose label changes differ; a network was trained
 # again. Each resample draws the same patients under both labels.
 
 # %%

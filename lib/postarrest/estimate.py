@@ -27,8 +27,8 @@ class Estimate:
     '12'
     >>> str(Estimate(float("nan")))
     'not defined'
-    >>> str(Estimate(-0.001))
-    '0.00'
+    >>> str(Estimate(-0.001)), str(Estimate(-0.25, -0.5, 0.0))
+    ('0.00', '−0.25 (95 % CI −0.50 to 0.00)')
     """
 
     value: float
@@ -41,7 +41,8 @@ class Estimate:
         if math.isnan(self.value):
             return "not defined"
         # "z": a value that rounds to zero has no sign.
-        value, lower, upper = (f"{v:z.{self.digits}f}" for v in (self.value, self.lower, self.upper))
+        shown = (f"{v:z.{self.digits}f}" for v in (self.value, self.lower, self.upper))
+        value, lower, upper = (text.replace("-", "\N{MINUS SIGN}") for text in shown)
         if math.isnan(self.lower) or math.isnan(self.upper):
             return value
         return f"{value} ({100 * self.level:g} % CI {lower} to {upper})"

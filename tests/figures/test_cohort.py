@@ -7,7 +7,7 @@ import pytest
 
 from postarrest import describe
 from postarrest.figures import cohort as draw
-from postarrest.report import page
+from postarrest.report.drawings import render
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ class TestFlow:
         assert "- cost > $100 and $x_1$: 10" in words(fig)
 
     def test_the_same_table_gives_the_same_bytes(self, flow_table):
-        assert page.render(draw.flow(flow_table)) == page.render(draw.flow(flow_table))
+        assert render(draw.flow(flow_table)) == render(draw.flow(flow_table))
 
 
 class TestMissingness:

@@ -8,6 +8,7 @@ import pytest
 from evaluation_data import golden_case, holdout_scores, nested_scores
 from postarrest import evaluation, figures, scores
 from postarrest.report.drawings import render
+from postarrest.words import model_in_words
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def test_curves_show_every_model_with_its_area(nested):
         assert _has_line(left, roc["fpr"], roc["tpr"])
         assert _has_line(right, pr["recall"], pr["precision"])
         area = evaluation.discrimination.quoted(nested.performance, model, "roc_auc", set="pooled")
-        assert f"{model} {area}".replace("95 % CI ", "") in _texts(fig)
+        assert f"{model_in_words(model)} {area}".replace("95 % CI ", "") in _texts(fig)
     assert "no skill: 0.20" in _texts(fig)
 
 
@@ -111,7 +112,7 @@ def test_calibration_shows_both_stages(nested):
 def test_decision_curves_show_the_models_and_both_references(nested):
     fig = figures.thresholds.decision_curves(nested.rows, nested.net_benefit, focus="ensemble")
     text = _texts(fig)
-    assert all(words in text for words in ("ensemble", "ct", "predict all good", "predict nobody good"))
+    assert all(words in text for words in ("Ensemble", "Head CT", "predict all good", "predict nobody good"))
     mine = nested.net_benefit[
         (nested.net_benefit["model"] == "ct") & (nested.net_benefit["threshold"] <= 0.6 + 1e-9)
     ]
@@ -166,7 +167,7 @@ def test_forest_and_spread(holdout):
 def test_one_figure_per_outcome_label_and_set(holdout):
     drawn = figures.by_set(figures.thresholds.thresholds, holdout.final, holdout.thresholds)
     assert list(drawn) == ["revised_holdout", "standard_holdout", "revised_all", "standard_all"]
-    assert drawn["standard_all"].get_label() == "outcome label standard, set all (321 patients)"
+    assert drawn["standard_all"].get_label() == "standard outcome label, all (321 patients)"
     # In the set of all patients there are markers only, which have no net benefit.
     drawn = figures.by_set(
         figures.thresholds.decision_curves, holdout.final, holdout.net_benefit, focus="cnn"
@@ -268,8 +269,8 @@ def test_forest_of_handlings_names_the_models_and_the_studys_own(nested):
     fig = figures.forest.handlings(table)
     assert [ax.get_xlabel() for ax in fig.axes] == ["AUC", "AUC, difference", "O:E"]
     labels = [t.get_text().split(" (n")[0] for t in fig.axes[0].get_yticklabels()]
-    assert labels == ["native (the study's own)", "multiple imputation"]
-    assert "ensemble, all patients" in _texts(fig)
+    assert labels == ["as they are (LightGBM) (the study's own)", "multiple imputation"]
+    assert "Ensemble (random forest), all patients" in _texts(fig)
     render(fig)
 
 

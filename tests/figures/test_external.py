@@ -42,4 +42,7 @@ def test_aucs_here_and_where_the_model_was_fitted():
     drawn = {line.get_label(): list(line.get_xdata()) for line in axes.lines}
     assert drawn["here"] == [0.71, 0.66]
     assert drawn["where it was fitted, out of fold"] == [0.82, 0.76]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["ensemble (n = 200)", "ohca (n = 190)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "Ensemble (random forest) (n = 200)",
+        "OHCA variables (n = 190)",
+    ]

@@ -8,7 +8,7 @@ import pytest
 from postarrest import describe
 from postarrest.figures import gwr as draw
 from postarrest.models import gwr
-from postarrest.report import page
+from postarrest.report.drawings import render
 
 
 @pytest.fixture(autouse=True)
@@ -146,4 +146,4 @@ def test_reliability_has_a_row_for_each_measure_and_its_interval(study):
 def test_the_same_values_give_the_same_bytes(study):
     values, cohort = study
     first, second = (draw.by_outcome(values, cohort, outcome_labels=["revised"]) for _ in range(2))
-    assert page.render(first) == page.render(second)
+    assert render(first) == render(second)

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from postarrest.models import parts, splits
-from postarrest.models.cnn import features, finetune, fit, frozen, gradcam, head, weights
+from postarrest.models.cnn import features, finetune, fit, frozen, gradcam, groups, head, weights
 from postarrest.models.cnn import network as net
 from postarrest.models.cnn.backbone import backbone
 from postarrest.models.crossfit import CrossFit
@@ -318,10 +318,23 @@ def test_the_embedded_network_is_fine_tuned(here, embedded, y, table, tmp_path, 
     np.testing.assert_allclose(again, expected, rtol=0, atol=1e-9)
 
 
+def added_up(mapped_cams, y, predicted_good, *, cams=None, tissues=None, net=None):
+    n = len(y)
+    return groups.sums(
+        np.ones((n, 256, 256)) if cams is None else cams,
+        np.ones((n, 256, 256), np.uint8) if tissues is None else tissues,
+        mapped_cams,
+        2 * mapped_cams,
+        y_good=y,
+        predicted_good=predicted_good,
+        network=net or network(),
+    )
+
+
 def test_group_means_leave_out_where_most_patients_have_no_brain():
     cams = np.array([[[1.0, 2.0]], [[3.0, np.nan]], [[5.0, np.nan]], [[7.0, 1.0]]])
     y = np.array([1, 1, 1, 0])
-    slices, means, titles = gradcam.group_means(cams, 2 * cams, y, y == 1)
+    slices, means, titles = groups.means(added_up(cams, y, y == 1))
     assert titles == [
         "good outcome\n(n = 3)",
         "good, predicted good\n(n = 3)",
@@ -334,6 +347,35 @@ def test_group_means_leave_out_where_most_patients_have_no_brain():
     np.testing.assert_allclose(slices, 2 * means)
 
 
+def test_sums_of_folds_give_the_means_and_shares_of_all_their_patients(tmp_path):
+    rng = np.random.default_rng(3)
+    mapped, y = rng.random((9, 4, 5)), np.array([1, 0, 1, 0, 1, 0, 1, 0, 1])
+    mapped[rng.random(mapped.shape) < 0.3] = np.nan
+    cams, tissues = rng.random((9, 256, 256)), rng.integers(0, 5, (9, 256, 256)).astype(np.uint8)
+    predicted = rng.random(9) < 0.5
+    parts = []
+    for part in (slice(0, 4), slice(4, 9)):
+        parts.append(tmp_path / f"{part.start}.npz")
+        of = {"cams": cams[part], "tissues": tissues[part]}
+        groups.write(added_up(mapped[part], y[part], predicted[part], **of), parts[-1])
+    together, whole = groups.read(parts), added_up(mapped, y, predicted, cams=cams, tissues=tissues)
+    for one, other in zip(groups.means(together), groups.means(whole), strict=True):
+        if isinstance(one, list):
+            assert one == other
+        else:
+            np.testing.assert_allclose(one, other, atol=1e-12)
+    found = groups.shares(together)
+    own = gradcam.attention_by_tissue(cams, tissues)[y == 1, 2]
+    row = found[(found["tissue"] == gradcam.TISSUES[2]) & (found["outcome"] == "good")].iloc[0]
+    expected = gradcam.mean_with_interval(own)
+    assert row["n"] == 5
+    np.testing.assert_allclose(
+        row[["share", "lower", "upper"]].astype(float),
+        [expected.value, expected.lower, expected.upper],
+        atol=1e-9,
+    )
+
+
 @pytest.mark.parametrize("change", [{"fit_image": "crop"}, {"fit_image": "resize"}, EMBEDDED])
 def test_even_attention_has_each_tissue_s_share_of_what_is_seen(change):
     net = network(**change)
@@ -341,9 +383,9 @@ def test_even_attention_has_each_tissue_s_share_of_what_is_seen(change):
     tissue[:, 60:190, 70:180], tissue[:, 100:120, 100:120] = 1, 3
     even = gradcam.for_class(np.ones((2, 7, 7), np.float32), np.array([True, False]), net)
     even[1] = even[0]
-    shares = gradcam.shares_by_outcome(
-        np.concatenate([even] * 2), np.concatenate([tissue] * 2), np.array([1, 0, 1, 0]), net
-    )
+    of = {"cams": np.concatenate([even] * 2), "tissues": np.concatenate([tissue] * 2), "net": net}
+    y = np.array([1, 0, 1, 0])
+    shares = groups.shares(added_up(np.ones((4, 2, 2)), y, y == 1, **of))
     np.testing.assert_allclose(shares["share"], shares["area"], atol=1e-6)
 
 

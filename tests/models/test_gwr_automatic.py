@@ -9,8 +9,8 @@ import pytest
 from postarrest import describe
 from postarrest.models import gwr, gwr_automatic
 from postarrest.places import Here
-from postarrest.report.rendering import model_in_words
 from postarrest.study import schema
+from postarrest.words import model_in_words
 
 HU = {"CN": 37, "PU": 38, "PLIC": 30, "CC": 29, "MC1": 35, "MW1": 28, "MC2": 36, "MW2": 27}
 PATIENTS = [f"P{i:02d}" for i in range(12)]

@@ -40,13 +40,14 @@ def test_a_table_is_shown_rounded_and_saved_in_full(shown, here):
         "Estimate",
         "P value",
     ]
-    assert [c.text for c in table.find_all("td")] == ["13", "0.33", "<0.001", "14", "", "0.040"]
-    assert [h.text for h in table.find_all("th", scope="row")] == ["Head CT (neural network)", "a<b"]
+    assert [c.text for c in table.find_all("td")] == ["13", "0.33", "<.001", "14", "", ".04"]
+    assert [h.text for h in table.find_all("th", scope="row")] == ["Head CT", "a<b"]
     assert table.find("figcaption").text == "All & sundry."
 
 
 def test_small_numbers_are_not_shown_as_zero_and_counts_not_as_fractions():
-    cells = tables.shown_cells(pd.DataFrame({"rate": [0.0003, 0.5], "n": [3.0, np.nan]}))
+    cells, numeric = tables.for_readers(pd.DataFrame({"rate": [0.0003, 0.5], "n": [3.0, np.nan]}))
+    assert numeric == [True, True]
     assert cells.to_numpy().tolist() == [["0.0003", "3"], ["0.50", ""]]
 
 
@@ -92,7 +93,7 @@ def test_a_table_that_does_not_apply_is_left_out_with_the_reason(shown, here):
     own = Page(here, notebook="05_evaluation")
     own.standard_table(pd.DataFrame({"outcome_label": ["standard"]}), name="split_spread")
     own.standard_table(pd.DataFrame(columns=["outcome_label"]), name="split_spread")
-    assert shown[-1].data == "The hold-out split was not repeated in this study."
+    assert shown[-1].data == '<p class="absent">The hold-out split was not repeated in this study.</p>'
     assert not here.table("split_spread").exists()
 
 
@@ -181,14 +182,44 @@ def test_a_table_without_rows_is_one_sentence(shown, here):
         pd.DataFrame({"model": []}), name="split_spread", caption="Spread over splits."
     )
     text = BeautifulSoup(shown[0].data, "html.parser")
-    assert text.get_text().strip() == "This study has no rows for the table “Spread over splits.”"
+    assert text.get_text().strip() == "This study has nothing for the table “Spread over splits.”"
     assert not text.find("table") and here.table("split_spread").read_text() == "model\n"
 
 
 def test_yes_no_and_identifiers_are_shown_in_words(shown, here):
     data = pd.DataFrame({"set": ["holdout"], "recommended": [True], "model": ["ensemble_logistic"]})
-    cells = tables.shown_cells(data).to_numpy().tolist()
+    cells = tables.for_readers(data)[0].to_numpy().tolist()
     assert cells == [["hold-out", "yes", "Ensemble (logistic regression)"]]
+
+
+def test_an_estimate_is_in_one_cell_with_its_limits():
+    data = pd.DataFrame(
+        {
+            "slope": [0.8, np.nan],
+            "slope_lower": [-0.5, np.nan],
+            "slope_upper": [1.2, np.nan],
+            "threshold": [0.31, 0.5],
+            "threshold_min": [0.28, 0.5],
+            "threshold_max": [0.35, 0.5],
+            "fnr_upper": [0.05, 0.1],
+        }
+    )
+    cells, numeric = tables.for_readers(data)
+    assert list(cells) == [
+        "Calibration slope (95 % CI)",
+        "Threshold (range over folds)",
+        "FNR, upper 95 % limit",
+    ]
+    assert cells.to_numpy().tolist() == [
+        ["0.80 (−0.50 to 1.20)", "0.31 (0.28 to 0.35)", "0.05"],
+        ["", "0.50", "0.10"],
+    ]
+    assert numeric == [True, True, True]
+
+
+def test_a_sentence_names_a_model_as_the_tables_do(shown, here):
+    Page(here, notebook="05_evaluation").text("{model}: {change}", model="gwr_av", change=-0.25)
+    assert shown[0].data == "GWR, average: −0.25"
 
 
 def test_a_sentence_without_its_number_is_refused(shown, here):

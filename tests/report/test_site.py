@@ -14,9 +14,10 @@ from nbformat import v4
 
 from postarrest import places
 from postarrest.pipeline import steps
-from postarrest.report import body, cards, runs, site, summary
+from postarrest.report import body, cards, site, summary
 from postarrest.report.body import PageError
 from postarrest.study import load
+from postarrest.study.runs import runs as runs_of
 from report_project import make, run_all
 
 
@@ -38,7 +39,7 @@ def soup(root, name):
 
 def test_runs_in_reading_order(built):
     held = load.load("tiny", root=built)
-    assert [r.name for r in runs.runs(held)] == [
+    assert [r.name for r in runs_of(held)] == [
         "01_cohort",
         "02_gwr",
         "02_gwr_automatic",
@@ -126,9 +127,40 @@ def test_figures_and_tables_are_numbered_and_referred_to(built):
     ]
     assert page.find("a", href="#tab-performance").text == "Table 5.1"
     fold = soup(built, "04_stacking_outer-2.html")
-    assert fold.find("a", href="#tab-hyperparameters-outer-2").text == "Table 4.1"
+    assert fold.find("a", href="#tab-hyperparameters-outer-2").text == "Table 4.1 (outer fold 2)"
     assert fold.find("a", href="01_cohort.html#tab-flow").text == "Table 1.1"
     assert "not of a part that this study does not have" in fold.find("main").get_text()
+
+
+def test_the_runs_of_a_notebook_are_on_one_page_which_alone_is_in_the_reading_order(built):
+    page = soup(built, "03_cnn.html")
+    links = [a["href"] for a in page.find("ul", class_="runs").find_all("a")]
+    assert links[:2] == ["03_cnn_holdout-1-revised.html", "03_cnn_holdout-1-revised.ipynb"]
+    assert len(links) == 2 * 6
+    items = [c.get_text(" ", strip=True) for c in page.find_all("figcaption")]
+    assert {item[:40] for item in items} == {
+        "Table 3.1. Hyperparameters chosen in eac",
+        "Table 3.2. Scores counted in each run, a",
+        "Figure 3.1. Mean Grad-CAM of 16 test pat",
+        "Figure 3.2. Share of Grad-CAM attention ",
+        "Figure 3.3. Mean Grad-CAM of 8 patients ",
+        "Figure 3.4. Share of Grad-CAM attention ",
+    }
+    assert any("in 16 test patients of all outer folds" in item for item in items)
+    assert any("in 8 patients of the hold-out set" in item for item in items)
+    stack = soup(built, "04_stacking.html")
+    heads = [h.text for h in stack.find("figure", id="tab-hyperparameters").find_all("th", scope="col")]
+    assert heads[3:] == ["Outer fold 1", "Outer fold 2", "All patients, for the frozen model"]
+    assert {f["id"] for f in stack.find_all("figure", class_="plot")} == {
+        "fig-stacking-search-folds",
+        "fig-stacking-scores-folds",
+    }
+    turn = [a["href"] for a in stack.find("nav", class_="turn").find_all("a")]
+    assert turn == ["03_cnn.html", "05_evaluation.html"]
+    fold = soup(built, "04_stacking_outer-2.html").find("nav", class_="turn")
+    assert [a["href"] for a in fold.find_all("a")] == ["04_stacking.html"]
+    listed = [a["href"] for a in soup(built, "index.html").find("ol", class_="pages").find_all("a")]
+    assert "04_stacking.html" in listed and "04_stacking_outer-2.html" not in listed
 
 
 def test_code_is_there_and_folded(built):
@@ -161,7 +193,7 @@ def test_the_index_gives_the_main_result_from_the_tables(built):
         "folds of 0.82 (95 % CI 0.74 to 0.88) in 90 patients not used for fitting, 36 of them"
     )
     assert "the AUC was 0.70 (95 % CI 0.61 to 0.78) for OHCA variables;" in result
-    assert "the difference was 0.12 (95 % CI 0.02 to 0.22), P = 0.015 (primary comparison)." in result
+    assert "the difference was 0.12 (95 % CI 0.02 to 0.22), P = .02 (primary comparison)." in result
     assert "0 of 36 patients with a good outcome" in result and "20 of 54 poor outcomes" in result
     numbers = json.loads((built / "reports/tiny/numbers.json").read_text())
     assert numbers["index.auc"]["value"] == 0.82 and numbers["index.auc_difference"]["lower"] == 0.02
@@ -174,7 +206,7 @@ def test_every_number_of_the_main_result_is_kept(built):
     result = soup(built, "index.html").find(class_="result").text
     # The level of an interval, and what the guideline limits, are no results.
     text = result.replace("95 % CI", "").replace("upper 95 % confidence limit", "")
-    stated = {float(n) for n in re.findall(r"(?<![\w.])\d+(?:\.\d+)?", text)}
+    stated = {float(n) for n in re.findall(r"(?<![\w.])\d*\.?\d+", text)}
     numbers = json.loads((built / "reports/tiny/numbers.json").read_text())
     kept = {
         round(abs(entry[part]), digits)

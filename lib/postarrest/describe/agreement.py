@@ -141,7 +141,7 @@ def compare_readings(first: ArrayLike, second: ArrayLike, *, digits: int = 2) ->
     >>> first, second = [1.21, 1.30, 1.25, 1.33, 1.18], [1.20, 1.31, 1.27, 1.30, float("nan")]
     >>> result = compare_readings(first, second, digits=3)
     >>> result.n, result.n_incomplete, str(result.bias)
-    (4, 1, '0.003 (95 % CI -0.033 to 0.038)')
+    (4, 1, '0.003 (95 % CI −0.033 to 0.038)')
     """
     pairs = np.column_stack([first, second]).astype(float)
     complete = pairs[~np.isnan(pairs).any(axis=1)]

@@ -60,7 +60,7 @@ def recalibrate(y_good: ArrayLike, probability: ArrayLike, *, level: float = 0.9
     --------
     >>> found = recalibrate([0, 0, 1, 0, 1, 1], [0.1, 0.6, 0.4, 0.2, 0.7, 0.8])
     >>> print(found.slope)
-    1.56 (95 % CI -0.75 to 3.87)
+    1.56 (95 % CI −0.75 to 3.87)
     """
     y_good, probability = _checked(y_good, probability)
     x, n_bounded = log_odds(probability)

@@ -150,7 +150,7 @@ def useful(table: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, str]]:
         ends = runs.agg(["min", "max"]).itertuples(index=False, name=None)
         *most, last = [f"{a:.2f}" if a == b else f"{a:.2f} to {b:.2f}" for a, b in ends] or [""]
         where = " and ".join(filter(None, [", ".join(most), last]))
-        found.append({"model": model.replace("_", " "), "where": f"at {where or 'no threshold'}"})
+        found.append({"model": model, "where": f"at {where or 'no threshold'}"})
     return found
 
 

@@ -222,7 +222,7 @@ def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, object
     Returns
     -------
     list of dict
-        For each model ``of`` (its identifier), ``model`` (in words), ``roc_auc`` (an
+        For each model ``of`` and ``model`` (its identifier), ``roc_auc`` (an
         :class:`~postarrest.estimate.Estimate`) and ``patients`` (their number in words).
     """
     found = scores.in_group(performance, scores.group_of(rows))
@@ -230,7 +230,7 @@ def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, object
     return [
         {
             "of": row.model,
-            "model": row.model.replace("_", " "),
+            "model": row.model,
             "roc_auc": Estimate(row.estimate, row.lower, row.upper),
             "patients": f"{row.n} patients, {row.n_good} of them with a good outcome",
         }
@@ -257,9 +257,8 @@ def summary(performance: pd.DataFrame) -> pd.DataFrame:
 
 
 def short_interval(value: float, lower: float, upper: float) -> str:
-    """Return an estimate with its interval as text, without the words "95 % CI"."""
-    # "95 % CI" in every cell of a table would be hard to read.
-    return str(Estimate(value, lower, upper)).replace("95 % CI ", "")
+    """Return an estimate and its interval as a table saves them: no "95 % CI", and a hyphen as the minus."""
+    return str(Estimate(value, lower, upper)).replace("95 % CI ", "").replace("\N{MINUS SIGN}", "-")
 
 
 def by_fold(rows: pd.DataFrame) -> pd.DataFrame:

@@ -75,6 +75,6 @@ def agreement(contributions: pd.DataFrame) -> list[dict[str, object]]:
         enough = min(ranks.shape) > 1
         pairs = combinations(ranks.to_numpy(), 2) if enough else []
         each = [float(spearmanr(a, b).statistic) for a, b in pairs]
-        about = {"of": model, "model": str(model).replace("_", " "), "n_folds": len(ranks)}
+        about = {"of": model, "model": str(model), "n_folds": len(ranks)}
         found.append(about | {"spearman": float(np.mean(each)) if each else float("nan")})
     return found

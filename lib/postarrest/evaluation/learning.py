@@ -74,6 +74,6 @@ def last_gain(curve: pd.DataFrame, model: str) -> dict[str, object]:
     mine = curve[curve["model"] == model]
     gain = mine[mine["metric"] == "roc_auc_gain"].iloc[-1]
     sizes = mine.loc[mine["metric"] == "roc_auc", "n_good"]
-    words = {"model": model.replace("_", " ")}
+    words = {"model": model}
     numbers = {"n_good_before": int(sizes.iloc[-2]), "n_good_after": int(sizes.iloc[-1])}
     return {"gain": Estimate(gain["estimate"], gain["lower"], gain["upper"], digits=3)} | numbers | words

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from postarrest.evaluation.discrimination import METRICS, RECOMMENDED
+from postarrest.words import model_in_words
 
 
 def planted(path: Path, *, simulated: bool) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def forest_rows(performance: pd.DataFrame, published: Iterable[Mapping[str, obje
     several = rows["outcome_label"].nunique() > 1
     where = rows["outcome_label"] + ", " + rows["set"] if several else rows["set"]
     lines = rows[["estimate", "lower", "upper"]].reset_index(drop=True)
-    lines.insert(0, "label", (rows["model"].str.replace("_", " ") + " (" + where + ")").to_numpy())
+    lines.insert(0, "label", (rows["model"].map(model_in_words) + " (" + where + ")").to_numpy())
     published = [values.get(key, np.nan) for key in rows[keys].itertuples(index=False, name=None)]
     return lines.assign(published=np.array(published, float))
 

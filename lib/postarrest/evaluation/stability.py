@@ -294,7 +294,7 @@ def in_words(table: pd.DataFrame, model: str) -> dict[str, object]:
     row = table.set_index("model").loc[model]
     # Its limits hold 95 % of the models; they are not a confidence interval.
     mape = f"{row['mape']:.3f} (95 % of the models: {row['mape_lower']:.3f} to {row['mape_upper']:.3f})"
-    return {"model": model.replace("_", " "), "n_bootstraps": int(row["n_bootstraps"]), "mape": mape}
+    return {"model": model, "n_bootstraps": int(row["n_bootstraps"]), "mape": mape}
 
 
 def calibration_curves(

@@ -358,6 +358,6 @@ def differences(subgroups: pd.DataFrame, focus: str = "", *, level: float = 0.05
         ]
         kind = "found" if len(alarms) else "nothing" if len(tests) else "none"
         about = {"sentence": _SENTENCES[kind], "of": f"{label}_{name}", "where": f"set {name}"}
-        about |= {"model": model.replace("_", " "), "n_tests": len(tests), "n_found": len(alarms)}
+        about |= {"model": model, "n_tests": len(tests), "n_found": len(alarms)}
         result.append(about | {"found": "; ".join(texts), "p": float(tests["p_holm"].min())})
     return result

@@ -181,7 +181,7 @@ def sentence(found: pd.DataFrame, model: str) -> list[Mapping[str, Any]]:
     for (metric, rule), rows in found[found["model"] == model].groupby(["metric", "rule"], sort=False):
         values = rows.drop_duplicates("scenario").set_index("scenario")["estimate"]
         words = "AUC" if metric == "roc_auc" else f"false pessimism at {rule}"
-        about = {"of": f"{metric}_{rule}".strip("_"), "model": model.replace("_", " "), "measure": words}
+        about = {"of": f"{metric}_{rule}".strip("_"), "model": model, "measure": words}
         named = {"recorded": RECORDED, "lowest": LOWEST, "highest": HIGHEST}
         numbers = {name: float(values[scenario]) for name, scenario in named.items()}
         result.append(about | numbers | {"n_unknown": int(rows["n_unknown"].iloc[0])})

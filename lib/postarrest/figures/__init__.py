@@ -11,6 +11,7 @@ from postarrest.figures import (
     curves,
     explanation,
     external,
+    folds,
     forest,
     gwr,
     simulation,

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from postarrest.figures import style
 from postarrest.models.cnn.gradcam import TISSUES
+from postarrest.words import model_in_words
 
 
 def slices(variants: Iterable[np.ndarray]) -> Figure:
@@ -68,7 +69,7 @@ def history(searches: Mapping[str, pd.DataFrame]) -> Figure:
             ax.plot(trials["trial"], trials["auc"], "o", ms=3, color=style.NEUTRAL, mfc="none")
             ax.step(trials["trial"], trials["best"], where="post", color=style.GOOD)
             stopped = int(trials["auc"].isna().sum())
-            ax.set(title=name, xlabel=f"trial (n = {len(trials)}, {stopped} stopped early)")
+            ax.set(title=model_in_words(name), xlabel=f"trial (n = {len(trials)}, {stopped} stopped early)")
         axes[0, 0].set_ylabel("mean ROC-AUC where chosen")
     return fig
 

@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from postarrest.data.contract import LEVELS, NAMES
 from postarrest.figures.style import NEUTRAL, POOR, drawing, panels
+from postarrest.words import capitalised, identifier_in_words, text_in_words
 
 _LOG_ODDS = "contribution to the log odds of a good outcome"
 # Yellow to blue, in order of lightness, which the colour-blind see as well.
@@ -92,7 +92,7 @@ def _against_category(ax: Axes, values: pd.Series, contribution: pd.Series) -> N
         mine = contribution[names == level]
         ax.scatter(place + 0.3 * _spread(mine.to_numpy()), mine, color=NEUTRAL, s=5, lw=0, alpha=0.5)
         _mean(ax, place, mine)
-    texts = [LEVELS.get(level, level).replace(" or ", " or\n") for level in levels]
+    texts = [text_in_words(level).replace(" or ", " or\n") for level in levels]
     ax.set_xticks(range(len(levels)), texts, fontsize=6)
 
 
@@ -118,4 +118,4 @@ def _spread(x: np.ndarray) -> np.ndarray:
 
 
 def _name(predictor: str) -> str:
-    return NAMES.get(predictor, predictor)
+    return capitalised(identifier_in_words(predictor))

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from postarrest.figures import forest, looks, style
+from postarrest.figures import forest, style
+from postarrest.words import model_in_words
 
 
 def differences(beside: pd.DataFrame) -> Figure:
@@ -48,6 +49,6 @@ def aucs(external: pd.DataFrame) -> Figure:
     with style.drawing(height=1.1 + 0.35 * len(rows)) as (fig, ax):
         for label, (columns, offset, color, marker) in drawn.items():
             forest.marks(ax, rows, columns, offset=offset, color=color, marker=marker, label=label)
-        names = [f"{looks.model_name(row.model)} (n = {row.n})" for row in rows.itertuples()]
+        names = [f"{model_in_words(row.model)} (n = {row.n})" for row in rows.itertuples()]
         forest.pair_of_aucs(ax, names, least=rows[["lower", "frozen_lower"]].astype(float).min().min())
     return fig

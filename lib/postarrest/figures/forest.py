@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from postarrest import scores
-from postarrest.evaluation.discrimination import short_interval
 from postarrest.evaluation.subgroups import main_model
 from postarrest.evaluation.updating import IN_WORDS
 from postarrest.figures import looks, style
+from postarrest.words import interval_in_words, model_in_words, text_in_words
 
 
 def forest(rows: pd.DataFrame) -> Figure:
@@ -29,7 +29,7 @@ def forest(rows: pd.DataFrame) -> Figure:
         ax.plot(rows["estimate"], places, "s", color=style.GOOD, ms=5)
         ax.plot(rows["published"], places, "D", mfc="white", mec="black", ms=5, zorder=4)
         for y, row in enumerate(rows.itertuples()):
-            text = short_interval(row.estimate, row.lower, row.upper)
+            text = interval_in_words(row.estimate, row.lower, row.upper)
             text += "" if math.isnan(row.published) else f"   published {row.published:.2f}"
             _at_the_right(ax, text, y)
         _chance(ax, list(rows["label"]))
@@ -66,7 +66,7 @@ def subgroups(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str = "") -> Fi
     rows = scores.in_group(table, scores.group_of(rows))
     model = main_model(list(dict.fromkeys(rows["model"])), focus)
     rows = rows[rows["model"] == model]
-    return _groups(rows, title=looks.model_name(model))
+    return _groups(rows, title=model_in_words(model))
 
 
 def handlings(table: pd.DataFrame) -> Figure:
@@ -78,8 +78,8 @@ def handlings(table: pd.DataFrame) -> Figure:
         From :func:`postarrest.evaluation.missing.table`.
     """
     words = {True: " (the study's own)", False: ""}
-    level = table["handling"].str.replace("_", " ") + table["own"].map(words)
-    variable = table["model"].map(looks.model_name) + ", " + table["patients"] + " patients"
+    level = table["handling"].map(text_in_words) + table["own"].map(words)
+    variable = table["model"].map(model_in_words) + ", " + table["patients"] + " patients"
     return _groups(table.assign(level=level, variable=variable, rule="", note=""), title="")
 
 
@@ -96,7 +96,7 @@ def updates(table: pd.DataFrame, model: str) -> Figure:
     levels = {**IN_WORDS, "none": "as it was frozen"}
     rows = table[table["metric"].isin(["oe", "slope", "brier_skill"])]
     rows = rows.assign(variable="Update", level=rows["update"].map(levels), rule="", note="")
-    return _groups(rows, title=looks.model_name(model))
+    return _groups(rows, title=model_in_words(model))
 
 
 def bounds(table: pd.DataFrame, model: str) -> Figure:
@@ -113,7 +113,7 @@ def bounds(table: pd.DataFrame, model: str) -> Figure:
     variable = "of " + rows["n_unknown"].astype(str) + " patients in whom treatment was withdrawn"
     rows = rows.assign(variable=variable, level=rows["scenario"], n_good=rows["n_good"].astype(str), note="")
     # The number of good outcomes differs between the measures; that of the first is given.
-    return _groups(rows, title=looks.model_name(model))
+    return _groups(rows, title=model_in_words(model))
 
 
 def _groups(rows: pd.DataFrame, *, title: str) -> Figure:
@@ -178,8 +178,11 @@ def labels(rows: pd.DataFrame) -> Figure:
             marks(ax, rows, columns, offset=offset, **look)
         _at_the_right(ax, f"{first} - {second}", -0.7)
         for y, row in enumerate(rows.itertuples()):
-            _at_the_right(ax, short_interval(row.difference, row.lower, row.upper), y)
-        names = [f"{looks.model_name(row.model)} ({row.set}, n = {row.n})" for row in rows.itertuples()]
+            _at_the_right(ax, interval_in_words(row.difference, row.lower, row.upper), y)
+        names = [
+            f"{model_in_words(row.model)} ({text_in_words(row.set)}, n = {row.n})"
+            for row in rows.itertuples()
+        ]
         pair_of_aucs(ax, names, least=rows[[f"{first}_lower", f"{second}_lower"]].min().min())
     return fig
 
@@ -240,7 +243,7 @@ def _spread_of_models(rows: pd.DataFrame) -> Figure:
             ax.plot(auc[0], y + offset[0], kind.marker, mfc="none", mec="black", ms=7)
             ax.plot([median] * 2, [y - 0.35, y + 0.35], color="black", lw=1.5)
             _at_the_right(ax, f"median {median:.2f}, from {auc.min():.2f} to {auc.max():.2f}", y)
-        _chance(ax, [looks.model_name(model) for model in look])
+        _chance(ax, [model_in_words(model) for model in look])
         ax.set_ylim(len(look) - 0.5, -0.5)
         ax.set_xlabel("Area under the ROC curve in each split (ringed: the first; line: median)")
     return fig

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from postarrest import scores
 from postarrest.evaluation.thresholds import thinned
 from postarrest.figures import style
+from postarrest.words import text_in_words
 
 
 class Look(NamedTuple):
@@ -26,16 +27,74 @@ class Look(NamedTuple):
     marker: str
 
 
+# One colour per kind of model, whatever else is in a figure; its variants differ by dash and marker.
+_KINDS = (
+    ("#0072B2", ("ensemble", "ensemble_logistic", "super_learner")),
+    ("#D55E00", ("ct", "cnn")),
+    ("#009E73", ("ohca", "ohca_score", "clinical")),
+    ("#CC79A7", ("pupil", "eeg24", "eeg48", "eeg72")),
+    ("#E69F00", ("gwr_av", "gwr_bg", "gwr_ce")),
+    ("#8C5A00", ("gwr_av_auto", "gwr_bg_auto", "gwr_ce_auto", "gwr_unmixed")),
+    ("#000000", ("logistic_all", "forest_all")),
+)
+_KNOWN = {
+    model: Look(color, style.DASHES[(kind + variant) % 8], style.MARKERS[(kind + variant) % 8])
+    for kind, (color, models) in enumerate(_KINDS)
+    for variant, model in enumerate(models)
+}
+_OF_PAPERS = ("ensemble", "ohca", "pupil", "ct", "cnn", "gwr_av", "gwr_bg", "gwr_ce")
+_MOST_NAMED = 6
+_OTHER_COLORS = ("#56B4E9", "#7F7F7F", "#6A3D9A")
+
+
 def of_models(models: Iterable[str]) -> dict[str, Look]:
-    """Return each model's colour, dash and marker, in the order of the models.
+    """Return each model's colour, dash and marker: the same in every figure, if the model is a known one.
 
     Examples
     --------
-    >>> of_models(["ct", "ensemble"])["ensemble"].marker
-    '^'
+    >>> of_models(["ct", "ensemble"])["ensemble"] == of_models(["ensemble", "pupil"])["ensemble"]
+    True
+    >>> of_models(["mri", "ct", "pet"])["pet"].color
+    '#7F7F7F'
     """
-    looks = map(Look, cycle(style.PALETTE), cycle(style.DASHES), cycle(style.MARKERS))
-    return dict(zip(dict.fromkeys(models), looks, strict=False))
+    others = map(Look, cycle(_OTHER_COLORS), cycle(style.DASHES), cycle(style.MARKERS))
+    return {model: _KNOWN.get(model) or next(others) for model in dict.fromkeys(models)}
+
+
+def named(models: Iterable[str], focus: str) -> list[str]:
+    """Return the models that a figure draws in colour and names.
+
+    All, if they are few; otherwise those of the papers, as their readers know the figure, and the one in
+    focus.
+
+    Examples
+    --------
+    >>> named(["ct", "m1", "m2", "ohca", "m3", "m4", "m5"], focus="m2")
+    ['ct', 'm2', 'ohca']
+    """
+    models = list(dict.fromkeys(models))
+    known = [model for model in models if model in _OF_PAPERS or model == focus]
+    return models if len(models) <= _MOST_NAMED else known
+
+
+def size_in_words(values: Iterable[np.ndarray]) -> str:
+    """Return the patients and good outcomes of a panel, from the outcomes of each of its models.
+
+    Examples
+    --------
+    >>> size_in_words([np.array([1, 0, 0])]), size_in_words([np.array([1, 0, 0]), np.array([1, 0])])
+    ('n = 3, 1 good', 'n = 2 to 3, 1 good')
+    """
+    sizes = [(len(y_good), int(np.sum(y_good))) for y_good in values]
+    n, n_good = ([min(counts), max(counts)] for counts in zip(*sizes, strict=True))
+    patients, good = (f"{a} to {b}" if a < b else f"{a}" for a, b in (n, n_good))
+    return f"n = {patients}, {good} good"
+
+
+def of_rules(rules: Iterable[str]) -> dict[str, Look]:
+    """Return a colour, dash and marker for each rule, in the order of the rules."""
+    each = map(Look, cycle(style.PALETTE), cycle(style.DASHES), cycle(style.MARKERS))
+    return dict(zip(dict.fromkeys(rules), each, strict=False))
 
 
 def highlight(look: Mapping[str, Look], focus: str) -> dict[str, Look]:
@@ -45,11 +104,6 @@ def highlight(look: Mapping[str, Look], focus: str) -> dict[str, Look]:
         model: kind._replace(dash="-" if model == focus else own if kind.dash == "-" else kind.dash)
         for model, kind in look.items()
     }
-
-
-def model_name(model: str) -> str:
-    """Return a model's name without underscores."""
-    return model.replace("_", " ")
 
 
 def by_set(
@@ -78,7 +132,7 @@ def by_set(
             key = f"{label}_{name}".replace("-", "_")
             figures[key] = draw(mine, table, *further, **settings)
             n = mine["patient_id"].nunique()
-            figures[key].set_label(f"outcome label {label}, set {name} ({n} patients)")
+            figures[key].set_label(f"{label} outcome label, {text_in_words(name)} ({n} patients)")
     return figures
 
 

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from postarrest.evaluation.discrimination import short_interval
 from postarrest.evaluation.sites import METRICS
 from postarrest.figures import style
+from postarrest.words import interval_in_words
 
 _PANELS = {
     "roc_auc": "Area under the ROC curve",
@@ -63,7 +63,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, pooled: pd.Series) -> None:
     ax.plot(rows[["lower", "upper"]].T, [places, places], color=style.GOOD, lw=1.2)
     ax.plot(rows["estimate"], places, "s", color=style.GOOD, ms=4)
     for place, row in zip(places, rows.itertuples(), strict=True):
-        text = row.note if math.isnan(row.estimate) else short_interval(row.estimate, row.lower, row.upper)
+        text = row.note if math.isnan(row.estimate) else interval_in_words(row.estimate, row.lower, row.upper)
         _above(ax, "too few" if text.startswith("too few") else text, place)
     mean = len(rows)
     ax.axhline(mean - 0.5, color="0.7", lw=0.6)
@@ -72,7 +72,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, pooled: pd.Series) -> None:
     ends = pooled[["lower", "upper"]].fillna(pooled["estimate"]).astype(float)
     corners = [ends["lower"], pooled["estimate"], ends["upper"], pooled["estimate"]]
     ax.fill(corners, [mean, mean - 0.22, mean, mean + 0.22], color=style.NEUTRAL)
-    _above(ax, short_interval(*pooled[["estimate", "lower", "upper"]].astype(float)), mean)
+    _above(ax, interval_in_words(*pooled[["estimate", "lower", "upper"]].astype(float)), mean)
     ahead = pooled[["next_lower", "next_upper"]].astype(float)
     if ahead.notna().all():
         ax.plot(ahead, [mean + 1] * 2, color=style.POOR, lw=3, solid_capstyle="butt")

@@ -10,6 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from postarrest.evaluation import stability
 from postarrest.figures import looks, style
+from postarrest.words import model_in_words
 
 _BINS = 20
 # Points drawn of each calibration curve: many curves share a panel.
@@ -38,7 +39,7 @@ def predictions(original: pd.DataFrame, resampled: np.ndarray) -> Figure:
             for limit in (lower, upper):
                 ax.plot(at, limit, color=style.POOR, ls="--", lw=1)
             looks.unit_square(ax, "Model of the whole cohort", "")
-            ax.set_title(looks.model_name(model))
+            ax.set_title(f"{model_in_words(model)} (n = {len(x)})", fontsize=8)
         axes[0].set_ylabel("Models of bootstrap samples")
         lines = [
             plt.Line2D([], [], color=style.GOOD, lw=0.8, label="equal"),
@@ -74,7 +75,7 @@ def errors(of_patients: pd.DataFrame) -> Figure:
             place = {"transform": ax.transAxes, "ha": "right", "va": "top", "fontsize": 6.5}
             # Over the lines, which it explains.
             ax.text(0.98, 0.95, text, bbox={"facecolor": "white", "lw": 0, "pad": 1}, **place)
-            ax.set(title=looks.model_name(str(model)), xlabel="MAPE (probability)")
+            ax.set(title=model_in_words(str(model)), xlabel="MAPE (probability)")
         axes[0].set_ylabel(f"Patients (n = {len(of_patients)})")
     return fig
 
@@ -94,7 +95,7 @@ def calibration(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
             ax.plot([0, 1], [0, 1], color="black", lw=0.6)
             ax.plot(first["predicted"], first["observed"], color=style.GOOD, lw=1.5)
             looks.unit_square(ax, "Predicted probability (good)", "")
-            ax.set_title(looks.model_name(model))
+            ax.set_title(model_in_words(model))
         axes[0].set_ylabel("Observed share of good outcomes")
         lines = [
             plt.Line2D([], [], color=style.GOOD, label="model of the whole cohort"),
@@ -114,7 +115,7 @@ def decisions(original: pd.DataFrame, resampled: np.ndarray, table: pd.DataFrame
     table : pandas.DataFrame
         From :func:`postarrest.evaluation.stability.decisions`.
     """
-    look = looks.of_models(table["rule"])
+    look = looks.of_rules(table["rule"])
     models = list(dict.fromkeys(table["model"]))
     with style.panels(len(models), height=2.2) as (fig, axes):
         for ax, model in zip(axes, models, strict=False):
@@ -125,7 +126,7 @@ def decisions(original: pd.DataFrame, resampled: np.ndarray, table: pd.DataFrame
                 at = [np.median(x[group]) for group in groups]
                 share = [otherwise[group].mean() for group in groups]
                 ax.plot(at, share, color=look[row.rule].color, ls=look[row.rule].dash, lw=1.1)
-            ax.set(ylim=(0, 1), title=looks.model_name(model), xlabel="Predicted probability (good)")
+            ax.set(ylim=(0, 1), title=model_in_words(model), xlabel="Predicted probability (good)")
             ax.yaxis.set_major_formatter(PercentFormatter(1))
         axes[0].set_ylabel("Models deciding otherwise")
         lines = [plt.Line2D([], [], color=one.color, ls=one.dash, label=rule) for rule, one in look.items()]
@@ -158,7 +159,7 @@ def learning_curve(table: pd.DataFrame) -> Figure:
             ax.set(xlabel="Good outcomes in the training patients, n", ylabel=words)
             ax.set_xticks(sorted(shown["n_good"].unique()))
         lines = [
-            plt.Line2D([], [], color=one.color, ls=one.dash, marker=one.marker, label=looks.model_name(model))
+            plt.Line2D([], [], color=one.color, ls=one.dash, marker=one.marker, label=model_in_words(model))
             for model, one in look.items()
         ]
         fig.legend(handles=lines, loc="outside lower center", ncols=3)

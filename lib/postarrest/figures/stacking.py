@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from postarrest.figures.style import GOOD, NEUTRAL, POOR, SINGLE_COLUMN_IN, drawing
+from postarrest.words import model_in_words
 
 
 def nested_design(counts: pd.DataFrame, *, highlight: str = "") -> Figure:
@@ -36,7 +37,7 @@ def nested_design(counts: pd.DataFrame, *, highlight: str = "") -> Figure:
                 ax.add_patch(Rectangle((0, row - 0.45), left, 0.9, fill=False, lw=1.6, ec="black"))
         ax.set_yticks(range(len(names)), [name.replace("-", " fold ") for name in names])
         ax.invert_yaxis()
-        ax.set_xlabel("patients; models fitted on the other inner folds score each inner fold")
+        ax.set_xlabel("Patients; models fitted on the other inner folds score each inner fold")
         ax.spines["left"].set_visible(False)
     return fig
 
@@ -59,8 +60,8 @@ def meta_features(meta: pd.DataFrame, y_good: pd.Series) -> Figure:
             for outcome, group, line in groups:
                 share = np.histogram(meta.loc[group, model], bins)[0] / max(group.sum(), 1)
                 ax.stairs(share, bins, lw=1.4, label=f"{outcome} (n = {group.sum()})", **line)
-            ax.set(title=model, xlabel="probability of a good outcome")
-        axes[0, 0].set_ylabel("share of the group")
+            ax.set(title=model_in_words(model), xlabel="Probability of a good outcome")
+        axes[0, 0].set_ylabel("Share of that outcome")
         axes[0, -1].legend()
     return fig
 
@@ -78,6 +79,6 @@ def importance(table: pd.DataFrame) -> Figure:
     with drawing(width=SINGLE_COLUMN_IN, height=0.35 * len(ordered) + 0.8) as (fig, ax):
         ax.errorbar(ordered["importance"], at, xerr=ordered["sd"], fmt="o", color=NEUTRAL, capsize=2, ms=4)
         ax.axvline(0, color="black", lw=0.8)
-        ax.set_yticks(at, ordered["model"])
-        ax.set_xlabel("loss of ROC-AUC when shuffled\n(mean and SD of 50 shuffles)")
+        ax.set_yticks(at, ordered["model"].map(model_in_words))
+        ax.set_xlabel("Loss of ROC-AUC when shuffled\n(mean and SD of 50 shuffles)")
     return fig

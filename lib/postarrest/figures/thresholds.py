@@ -13,6 +13,7 @@ from postarrest import scores
 from postarrest.evaluation.confusion import describe
 from postarrest.evaluation.thresholds import MOST_FNR, thinned
 from postarrest.figures import looks, style
+from postarrest.words import model_in_words
 
 # Words, colour and dash of each measure.
 MEASURES = {
@@ -36,7 +37,7 @@ def distributions(rows: pd.DataFrame) -> Figure:
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
             edges = np.histogram_bin_edges(score, bins=30)
             looks.mirrored_histogram(ax, y_good, score, edges=edges, share=True)
-            ax.set(title=looks.model_name(model), xlabel="Score")
+            ax.set(title=model_in_words(model), xlabel="Score")
         axes[0].set_ylabel("Share of that outcome")
     return fig
 
@@ -64,9 +65,15 @@ def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most
         ax.plot(reference["threshold"], reference["treat_all"], color="0.45", lw=1)
         ax.axhline(0, color="0.45", lw=1)
         ends = [("predict nobody good", 0.0, "0.35")]
+        named = looks.named(of_models, focus)
         for model, mine in of_models.items():
+            if model not in named:
+                ax.plot(mine["threshold"], mine["net_benefit"], color="0.75", lw=0.7, zorder=1)
+                continue
             ax.plot(mine["threshold"], mine["net_benefit"], color=look[model].color, ls=look[model].dash)
-            ends.append((looks.model_name(model), float(mine["net_benefit"].iloc[-1]), look[model].color))
+            ends.append((model_in_words(model), float(mine["net_benefit"].iloc[-1]), look[model].color))
+        if others := len(of_models) - len(named):
+            looks.note(ax, f"gray: {others} other models", (0.99, 0.97), xycoords="axes fraction", **_CORNER)
         looks.band(ax, shown["threshold"], shown["lower"], shown["upper"], look[focus].color, alpha=0.12)
         top = float(max(table["net_benefit"].max(), reference["treat_all"].max(), table["upper"].max()))
         bottom = -0.35 * top
@@ -75,6 +82,8 @@ def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most
         ax.set(xlim=(0, most), ylim=(bottom, 1.05 * top))
         ax.set_xlabel("Threshold probability of a good outcome")
         ax.set_ylabel("Net benefit (good outcomes recognised per patient)")
+        outcomes = rows[rows["model"].isin(list(of_models))].groupby("model")["y_good"]
+        ax.set_title(looks.size_in_words(y.to_numpy() for _, y in outcomes), fontsize=8)
         _end_labels(ax, ends)
     return fig
 
@@ -105,7 +114,8 @@ def thresholds(rows: pd.DataFrame, table: pd.DataFrame) -> Figure:
             marks = looks.operating_points(table, group, model)
             marks = marks[marks["threshold"].between(low, high)]
             ax.set(ylim=(0, 1.02), xlim=(low, high), xlabel="Threshold (predicted good from here on)")
-            ax.set_title(looks.model_name(model), pad=6 + 8 * _mark(ax, marks))
+            title = f"{model_in_words(model)} ({looks.size_in_words([y_good])})"
+            ax.set_title(title, pad=6 + 8 * _mark(ax, marks), fontsize=8)
         axes[0].set_ylabel("Share of patients")
         handles = [plt.Line2D([], [], color=c, ls=d, label=words) for words, c, d in MEASURES.values()]
         fig.legend(handles=handles, loc="outside lower center", ncols=4)
@@ -134,7 +144,7 @@ def three_way(table: pd.DataFrame) -> Figure:
     with style.drawing(len(ways), 2, height=height, sharey="row", squeeze=False) as (fig, axes):
         for (chosen_on, mine), pair in zip(ways, axes, strict=True):
             shown = mine.iloc[::-1]
-            names = [looks.model_name(model) for model in shown["model"]]
+            names = [model_in_words(model) for model in shown["model"]]
             n_poor = shown["n"] - shown["n_good"]
             wrong = {"poor": shown["n_false_pessimism"], "good": shown["good"] - shown["n_false_optimism"]}
             right = {"poor": shown["poor"] - shown["n_false_pessimism"], "good": shown["n_false_optimism"]}
@@ -159,6 +169,9 @@ def three_way(table: pd.DataFrame) -> Figure:
 
 
 _CHOSEN_ON = {"train_oof": "training scores", "test": "these scores"}
+
+
+_CORNER = {"ha": "right", "va": "top", "color": "0.45", "fontsize": 6.5}
 
 
 def _mark(ax: Axes, marks: pd.DataFrame) -> int:

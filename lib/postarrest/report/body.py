@@ -15,8 +15,10 @@ import nbformat
 from bs4 import BeautifulSoup
 
 from postarrest.refused import Refused
+from postarrest.report.absent import gather
 from postarrest.report.page import KINDS, reference
 from postarrest.report.rendering import TEMPLATES
+from postarrest.words import split_in_words
 
 # nbconvert writes the second if a picture has no alternative text.
 _NO_ALTERNATIVE = ("", "No description has been provided for this image")
@@ -154,6 +156,7 @@ def from_html(text: str, *, name: str) -> Body:
     """
     soup = BeautifulSoup(text, "html.parser")
     _make_inactive(soup)
+    gather(soup)
     blind = [str(i)[:80] for i in soup.find_all("img") if i.get("alt", "").strip() in _NO_ALTERNATIVE]
     if blind:
         raise PageError("\n".join(f"{name}: a picture has no alternative text: {i}" for i in blind))
@@ -175,10 +178,13 @@ def _make_inactive(soup: BeautifulSoup) -> None:
 def _numbered_items(soup: BeautifulSoup, page: str) -> list[Item]:
     chapter = re.match(r"0*([A-Z]?\d+)_", page)
     prefix = f"{chapter[1]}." if chapter else ""
+    # One of several runs: the page over them has the plain numbers.
+    run = re.search(r"(holdout|outer)(_all)?-\d+.*$", page)
+    suffix = f" ({split_in_words(run[0])})" if run else ""
     items = []
     for kind, word in KINDS.items():
         for number, figure in enumerate(soup.find_all("figure", id=re.compile(f"^{kind}-")), start=1):
-            label, caption = f"{word} {prefix}{number}", figure.find("figcaption")
+            label, caption = f"{word} {prefix}{number}{suffix}", figure.find("figcaption")
             text = caption.get_text(" ", strip=True)
             items.append(Item(figure["id"], label, text, figure.get("data-name", ""), page))
             caption.insert(0, soup.new_tag("strong", attrs={"class": "label"}, string=f"{label}."), " ")
@@ -229,7 +235,7 @@ def resolve(page: Body, items: Sequence[Item], pages: Sequence[str] = ()) -> Non
         pattern = re.escape(anchor) + r"(-(holdout|outer)(-all)?-\d+(-[a-z]+)?)?"
         fitting = [item for item in items if re.fullmatch(pattern, item.id)]
         if fitting:
-            item = min(fitting, key=lambda item: (item.id != anchor, item.page != page.name))
+            item = min(fitting, key=lambda item: (item.page != page.name, item.id != anchor))
             link["href"] = f"#{item.id}" if item.page == page.name else f"{item.page}.html#{item.id}"
             link.string = item.label
         else:

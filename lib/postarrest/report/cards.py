@@ -15,10 +15,11 @@ from postarrest.estimate import Estimate
 from postarrest.places import Here
 from postarrest.report import appraisal
 from postarrest.report.body import Body, Item, from_markdown
-from postarrest.report.rendering import model_in_words, render
+from postarrest.report.rendering import render
 from postarrest.report.runs import Report
 from postarrest.report.tables import table_html
 from postarrest.study.schema import read_yaml
+from postarrest.words import model_in_words
 
 _MM_PER_POINT = 25.4 / 72
 

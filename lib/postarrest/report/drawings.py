@@ -2,10 +2,15 @@
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+
+from postarrest.files import write_bytes
+from postarrest.report.rendering import render as render_template
 
 # A larger drawing, in bytes, is shown as a raster image if that is smaller.
 _LARGEST_INLINE_SVG = 60_000
@@ -23,6 +28,29 @@ def render(fig: Figure) -> dict[str, bytes]:
             fig.savefig(out, format=ending, metadata=undated, dpi=300)
             drawn[ending] = out.getvalue()
     return drawn
+
+
+def figure_html(fig: Figure, folder: Path, *, name: str, caption: str, alt: str, anchor: str = "") -> str:
+    """Write a figure's files, close it, and return it with its caption as HTML.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+        The figure.
+    folder : pathlib.Path
+        Where ``<name>.svg``, ``.pdf`` and ``.png`` are written.
+    name, caption, alt : str
+        As for :meth:`postarrest.report.page.Page.figure`.
+    anchor : str
+        Links to the figure use ``fig-<anchor>``; by default the name with hyphens.
+    """
+    drawn = render(fig)
+    width_px = round(fig.get_figwidth() * 110)
+    plt.close(fig)
+    for ending, content in drawn.items():
+        write_bytes(folder / f"{name}.{ending}", content)
+    about = {"anchor": anchor or name.replace("_", "-"), "name": name, "caption": caption, "alt": alt}
+    return render_template("figure.html.j2", source=data_uri(drawn), width_px=width_px, **about)
 
 
 def data_uri(drawn: dict[str, bytes]) -> str:

@@ -17,6 +17,7 @@ NAME = "manifest.json"
 _CODE = (
     "lib/**/*.py",
     "lib/**/templates/**/*",
+    "lib/**/*.yaml",
     "lib/**/*.npz",
     "notebooks/*.py",
     "Snakefile",

@@ -11,9 +11,10 @@ from postarrest.places import Here
 from postarrest.report.body import Item
 from postarrest.report.methods import markdown
 from postarrest.report.office import Table, excel, word
-from postarrest.report.rendering import model_in_words, plain_value, uncapitalised, words
+from postarrest.report.rendering import plain_value
 from postarrest.report.runs import Report
 from postarrest.study.load import complete_parameters
+from postarrest.words import model_in_words, uncapitalised, words
 
 _IMAGE_SETTINGS = ("architecture", "fit_image", "augmentation", "copies", "precision", "class_weights")
 
@@ -86,7 +87,7 @@ def _predictors(report: Report) -> pd.DataFrame:
     rows = [
         {
             "model": name,
-            "algorithm": model.algorithm,
+            "algorithm": words()["algorithms"][model.algorithm],
             "predictor": predictor,
             "handling": words()["handling"][model.algorithm],
             "patients without it": _missing(missing, predictor),

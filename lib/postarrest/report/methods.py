@@ -12,15 +12,11 @@ from postarrest.models.cnn.network import Network
 from postarrest.models.tuning import Space
 from postarrest.report.rendering import (
     as_text,
-    in_words,
-    listed,
-    model_in_words,
     render,
-    uncapitalised,
-    words,
 )
 from postarrest.report.used import UsedNetwork
 from postarrest.study.load import Study, complete_parameters
+from postarrest.words import in_words, listed, model_in_words, uncapitalised, words
 
 
 def methods(

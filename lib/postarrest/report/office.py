@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from postarrest.report.tables import head_in_words, is_numeric, shown_cells
+from postarrest.report.tables import for_readers, narrowed
 from postarrest.report.used import NO_NETWORK, UsedNetwork
 from postarrest.study.load import Study
+from postarrest.words import column_in_words, text_in_words
 
 # Longer tables are left to the spreadsheet.
 _LONGEST_IN_WORD = 120
+_DECIMALS = "0.00##"
 _SIMULATED = "SIMULATED PATIENTS - no result in this file is from a real patient"
 
 
@@ -88,7 +91,7 @@ def word(
         caption.add_run(f"{table.label}. ").bold = True
         caption.add_run(table.caption)
         if table.data.empty:
-            document.add_paragraph("This study has no rows for this table.")
+            document.add_paragraph("This study has nothing for this table.")
         elif len(table.data) > _LONGEST_IN_WORD:
             document.add_paragraph(f"{len(table.data)} rows: see sheet {table.name[:31]} of the spreadsheet.")
         else:
@@ -108,12 +111,11 @@ def _add_word_table(document: Any, data: pd.DataFrame, network: str) -> None:
     from docx.oxml import OxmlElement
     from docx.shared import Pt
 
-    lines = [
-        [head_in_words(c) for c in data.columns],
-        *shown_cells(data, network=network).to_numpy().tolist(),
-    ]
-    size, numeric = Pt(7 if data.shape[1] > 9 else 8), is_numeric(data)
-    table = document.add_table(len(lines), data.shape[1], style="Light Shading")
+    narrow, constant = narrowed(data, network=network)
+    shown, numeric = for_readers(narrow, network=network)
+    lines = [list(shown), *shown.to_numpy().tolist()]
+    size = Pt(7 if shown.shape[1] > 9 else 8)
+    table = document.add_table(len(lines), shown.shape[1], style="Light Shading")
     # Word repeats a row that is marked as the head on every page.
     table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
     for row, line in zip(table.rows, lines, strict=True):
@@ -123,7 +125,7 @@ def _add_word_table(document: Any, data: pd.DataFrame, network: str) -> None:
             paragraph.paragraph_format.space_after = 0
             if is_number:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    document.add_paragraph()
+    document.add_paragraph(constant)
 
 
 def excel(study: Study, tables: Sequence[Table], *, network: UsedNetwork = NO_NETWORK) -> bytes:
@@ -131,10 +133,10 @@ def excel(study: Study, tables: Sequence[Table], *, network: UsedNetwork = NO_NE
     from openpyxl.styles import Font
 
     listed = [(t.label, t.name[:31], t.caption) for t in tables]
-    contents = pd.DataFrame(listed, columns=["table", "sheet", "caption"])
+    contents = pd.DataFrame(listed, columns=["Table", "Sheet", "Caption"])
     title = study.title + (f" ({_marked(network)})" if study.simulated else "")
     sheets = [("contents", title, contents)]
-    sheets += [(t.name[:31], f"{t.label}. {t.caption}", t.data.map(_excel_cell)) for t in tables]
+    sheets += [(t.name[:31], f"{t.label}. {t.caption}", _for_excel(t.data, network.name)) for t in tables]
     out = io.BytesIO()
     with pd.ExcelWriter(out, engine="openpyxl") as writer:
         for name, heading, data in sheets:
@@ -142,11 +144,30 @@ def excel(study: Study, tables: Sequence[Table], *, network: UsedNetwork = NO_NE
             sheet = writer.sheets[name]
             sheet["A1"], sheet["A1"].font = heading, Font(bold=True)
             for column in sheet.iter_cols(min_row=3):
+                for cell in column:
+                    if isinstance(cell.value, float):
+                        cell.number_format = _DECIMALS
                 longest = max(len(str(cell.value)) for cell in column)
                 sheet.column_dimensions[column[0].column_letter].width = min(60, longest + 2)
-        for row, name in enumerate(contents["sheet"], start=4):
+        for row, name in enumerate(contents["Sheet"], start=4):
             writer.sheets["contents"].cell(row, 2).hyperlink = f"#'{name}'!A1"
     return _timeless(out.getvalue())
+
+
+def _for_excel(data: pd.DataFrame, network: str) -> pd.DataFrame:
+    """Return a table with heads and texts in words; numbers stay whole, and each limit has its column."""
+    shown = {}
+    for column in data.columns:
+        kind = data[column].dtype.kind
+        text = {"column": str(column), "network": network}
+        shown[column] = data[column] if kind in "iuf" else [_in_words(v, **text) for v in data[column]]
+    return pd.DataFrame(shown).map(_excel_cell).set_axis([column_in_words(c) for c in data.columns], axis=1)
+
+
+def _in_words(value: Any, **about: str) -> Any:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return text_in_words(value, **about) if isinstance(value, str) else value
 
 
 def _excel_cell(value: Any) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
@@ -14,14 +13,14 @@ from matplotlib.figure import Figure
 
 from postarrest.data.errors import safe_csv_text
 from postarrest.estimate import Estimate
-from postarrest.files import write_bytes, write_text
+from postarrest.files import write_text
 from postarrest.places import Here, run_name
-from postarrest.report import environment
-from postarrest.report.drawings import data_uri, render
-from postarrest.report.rendering import as_json, as_text, words
-from postarrest.report.rendering import render as render_template
-from postarrest.report.tables import number_in_words, table_html
+from postarrest.report import absent, environment
+from postarrest.report.drawings import figure_html
+from postarrest.report.rendering import as_json, as_text
+from postarrest.report.tables import table_html
 from postarrest.report.used import used_network
+from postarrest.words import model_in_words, number_in_words, with_minus, words
 
 KINDS = {"tab": "Table", "fig": "Figure"}
 
@@ -72,7 +71,7 @@ class Page:
     ) -> None:
         """Show a table and save it as ``tables/<name>.csv``.
 
-        A table without rows is shown as one sentence.
+        A table without rows is shown as one sentence, which the report moves to the end of the page.
 
         Parameters
         ----------
@@ -93,7 +92,7 @@ class Page:
         """
         if data.empty and if_empty:
             self.here.table(name).unlink(missing_ok=True)
-            display(Markdown(if_empty))
+            display(HTML(absent.sentence(if_empty)))
             return
         # A notebook that runs once per fold saves a part of the table; the report joins the parts.
         part = part or self.part
@@ -108,7 +107,7 @@ class Page:
         display(HTML(table_html(data, **shown, network=used_network(self.here).name)))
 
     def standard_table(self, data: pd.DataFrame, *, name: str, part: str = "") -> None:
-        """Show and save a table whose caption, note and decimals are in ``templates/words.yaml``.
+        """Show and save a table whose caption, note and decimals are in ``words.yaml``.
 
         Parameters
         ----------
@@ -136,14 +135,9 @@ class Page:
         alt : str
             The figure's message in words, for those who can't see it.
         """
-        drawn = render(fig)
-        width_px = round(fig.get_figwidth() * 110)
-        plt.close(fig)
         stem = run_name(name, self.part)
-        for ending, content in drawn.items():
-            write_bytes(self.here.figure(f"{stem}.{ending}"), content)
         shown = {"anchor": self._anchor(name), "name": stem, "caption": caption, "alt": alt}
-        display(HTML(render_template("figure.html.j2", source=data_uri(drawn), width_px=width_px, **shown)))
+        display(HTML(figure_html(fig, self.here.report_dir / "figures", **shown)))
 
     def figures(
         self, figs: Mapping[str, Figure], *, name: str, caption: str, alt: str, main_first: bool = False
@@ -188,7 +182,8 @@ class Page:
             Subject of the sentence, such as a model, if several sentences give the same numbers: a
             number ``n`` is saved as ``n_<of>``.
         **numbers : Estimate, float, int or str
-            The numbers by name. Text is shown as it is written, without markup, and is not saved.
+            The numbers by name. Text is shown as it is written, without markup, and is not saved; ``model``
+            is a model's identifier and is shown as its name.
 
         Raises
         ------
@@ -201,8 +196,13 @@ class Page:
         """
         shown = {}
         for name, value in numbers.items():
-            shown[name] = number_in_words(value) if isinstance(value, float | np.floating) else as_text(value)
-            if not isinstance(value, str):
+            if isinstance(value, str):
+                # Sentences name a model by its identifier.
+                text = model_in_words(value, used_network(self.here).name) if name == "model" else value
+                shown[name] = as_text(text)
+            else:
+                is_real = isinstance(value, float | np.floating)
+                shown[name] = number_in_words(value) if is_real else with_minus(str(value))
                 unit = (units or {}).get(name, "")
                 self.number(f"{name}_{of}" if of else name, value, unit=unit, table=table)
         # A link without words is invisible in JupyterLab; the HTML report shows the item's number instead.

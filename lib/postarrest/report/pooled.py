@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -11,11 +10,11 @@ from matplotlib.figure import Figure
 from postarrest import figures
 from postarrest.evaluation import pooling, sites
 from postarrest.evaluation.network import Summary
-from postarrest.files import write_bytes, write_text
-from postarrest.report.drawings import data_uri
-from postarrest.report.drawings import render as drawn
-from postarrest.report.rendering import model_in_words, render, words
+from postarrest.files import write_text
+from postarrest.report.drawings import figure_html
+from postarrest.report.rendering import render
 from postarrest.report.tables import table_html
+from postarrest.words import model_in_words, number_in_words, words
 
 _RULES = ("Spec-Max", "Spec-Max-CI", "0.5")
 
@@ -76,7 +75,7 @@ def write(summaries: Sequence[Summary], folder: Path) -> Path:
 
 def _line(row: dict[str, object], model: str) -> str:
     template = str(row.pop("template")).replace("**", "").replace(" ([](#tab-sites-summary))", "")
-    numbers = {name: f"{v:.2f}" if isinstance(v, float) else v for name, v in row.items()}
+    numbers = {name: number_in_words(v) if isinstance(v, float) else v for name, v in row.items()}
     return f"{model}, {template.format(**numbers)}"
 
 
@@ -87,14 +86,5 @@ def _table(name: str, table: pd.DataFrame, folder: Path) -> Markup:
 
 
 def _figure(name: str, fig: Figure, model: str, folder: Path) -> Markup:
-    files = drawn(fig)
-    width_px = round(fig.get_figwidth() * 110)
-    plt.close(fig)
-    for ending, content in files.items():
-        write_bytes(folder / "figures" / f"{name}.{ending}", content)
     about = {key: text.format(model=model) for key, text in words()["pooled_figures"][name].items()}
-    anchor = name.replace("_", "-")
-    source = data_uri(files)
-    return Markup(
-        render("figure.html.j2", anchor=anchor, name=name, source=source, width_px=width_px, **about)
-    )
+    return Markup(figure_html(fig, folder / "figures", name=name, **about))

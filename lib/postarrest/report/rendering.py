@@ -6,14 +6,15 @@ which the filter ``as_text`` does.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
 from markupsafe import Markup, escape
+
+from postarrest.words import in_words, listed, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -39,59 +40,6 @@ def _environment() -> jinja2.Environment:
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
     environment.filters["file_name"] = lambda path: Path(path).name
     return environment
-
-
-@cache
-def words() -> dict[str, dict[str, Any]]:
-    """Return what readers see for a column, a model, a value and a table: ``templates/words.yaml``."""
-    return yaml.safe_load((TEMPLATES / "words.yaml").read_text(encoding="utf-8"))
-
-
-def model_in_words(name: str, network: str = "") -> str:
-    """Return the readers' name of a model in the scores table.
-
-    Parameters
-    ----------
-    name : str
-        Its identifier.
-    network : str
-        Readers' name of the network on head CT; blank if it is not known.
-
-    Examples
-    --------
-    >>> model_in_words("ohca_score"), model_in_words("mri"), model_in_words("ct", "ResNet50")
-    ('OHCA score (Adrie 2006)', 'mri', 'Head CT (ResNet50)')
-    """
-    known = words()["models"].get(name)
-    return known.format(network=network or "neural network") if known else name
-
-
-def uncapitalised(name: str) -> str:
-    """Return a name as written within a sentence.
-
-    Examples
-    --------
-    >>> uncapitalised("Pupils"), uncapitalised("OHCA variables")
-    ('pupils', 'OHCA variables')
-    """
-    return name if name[:2].isupper() else name[:1].lower() + name[1:]
-
-
-def in_words(name: str) -> str:
-    """Return an identifier without its underscores."""
-    return str(name).replace("_", " ")
-
-
-def listed(items: Sequence[str]) -> str:
-    """Return items as an enumeration in a sentence.
-
-    Examples
-    --------
-    >>> listed(["age", "sex", "lactate"])
-    'age, sex and lactate'
-    """
-    items = list(items)
-    return " and ".join(filter(None, [", ".join(items[:-1]), *items[-1:]]))
 
 
 def plain_value(value: Any) -> str:

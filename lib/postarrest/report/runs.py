@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Report:
         The main result.
     network : UsedNetwork
         The network on head CT.
+    overviews : Mapping of str to Body
+        The page over the runs of each notebook that ran several times, by the notebook's name.
     """
 
     study: Study
@@ -57,6 +59,21 @@ class Report:
     environments: Mapping[Run, dict[str, Any]]
     result: Summary
     network: UsedNetwork
+    overviews: Mapping[str, Body] = field(default_factory=dict)
+
+    def chapters(self) -> list[tuple[str, str]]:
+        """Return the notebooks in reading order, each with the name of its page, or of that over its runs."""
+        names = {run.notebook: run.name for run in reversed(self.bodies)}
+        order = dict.fromkeys(run.notebook for run in self.bodies)
+        return [(name, name if name in self.overviews else names[name]) for name in order]
+
+    def in_order(self) -> list[Body]:
+        """Return the pages of the notebooks in reading order, that over several runs before these."""
+        found = []
+        for notebook, _ in self.chapters():
+            found += [self.overviews[notebook]] if notebook in self.overviews else []
+            found += [body for run, body in self.bodies.items() if run.notebook == notebook]
+        return found
 
     @property
     def computed(self) -> dict[str, Any]:

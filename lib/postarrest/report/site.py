@@ -8,15 +8,16 @@ from markupsafe import Markup
 
 from postarrest.files import write_text
 from postarrest.places import ROOT, Here
-from postarrest.report import cards, index, manifest, manuscript, methods, privacy, runs, summary
+from postarrest.report import cards, folds, index, manifest, manuscript, methods, privacy, runs, summary
 from postarrest.report.body import Body, PageError, resolve
 from postarrest.report.page import KINDS
-from postarrest.report.rendering import as_json, render, words
+from postarrest.report.rendering import as_json, render
 from postarrest.report.runs import Report
 from postarrest.report.used import NO_NETWORK, used_network
 from postarrest.study import load
 from postarrest.study.runs import Run
 from postarrest.study.runs import runs as runs_of
+from postarrest.words import words
 
 
 def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
@@ -47,19 +48,21 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     network = used_network(here) if "03_cnn" in study.notebooks else NO_NETWORK
     result = summary.of(study, here.report_dir / "tables", network=network)
     environments = {run: record["environment"] for run, record in saved.items()}
-    report = Report(study, here, notebooks, bodies, environments, result, network)
+    overviews = folds.pages(here, bodies, network=network.name)
+    report = Report(study, here, notebooks, bodies, environments, result, network, overviews)
     numbers = {name: entry for record in saved.values() for name, entry in record["numbers"].items()}
     write_text(here.report_dir / "numbers.json", as_json(numbers | result.numbers))
 
-    items = [item for body in bodies.values() for item in body.items]
+    items = [item for body in report.in_order() for item in body.items]
     tables, figures = ([item for item in items if item.id.startswith(kind)] for kind in KINDS)
     text = methods.methods(study, report.computed, network=network, root=root)
     manuscript.write(report, items=tables, text=text)
     further = cards.pages(report, methods=text, figures=figures)
-    every = [*bodies.values(), *further]
+    every = [*report.in_order(), *further]
     for body in every:
         resolve(body, items, ["index", *(body.name for body in every)])
     written = {f"{run.name}.html": _notebook_page(report, run) for run in bodies}
+    written |= {f"{body.name}.html": _overview_page(report, body) for body in overviews.values()}
     written |= {f"{body.name}.html": _page(report, body) for body in further}
     written["index.html"] = index.page(report, further=further, items=items)
     privacy.check_pages(written, here, study)
@@ -110,14 +113,25 @@ def _page(report: Report, body: Body, **values: object) -> str:
 
 
 def _notebook_page(report: Report, run: Run) -> str:
-    body, order = report.bodies[run], list(report.bodies)
-    place = order.index(run)
-    links = [(_short_title(r), f"{r.name}.html") for r in order]
-    shown = report.head(run) | ({"before": links[place - 1]} if place else {})
+    body = report.bodies[run]
+    if run.notebook in report.overviews:
+        # One of several runs, which only the page over them links to.
+        turn = {"before": (words()["chapters"][run.notebook], f"{run.notebook}.html")}
+    else:
+        turn = _turn(report, run.name)
+    shown = report.head(run) | turn
     shown["title"] = f"{body.title} ({run.title})" if run.title else body.title
-    after = links[place + 1] if run != order[-1] else None
-    return _page(report, body, short_title=_short_title(run), after=after, **shown)
+    short_title = ", ".join(filter(None, (words()["chapters"][run.notebook], run.title)))
+    return _page(report, body, short_title=short_title, **shown)
 
 
-def _short_title(run: Run) -> str:
-    return ", ".join(filter(None, (words()["chapters"][run.notebook], run.title)))
+def _overview_page(report: Report, body: Body) -> str:
+    return _page(report, body, short_title=words()["chapters"][body.name], **_turn(report, body.name))
+
+
+def _turn(report: Report, name: str) -> dict[str, tuple[str, str]]:
+    """Return the chapters before and after a page, with their links."""
+    chapters = [(words()["chapters"][notebook], f"{page}.html") for notebook, page in report.chapters()]
+    place = [link for _, link in chapters].index(f"{name}.html")
+    turn = {"before": chapters[place - 1]} if place else {}
+    return turn | ({"after": chapters[place + 1]} if place + 1 < len(chapters) else {})

@@ -12,9 +12,9 @@ from postarrest.estimate import Estimate
 from postarrest.evaluation import discrimination
 from postarrest.models import stacking, super_learner
 from postarrest.report.page import number_entry
-from postarrest.report.rendering import listed, model_in_words, uncapitalised, words
 from postarrest.report.used import NO_NETWORK, UsedNetwork
 from postarrest.study.load import Study
+from postarrest.words import listed, model_in_words, p_equals, uncapitalised, words
 
 # The first of these that a study has is its main model: prespecified, not chosen by its results.
 _MAIN = ("ensemble", "cnn")
@@ -180,7 +180,7 @@ def _difference(result: Summary, pair: pd.Series) -> str:
         "comparisons",
         auc_difference=Estimate(sign * pair["difference"], lower, upper),
         auc_difference_p=float(pair["p_holm"]),
-        p="P < 0.001" if pair["p_holm"] < 0.001 else f"P = {pair['p_holm']:.3f}",
+        p=p_equals(float(pair["p_holm"])),
         which="primary comparison" if pair["primary"] else "corrected for the number of comparisons",
     )
     return text + (words()["sentences"]["undecided"] if lower <= 0 <= upper else "")

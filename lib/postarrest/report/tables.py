@@ -1,16 +1,29 @@
 """Tables for reading: rounded numbers, column heads and values in words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from postarrest.report.rendering import in_words, model_in_words, render, words
+from postarrest.report.rendering import render
+from postarrest.words import (
+    column_in_words,
+    interval_in_words,
+    is_p_value,
+    note_in_words,
+    number_in_words,
+    p_in_words,
+    text_in_words,
+    uncapitalised,
+    words,
+)
 
 # A table with more rows is folded, and one with more cells is shown in part; its file has all.
 _LONGEST_OPEN_TABLE = 60
 _MOST_SHOWN_CELLS = 2500
-_MODEL_COLUMNS = ("model", "model_a", "model_b")
+# A table with more columns and at least so many rows says once what all its rows have in common.
+_MOST_COLUMNS, _FEWEST_ROWS = 8, 3
 
 
 def table_html(
@@ -42,68 +55,111 @@ def table_html(
 
     Examples
     --------
-    >>> table_html(pd.DataFrame({"p": [0.00002], "n": [3]}), anchor="a", caption="A").count("&lt;0.001")
+    >>> table_html(pd.DataFrame({"p": [0.00002], "n": [3]}), anchor="a", caption="A").count("&lt;.001")
     1
     """
-    shown = data.head(max(1, _MOST_SHOWN_CELLS // max(1, data.shape[1])))
+    narrow, constant = narrowed(data, network=network)
+    shown = narrow.head(max(1, _MOST_SHOWN_CELLS // max(1, narrow.shape[1])))
+    cells, numeric = for_readers(shown, digits=digits, network=network)
     return render(
         "table.html.j2",
-        heads=[head_in_words(column) for column in data.columns],
-        numeric=is_numeric(data),
-        rows=shown_cells(shown, digits=digits, network=network).to_numpy().tolist(),
+        heads=list(cells),
+        numeric=numeric,
+        rows=cells.to_numpy().tolist(),
         n_rows=len(data),
         folded=len(data) > _LONGEST_OPEN_TABLE,
         anchor=anchor,
-        caption=caption,
+        caption=note_in_words(caption),
         name=name,
-        note=note,
+        note=" ".join(filter(None, [constant, note_in_words(note)])),
     )
 
 
-def is_numeric(data: pd.DataFrame) -> list[bool]:
-    """Return which columns hold numbers, which are aligned to the right."""
-    return [dtype.kind in "iuf" for dtype in data.dtypes]
-
-
-def head_in_words(column: Any) -> str:
-    """Return a column's head for readers.
+def narrowed(data: pd.DataFrame, *, network: str = "") -> tuple[pd.DataFrame, str]:
+    """Return a wide table without the columns that are the same in all rows, and a sentence that says these.
 
     Examples
     --------
-    >>> head_in_words("n_good"), head_in_words("some_share")
-    ('Good outcomes, n', 'Some share')
+    >>> wide = pd.DataFrame({c: [1, 2, 3] for c in "abcdefgh"} | {"set": "pooled", "note": ""})
+    >>> narrow, sentence = narrowed(wide)
+    >>> narrow.shape, sentence
+    ((3, 8), 'All rows: patients pooled.')
     """
-    text = words()["columns"].get(column) or in_words(column)
-    return text[:1].upper() + text[1:]
+    limits = _limits(data)
+    in_cells = {column for value, pair in limits.items() for column in (value, *pair)}
+    if len(data) < _FEWEST_ROWS or data.shape[1] - 2 * len(limits) <= _MOST_COLUMNS:
+        return data, ""
+    # The first column names the row, and P values belong in their column even if they are all alike.
+    several = [c for c in data.columns[1:] if c not in in_cells and not is_p_value(c)]
+    constant = [c for c in several if data[c].astype(str).nunique() == 1]
+    cells, _ = for_readers(data[constant].head(1), network=network)
+    said = [f"{uncapitalised(head)} {cell}" for head, cell in zip(cells, cells.iloc[0], strict=True) if cell]
+    return data.drop(columns=constant), f"All rows: {'; '.join(said)}." if said else ""
 
 
-def shown_cells(data: pd.DataFrame, *, digits: int = 2, network: str = "") -> pd.DataFrame:
-    """Return a table as text, each cell as the report shows it.
+def for_readers(data: pd.DataFrame, *, digits: int = 2, network: str = "") -> tuple[pd.DataFrame, list[bool]]:
+    """Return a table as pages and Word files show it, and which of its columns hold numbers.
+
+    Heads and values are in words, and an estimate is in one cell with its limits.
+
+    Parameters
+    ----------
+    data, digits, network
+        As for :func:`table_html`.
 
     Examples
     --------
-    >>> shown_cells(pd.DataFrame({"auc": [0.8211, float("nan")], "n": [64, 64]})).to_numpy().tolist()
-    [['0.82', '64'], ['', '64']]
+    >>> table = pd.DataFrame({"auc": [0.8211, 0.7], "lower": [0.71, 0.6], "upper": [0.9, 0.8], "n": [64, 64]})
+    >>> shown, numeric = for_readers(table)
+    >>> list(shown), shown.to_numpy().tolist()[0], numeric
+    (['AUC (95 % CI)', 'Patients, n'], ['0.82 (0.71 to 0.90)', '64'], [True, True])
     """
-    columns = {name: _shown_column(data[name], digits, network) for name in data.columns}
-    return pd.DataFrame(columns, index=data.index, dtype=object)
+    limits = _limits(data)
+    in_cells = {column for pair in limits.values() for column in pair}
+    kept = [column for column in data.columns if column not in in_cells]
+    heads = [_head(column, column in limits) for column in kept]
+    cells = [
+        [
+            interval_in_words(*row, digits) if row[0] == row[0] else ""
+            for row in _triples(data, column, limits)
+        ]
+        if column in limits
+        else _cells(data[column], digits, network)
+        for column in kept
+    ]
+    shown = pd.DataFrame(dict(enumerate(cells)), index=data.index, dtype=object).set_axis(heads, axis=1)
+    return shown, [data[column].dtype.kind in "iuf" for column in kept]
 
 
-def number_in_words(value: float, digits: int = 2) -> str:
-    """Return a number rounded for reading; a learning rate of 0.0003 is not shown as 0.00.
+def _limits(data: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Return the columns of numbers whose limits are columns too, with these."""
+    columns = list(data.columns)
+    named = words()["intervals"]
+    found = {}
+    for place, column in enumerate(columns):
+        pair = tuple(named.get(column, (f"{column}_lower", f"{column}_upper")))
+        if columns[place + 1 : place + 3] == ["lower", "upper"]:
+            pair = ("lower", "upper")
+        if all(c in columns and data[c].dtype.kind in "iuf" for c in (column, *pair)):
+            found[column] = pair
+    return found
 
-    Examples
-    --------
-    >>> number_in_words(0.0003), number_in_words(1 / 3)
-    ('0.0003', '0.33')
-    """
-    return f"{value:.1g}" if 0 < abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"
+
+def _head(column: Any, with_limits: bool) -> str:
+    text = column_in_words(column)
+    return f"{text} ({words()['limits'].get(column, '95 % CI')})" if with_limits else text
 
 
-def _shown_column(column: pd.Series, digits: int, network: str) -> list[str]:
+def _triples(data: pd.DataFrame, column: str, limits: Mapping[str, tuple[str, str]]) -> np.ndarray:
+    values = data[[column, *limits[column]]].to_numpy(float, copy=True)
+    # A threshold that is the same in all folds has no range.
+    values[values[:, 1] == values[:, 2], 1:] = np.nan
+    return values
+
+
+def _cells(column: pd.Series, digits: int, network: str) -> list[str]:
     whole = pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all()
-    is_model, names = column.name in _MODEL_COLUMNS, words()["values"]
-    is_p = column.name == "p" or str(column.name).startswith("p_")
+    name, is_p = str(column.name), is_p_value(column.name)
 
     def cell(value: Any) -> str:
         if not isinstance(value, list | dict | tuple | np.ndarray) and pd.isna(value):
@@ -111,11 +167,11 @@ def _shown_column(column: pd.Series, digits: int, network: str) -> list[str]:
         if isinstance(value, bool | np.bool_):
             return "yes" if value else "no"
         if isinstance(value, str):
-            return model_in_words(value, network) if is_model else names.get(value, value)
+            return text_in_words(value, column=name, network=network)
         if is_p:
-            return "<0.001" if value < 0.001 else f"{value:.3f}"
+            return p_in_words(value)
         if isinstance(value, float | np.floating):
-            return f"{value:.0f}" if whole else number_in_words(value, digits)
-        return str(value)
+            return number_in_words(value, 0 if whole else digits)
+        return text_in_words(str(value))
 
     return [cell(value) for value in column]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from postarrest.models import splits
 from postarrest.places import run_name
 from postarrest.study.load import Study
+from postarrest.words import split_in_words
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,7 @@ class Run:
         >>> Run("04_stacking", "outer_all-1").title
         'all patients, for the frozen model'
         """
-        if not self.part:
-            return ""
-        kind, number, *label = self.part.split("-")
-        if self.on_all:
-            hold_out = " of the hold-out protocol" if kind == "holdout_all" else ""
-            return f"all patients, for the frozen model{hold_out}"
-        if kind == "outer":
-            return f"outer fold {number}"
-        return f"hold-out split {number}" + (f", {label[0]} outcome" if label else "")
+        return split_in_words(self.part)
 
 
 def runs(study: Study) -> list[Run]:

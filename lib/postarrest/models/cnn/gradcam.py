@@ -10,7 +10,6 @@ Adebayo J et al. Sanity checks for saliency maps. NeurIPS 2018.
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import spearmanr
 from scipy.stats import t as student_t
 
@@ -129,89 +128,6 @@ def attention_by_tissue(cams: np.ndarray, tissues: np.ndarray) -> np.ndarray:
     return np.divide(shares, total[:, None], out=np.full(shares.shape, np.nan), where=total[:, None] > 0)
 
 
-def shares_by_outcome(
-    cams: np.ndarray, tissues: np.ndarray, y_good: np.ndarray, network: Network
-) -> pd.DataFrame:
-    """Return the mean share of attention on each tissue in good and poor outcomes.
-
-    Parameters
-    ----------
-    cams, tissues : numpy.ndarray of shape (n, 256, 256)
-        Maps of :func:`for_class` and labels of the same patients.
-    y_good : numpy.ndarray of shape (n,)
-        1 where the outcome is good.
-    network : Network
-        Its settings: what was cropped has neither attention nor area.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``tissue, outcome, n, share, lower, upper, area``: mean share with its 95 % t interval, and the
-        tissue's mean share of the area that the network sees. Without rows if no tissue is known.
-    """
-    columns = ["tissue", "outcome", "n", "share", "lower", "upper", "area"]
-    if not len(cams):
-        return pd.DataFrame(columns=columns)
-    rows = []
-    shares = attention_by_tissue(cams, tissues)
-    seen = for_class(np.ones((1, 1, 1), dtype=np.float32), np.array([True]), network)
-    area = attention_by_tissue(seen, tissues).mean(axis=0)
-    for outcome, group in (("good", y_good == 1), ("poor", y_good == 0)):
-        for t, tissue in enumerate(TISSUES):
-            values = shares[group, t]
-            mean, n = mean_with_interval(values), int(np.isfinite(values).sum())
-            if n >= 2:
-                rows.append((tissue, outcome, n, mean.value, mean.lower, mean.upper, area[t]))
-    return pd.DataFrame(rows, columns=columns)
-
-
-def group_means(
-    cams: np.ndarray, images: np.ndarray, y_good: np.ndarray, predicted_good: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return mean slices and mean maps by true, by predicted, and by both outcomes.
-
-    Each map is that of its patient's predicted outcome, so that a group by true outcome alone holds maps of
-    both. Empty groups are left out.
-
-    Parameters
-    ----------
-    cams, images : numpy.ndarray of shape (n, rows, columns)
-        Maps and slices of the same patients in one space, from `ct_reader.template.registered`; NaN outside
-        a patient's brain.
-    y_good : numpy.ndarray of shape (n,)
-        1 where the outcome is good.
-    predicted_good : numpy.ndarray of bool, shape (n,)
-        Whether it was predicted to be.
-
-    Returns
-    -------
-    (numpy.ndarray of shape (g, rows, columns), numpy.ndarray of the same shape, list of str)
-        Slices, maps, and titles with the groups' sizes; 0 where most of a group's patients have no brain.
-    """
-    good = y_good == 1
-    groups = {
-        "good outcome": good,
-        "good, predicted good": good & predicted_good,
-        "good, predicted poor": good & ~predicted_good,
-        "poor outcome": ~good,
-        "poor, predicted good": ~good & predicted_good,
-        "poor, predicted poor": ~good & ~predicted_good,
-        "predicted good": predicted_good,
-        "predicted poor": ~predicted_good,
-    }
-    groups = {title: group for title, group in groups.items() if group.any()}
-    slices, maps = (
-        np.stack([_mean_of_most(values[group]) for group in groups.values()]) for values in (images, cams)
-    )
-    return slices, maps, [f"{title}\n(n = {int(group.sum())})" for title, group in groups.items()]
-
-
-def _mean_of_most(values: np.ndarray) -> np.ndarray:
-    known = np.isfinite(values)
-    n = known.sum(axis=0)
-    return np.where(2 * n > len(values), np.where(known, values, 0).sum(axis=0) / np.maximum(n, 1), 0)
-
-
 def sanity_check(
     model: Any, network: Network, images: np.ndarray, signed: np.ndarray, cams: np.ndarray, *, seed: int
 ) -> dict[str, Estimate | int]:
@@ -283,7 +199,7 @@ def mean_with_interval(values: np.ndarray) -> Estimate:
     Examples
     --------
     >>> print(mean_with_interval(np.array([0.1, 0.2, 0.3, float("nan")])))
-    0.20 (95 % CI -0.05 to 0.45)
+    0.20 (95 % CI −0.05 to 0.45)
     """
     known = values[np.isfinite(values)]
     if len(known) < 2:
