@@ -50,7 +50,7 @@ read-ct: $(READY)  ## measure the GWR of STUDY= automatically, and open build/<s
 	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline report $$s --cores $(CORES) --target build/$$s/read_ct/index.html; done
 
 check-data: $(READY)  ## read and check the data of STUDY=; trains nothing
-	@$(BIN)/python -m postarrest.pipeline.check_data $(STUDY)
+	@$(BIN)/python -m postarrest.pipeline.check_data $(if $(filter command environment,$(firstword $(origin STUDY))),$(STUDY))
 
 evaluate: $(READY)  ## the evaluation of scores from elsewhere: SCORES=file.csv
 	@test -n "$(SCORES)" || { echo "Which scores? make evaluate SCORES=file.csv"; exit 2; }
@@ -170,6 +170,26 @@ simulation-check: $(READY)  ## the hold-out study's readings with 20 seeds: docs
 .PHONY: env lock clean
 env: $(READY)  ## the environment in .venv, exactly as locked
 
+# One make at a time: the system gives the lock back however the process ends. Variables of the command are not passed
+# on, since they belong to its target.
+define ALONE
+import fcntl, os, sys
+os.makedirs("build", exist_ok=True)
+place = os.open("build/.environment", os.O_RDWR | os.O_CREAT)
+try:
+    fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print("Another make is creating the environment; waiting for it.", flush=True)
+    fcntl.flock(place, fcntl.LOCK_EX)
+os.set_inheritable(place, True)
+os.execvp(sys.argv[1], sys.argv[1:])
+endef
+export ALONE
+
+ifndef ENVIRONMENT_ALONE
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c "$$ALONE" $(MAKE) --no-print-directory --silent $@ ENVIRONMENT_ALONE=yes DATA= MODEL= WEIGHTS=
+else
 $(LOCKED): requirements.lock
 	@echo "Creating the environment in .venv with $$($(PYTHON) --version) (about 3 GB, several minutes, once)."
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed; {sys.executable} is {v[0]}.{v[1]}. Name another: make PYTHON=path ...")'
@@ -183,6 +203,7 @@ $(READY): $(LOCKED) pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 	@echo "The environment is ready."
+endif
 
 lock:  ## new versions: requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \

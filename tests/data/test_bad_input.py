@@ -8,6 +8,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from broken import CANARY, CASES, HEAD, Broken, line, messages, write
@@ -34,6 +35,18 @@ def test_the_document_lists_only_these_errors():
     assert text.startswith(HEAD)
     assert len(text.splitlines()) == len(HEAD.splitlines()) + len(CASES)
     assert len({broken.name for broken in CASES}) == len(CASES) >= 60
+
+
+def test_a_cell_in_the_far_corner_of_a_sheet_is_found_there(tmp_path: Path):
+    book = openpyxl.Workbook()
+    book.active.append(["patient_id", "cpc"])
+    book.active.append([CANARY, 1])
+    book.active["XFD1048576"] = "x"
+    book.save(tmp_path / "patients.xlsx")
+    with pytest.raises(DataErrors) as error:
+        read_export(tmp_path, modalities=[])
+    found = {(finding.row, finding.column) for finding in error.value.findings}
+    assert {(1048576, "patient_id"), (1048576, "cpc")} <= found
 
 
 def test_all_errors_of_tables_and_images_are_found_in_one_pass(tmp_path: Path):

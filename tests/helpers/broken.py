@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import openpyxl
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pydicom
 from PIL import Image
 
@@ -265,6 +267,24 @@ def _(folder):
     with archive, archive.open("xl/worksheets/sheet1.xml", "w") as sheet:
         for _ in range(520):
             sheet.write(bytes(2**20))
+
+
+@case("a Parquet file with one text of 1 MB in 5,000 rows")
+def _(folder):
+    one = pa.DictionaryArray.from_arrays(pa.array([0] * 5000), pa.array(["x" * 2**20]))
+    pq.write_table(pa.table({"patient_id": one}), folder / "patients.parquet")
+
+
+@case("a Parquet file with texts of 1 MB that go on from the one before")
+def _(folder):
+    texts = pa.array(["x" * 2**20 + str(i) for i in range(600)])
+    how = {"use_dictionary": False, "column_encoding": {"patient_id": "DELTA_BYTE_ARRAY"}}
+    pq.write_table(pa.table({"patient_id": texts}), folder / "patients.parquet", compression="zstd", **how)
+
+
+@case("a Parquet file of 20 million rows")
+def _(folder):
+    pq.write_table(pa.table({"patient_id": np.zeros(20_000_000, np.int8)}), folder / "patients.parquet")
 
 
 @case("two sheets with something in them")

@@ -275,6 +275,17 @@ def test_second_run_does_nothing(smoke):
     assert steps(done) == []
 
 
+def test_the_evaluation_of_scores_from_elsewhere_makes_no_report_out_of_date(smoke, monkeypatch):
+    monkeypatch.setenv("POSTARREST_SCORES", str(smoke / "build" / "smoke" / "scores_gwr.csv"))
+    done = run(smoke, "evaluate")
+    assert done.returncode == 0, done.stderr
+    assert "the index of all reports" in steps(done)
+    monkeypatch.delenv("POSTARREST_SCORES")
+    done = run(smoke, "smoke")
+    assert done.returncode == 0, done.stderr
+    assert steps(done) == []
+
+
 def edited(smoke: Path, tmp_path: Path, file: str, old: str, new: str) -> list[str]:
     """The steps that a dry run would repeat after an edit, which is then undone."""
     path = smoke / file

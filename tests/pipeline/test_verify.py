@@ -82,6 +82,18 @@ def test_a_reviewer_without_the_data_checks_the_rest(report):
     assert differing(report) == []
 
 
+def test_a_study_that_asks_for_its_data_is_verified_without(report):
+    params = report / "params/tiny.yaml"
+    params.write_text(params.read_text().replace("study:", "study:\n  data: ask", 1))
+    study = load.load("tiny", root=report, environment={}, runs=False)
+    assert [d.file for d in manifest.check(study, root=report)] == ["params/tiny.yaml"]
+    # Named, they are compared.
+    given = {"POSTARREST_DATA": str(report / "build/tiny/data")}
+    (report / "build/tiny/data/patients.csv").write_text("other")
+    study = load.load("tiny", root=report, environment=given, runs=False)
+    assert [d.file for d in manifest.check(study, root=report)] == ["params/tiny.yaml", "patients.csv"]
+
+
 def snapshot(root):
     return verify.snapshot_of("tiny", root=root)
 

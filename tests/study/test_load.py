@@ -54,6 +54,16 @@ def test_a_study_with_a_frozen_model_fits_nothing(project, tmp_path):
         load.load("mine", root=root, environment=given)
 
 
+def test_a_study_that_is_not_run_needs_no_data(project, tmp_path):
+    root = project("study: {title: t, question: q, protocols: [nested], modalities: [ct], data: ask}\n")
+    loaded = load.load("mine", root=root, environment={}, runs=False)
+    assert (loaded.data, loaded.simulated) == ("ask", False)
+    root = project(FROZEN.format("[]", "ask"))
+    assert load.load("mine", root=root, environment={}, runs=False).model == "ask"
+    with pytest.raises(StudyError, match="are not there"):
+        load.load("mine", root=root, environment={"POSTARREST_DATA": "not/there"}, runs=False)
+
+
 def test_a_frozen_model_of_this_project_is_made_first(project):
     assert list(load.with_sources(["hospital2"])) == ["hospital2", "ensemble"]
     with pytest.raises(StudyError, match="are not there: 'build/absent/model'"):

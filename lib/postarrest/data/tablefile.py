@@ -239,7 +239,7 @@ def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) 
         return openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=results)
 
     def table(*, results: bool) -> RawTable:
-        return _collect(path, book(results=results)[title].iter_rows(values_only=True), names, note)
+        return _collect(path, _rows(book(results=results)[title]), names, note)
 
     title = _chosen_sheet(path, book(results=False), sheet)
     note = f"sheet {title}"
@@ -251,8 +251,14 @@ def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) 
     return RawTable(path.name, cells, formulas.header, f"{note}, results of formulas as saved by Excel")
 
 
+def _rows(sheet: Any, last: int | None = None) -> Iterator[tuple]:
+    # Each as long as its own last cell: a sheet with one cell in its far corner has 17 thousand million.
+    sheet.reset_dimensions()
+    return sheet.iter_rows(max_row=last, values_only=True)
+
+
 def _chosen_sheet(path: Path, book: Any, sheet: str) -> str:
-    titles = [s.title for s in book.worksheets if any(map(any, s.iter_rows(max_row=5, values_only=True)))]
+    titles = [s.title for s in book.worksheets if any(map(any, _rows(s, last=5)))]
     wanted = sheet or (path.stem if path.stem in titles or len(titles) != 1 else titles[0])
     if wanted in titles:
         return wanted
@@ -269,19 +275,46 @@ def _read_parquet(path: Path, names: Collection[str]) -> RawTable:
 
     try:
         with pq.ParquetFile(path) as file:
-            header = tuple(file.schema_arrow.names)
-            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-            _check_size(path, max(1, sum(group.total_byte_size for group in groups)), when=" when unpacked")
-            wanted = matching(header, names)
-            columns = file.read(columns=wanted).columns
-        rows = list(zip(*(column.to_pylist() for column in columns), strict=True))
+            schema, about = file.schema_arrow, file.metadata
+        if about.num_rows > MAX_ROWS:
+            raise _refusal(path, "size", f"{about.num_rows:,} rows", f"at most {MAX_ROWS:,} rows")
+        groups = [about.row_group(i) for i in range(about.num_row_groups)]
+        encoded = sum(group.total_byte_size for group in groups)
+        _check_size(path, max(1, encoded), when=" when unpacked")
+        wanted = matching(schema.names, names)
+        if nested := [name for name in wanted if pa.types.is_nested(schema.field(name).type)]:
+            about_each = (path.name, "format", "lists in cells", "one value per cell")
+            raise DataErrors([Finding(*about_each, column=name) for name in nested])
+        used = {e for group in groups for i in range(group.num_columns) for e in group.column(i).encodings}
+        # A text that is repeated stands in the file once, and in a dictionary here too. Texts that go on from
+        # the one before have no dictionary, but none is longer than all that the file encodes.
+        shared = "DELTA_BYTE_ARRAY" in used
+        most = max(1, min(2**16, MAX_BYTES // max(1, encoded))) if shared else 2**16
+        with pq.ParquetFile(path, read_dictionary=None if shared else wanted) as file:
+            batches = file.iter_batches(most, columns=wanted)
+            rows = list(itertools.chain.from_iterable(_parquet_rows(path, batches)))
     except DataErrors:
         raise
     except Exception:  # damaged bytes make pyarrow raise its own errors, and Python's on what it returns
         raise _refusal(path, "format", "a damaged Parquet file", "a Parquet file") from None
-    nested = [name for name, column in zip(wanted, columns, strict=True) if pa.types.is_nested(column.type)]
-    if nested:
-        about = (path.name, "format", "lists in cells", "one value per cell")
-        raise DataErrors([Finding(*about, column=name) for name in nested])
     table = _collect(path, itertools.chain([wanted], rows), names, "Parquet")
-    return replace(table, header=header)
+    return replace(table, header=tuple(schema.names))
+
+
+def _parquet_rows(path: Path, batches: Iterable[Any]) -> Iterator[Iterator[tuple]]:
+    """Yield the rows of each batch; stop as soon as what they hold, in bytes, is beyond the limit."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    unpacked = 0
+    for batch in batches:
+        columns = []
+        for column in batch.columns:
+            is_text = pa.types.is_dictionary(column.type) and not pa.types.is_primitive(
+                column.type.value_type
+            )
+            lengths = pc.binary_length(column.dictionary).take(column.indices) if is_text else None
+            unpacked += (pc.sum(lengths).as_py() or 0) if is_text else column.nbytes
+            _check_size(path, max(1, unpacked), when=" when unpacked")
+            columns.append(column.dictionary_decode() if pa.types.is_dictionary(column.type) else column)
+        yield zip(*(column.to_pylist() for column in columns), strict=True)

@@ -35,6 +35,9 @@ from postarrest.study.schema import StudyError
 
 _COLUMNS, _ROWS, _TILE, _LABEL = 8, 6, 160, 14
 _MOST_SHOWN = 8
+_WHICH = (
+    "Which data? Type: make check-data STUDY=name DATA=/path/to/export (docs/running.md, 'Your own data')."
+)
 
 
 @dataclass(frozen=True)
@@ -214,8 +217,12 @@ def write(result: Check, folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check studies' data; return 0 if all can be run, 1 for errors in data, 2 for errors in a study file."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline.check_data", description=__doc__)
-    parser.add_argument("studies", nargs="+", help="names of studies, as in params/")
-    return max(_check_study(name) for name in parser.parse_args(arguments).studies)
+    parser.add_argument("studies", nargs="*", help="names of studies, as in params/")
+    studies = parser.parse_args(arguments).studies
+    if not studies:
+        print(f"{_WHICH} The studies are {', '.join(load.names())}.", file=sys.stderr)
+        return 2
+    return max(_check_study(name) for name in studies)
 
 
 def _check_study(name: str) -> int:

@@ -98,7 +98,7 @@ def keep(name: str, *, root: Path = ROOT) -> Path:
 def evaluate_scores(name: str, scores: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
     """Run only the evaluation, on a scores table, and return its snapshot; the report is left unchanged."""
     aside = Here(name, save_to="from-scores")
-    parameters = load.load(name).parameters("05_evaluation")
+    parameters = load.load(name, runs=False).parameters("05_evaluation")
     parameters |= {"save_to": aside.save_to, "scores_file": str(scores.resolve())}
     run_notebook(name, "05_evaluation", parameters)
     pages = {table: entry["page"] for table, entry in expected["tables"].items()}
@@ -147,7 +147,8 @@ def missing(name: str, source: str, *, root: Path = ROOT) -> str:
 
 def _verify(given: argparse.Namespace) -> tuple[bool, list[str]]:
     """Return whether a study's report is the expected one, and what to print."""
-    study = load.load(given.study)
+    # The report is there already: the data are compared where they are named, and needed nowhere.
+    study = load.load(given.study, runs=False)
     source = source_of(study.name) if given.source is None else given.source
     here, place = Here(study.name, save_to="report"), expected_file(study.name, source)
     none = missing(study.name, source)

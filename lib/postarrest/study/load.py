@@ -175,7 +175,9 @@ def names(*, root: Path = ROOT) -> list[str]:
     return sorted(p.stem for p in (root / "params").glob("*.yaml") if p.stem not in _NOT_STUDIES)
 
 
-def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.environ) -> Study:
+def load(
+    name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.environ, runs: bool = True
+) -> Study:
     """Read and check a study file.
 
     Parameters
@@ -186,6 +188,9 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
         ``POSTARREST_DATA`` replaces ``study.data``, ``POSTARREST_SCORES`` and ``POSTARREST_MODEL`` replace
         ``study.scores`` and ``study.model`` in a study that has them, and ``POSTARREST_WEIGHTS`` replaces
         ``weights`` of ``03_cnn``: paths differ between machines and do not belong in a study file.
+    runs : bool
+        Whether the study is to be run. If not, one that asks for its data, model or scores needs none, and
+        they stay ``"ask"``.
 
     Raises
     ------
@@ -219,13 +224,13 @@ def load(name: str, *, root: Path = ROOT, environment: Mapping[str, str] = os.en
     data = environment.get("POSTARREST_DATA") or about.data
     scores = environment.get("POSTARREST_SCORES", about.scores) if about.scores else ""
     model = environment.get("POSTARREST_MODEL", about.model) if about.model else ""
-    if model == "ask":
+    if runs and model == "ask":
         errors.append("needs a frozen model: name it, as in 'make report STUDY=... MODEL=folder'.")
     if model and about.protocols:
         errors.append("section 'study': a study with a frozen model fits none: expected protocols: [].")
-    if data == "ask":
+    if runs and data == "ask":
         errors.append("needs real data: say where they are, as in 'make report STUDY=... DATA=path'.")
-    if scores == "ask":
+    if runs and scores == "ask":
         errors.append("needs a scores table: name it, as in 'make evaluate SCORES=file.csv'.")
     _refuse(name, errors)
     data = "" if data == "simulated" else _resolved(data, root)
@@ -287,6 +292,8 @@ def _refuse(name: str, errors: list[str]) -> None:
 
 
 def _resolved(data: str, root: Path) -> str:
+    if data == "ask":
+        return data
     # An absolute path stays as it is.
     given = data if data.startswith("~") else root / data
     if not kind_at(given):
