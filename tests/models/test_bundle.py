@@ -123,8 +123,13 @@ def test_no_patient_is_in_the_bundle(tested, cohort):
         assert b"CANARY" not in content, path.name
         # Nothing as long as the patients are many, but for what the models themselves hold.
         assert b"test_fold" not in content, path.name
-    numbers = json.dumps(manifest["population"])
-    assert numbers.count("[") == 0
+    moments = manifest["population"].pop("moments")
+    assert json.dumps(manifest["population"]).count("[") == 0
+    # Means and covariances: as many as variables, not as patients.
+    variables = len(moments["names"])
+    assert 0 < variables <= len(manifest["population"]["variables"]) < len(cohort)
+    assert np.shape(moments["mean"]) == (variables,)
+    assert np.shape(moments["covariance"]) == (variables, variables)
 
 
 def test_small_counts_are_hidden(tested, cohort, tmp_path):

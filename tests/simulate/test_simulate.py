@@ -514,3 +514,20 @@ def test_example_slices_and_their_figures(small, small_data):
     assert [text.get_text() for text in ax.texts] == list(groups)
     # All pixels between black and white are counted, each once.
     assert [line.get_ydata().sum() for line in ax.lines] == pytest.approx([100] * 3)
+
+
+# ----------------------------------------------------------------------------------------------- hospitals
+
+
+def test_hospitals_differ_in_their_share_of_good_outcomes_as_planted_and_in_nothing_else():
+    one = dataclasses.replace(SMALL, n_included=30_000, n_good=9000, n_screened=30_000)
+    alone = cohort.draw(one).patients
+    for planted in (0.0, 0.6):
+        several = cohort.draw(dataclasses.replace(one, n_sites=60, site_sd=planted)).patients
+        pd.testing.assert_frame_equal(several.drop(columns="site"), alone)
+        by_site = (several["cpc"] <= 2).groupby(several["site"]).agg(["mean", "size"])
+        found = logit(by_site["mean"])
+        # Variance between hospitals, less what their size alone gives.
+        # The SD of 60 draws has a standard error of 9 %.
+        chance = (1 / (by_site["size"] * by_site["mean"] * (1 - by_site["mean"]))).mean()
+        assert np.sqrt(max(found.var() - chance, 0)) == pytest.approx(planted, abs=0.15)

@@ -12,6 +12,7 @@ from postarrest import places, scores
 from postarrest.describe import sites as describe_sites
 from postarrest.evaluation import network, sites
 from postarrest.files import write_text
+from postarrest.models import bundle
 from postarrest.report import pooled
 from postarrest.study import load
 from postarrest.study.schema import StudyError
@@ -68,6 +69,9 @@ def _sites(rows: pd.DataFrame, here: places.Here) -> pd.Series:
 def _procedure(study: load.Study) -> str:
     if study.scores:
         return "a scores table"
+    if study.model:
+        manifest = bundle.read_manifest(Path(study.parameters("08_external")["model_path"]))
+        return f"frozen model {manifest['sha256'][:12]}"
     sections = {name: study.sections[name] for name in _PROCEDURE if name in study.sections}
     content = json.dumps([study.protocols, sections], sort_keys=True)
     return f"procedure {hashlib.sha256(content.encode()).hexdigest()[:12]}"

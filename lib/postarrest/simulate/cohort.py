@@ -76,9 +76,25 @@ def draw(settings: Settings) -> Cohort:
     width = max(4, len(str(n)))
     cohort.patients.insert(0, "patient_id", [f"SIM{i:0{width}d}" for i in range(1, n + 1)])
     cohort.patients.insert(1, "exclusion", "")
+    if settings.n_sites > 1:
+        cohort.patients.insert(2, "site", _sites(good[number], settings))
     _relabel(cohort.patients, np.flatnonzero(number < settings.n_relabelled))
     _exclude(cohort.patients, np.flatnonzero(number >= n_included), rng)
     return cohort
+
+
+def _sites(good: np.ndarray, settings: Settings) -> np.ndarray:
+    """Return each patient's hospital, drawn after the outcome.
+
+    Hospitals differ in how often the outcome is good, on the log odds scale by a normal variable, and in
+    nothing else: given the outcome, their patients are alike.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 2]))
+    weight = np.exp(settings.site_sd * rng.standard_normal(settings.n_sites))
+    even = np.full(settings.n_sites, 1 / settings.n_sites)
+    drawn = [rng.choice(settings.n_sites, size=len(good), p=p) for p in (weight / weight.sum(), even)]
+    names = np.array([f"hospital {i}" for i in range(1, settings.n_sites + 1)])
+    return names[np.where(good, *drawn)]
 
 
 def variables(good: np.ndarray, *, settings: Settings, rng: np.random.Generator) -> Cohort:

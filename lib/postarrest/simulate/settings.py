@@ -52,6 +52,10 @@ class Settings:
     ct_median_min: float = Field(62.0, ge=20, le=150, description="median time from circulation to CT, min")
     gray_shift_hu: float = Field(0.0, ge=-15, le=15, description="scanner's offset of gray matter, HU")
     white_shift_hu: float = Field(0.0, ge=-15, le=15, description="scanner's offset of white matter, HU")
+    n_sites: int = Field(1, ge=1, le=100, description="hospitals; with several, the column site names them")
+    site_sd: float = Field(
+        0.0, ge=0, le=2, description="SD between hospitals of the log odds of a good outcome"
+    )
     n_truth: int = Field(
         100_000, ge=1000, le=10_000_000, description="patients drawn to compute the planted performance"
     )

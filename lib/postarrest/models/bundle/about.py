@@ -9,6 +9,7 @@ import pandas as pd
 from postarrest.data.contract import NAMES, PATIENTS
 from postarrest.data.mapping import ALL_COLUMNS
 from postarrest.describe.masking import hide_small_counts
+from postarrest.models.bundle.membership import moments
 from postarrest.models.parts import Part
 
 # Texts of fewer patients are counted together: they may identify a patient.
@@ -107,7 +108,8 @@ def population(
     Returns
     -------
     dict
-        ``n, n_good`` and ``variables``. Of a number: ``n`` (patients with a value), ``missing`` (share),
+        ``n, n_good``, ``moments`` (from :func:`postarrest.models.bundle.membership.moments`) and
+        ``variables``. Of a number: ``n`` (patients with a value), ``missing`` (share),
         ``mean, sd, median, q1, q3`` and the range ``low, high``. Of a category: ``n, missing`` and ``levels``
         (shares). Hidden values are None.
 
@@ -122,7 +124,8 @@ def population(
         name: (_number if _is_number(cohort[name]) else _category)(cohort[name], mask_below)
         for name in variables
     }
-    return {"n": len(cohort), "n_good": int(y_good.sum()), "variables": described}
+    known = moments(cohort, variables=described, mask_below=mask_below)
+    return {"n": len(cohort), "n_good": int(y_good.sum()), "variables": described, "moments": known}
 
 
 def _is_number(values: pd.Series) -> bool:

@@ -11,6 +11,7 @@ from postarrest import scores
 from postarrest.describe import hide_small_counts
 from postarrest.models.bundle.about import population
 from postarrest.models.bundle.files import BundleError, read_manifest
+from postarrest.models.bundle.membership import membership, moments
 from postarrest.models.bundle.scoring import Scored, decisions
 
 _BEFORE = "_before_platt"
@@ -153,6 +154,24 @@ def beside(
             first = {}
     order = dict.fromkeys(["variable", "level", "frozen", "here", *blank])
     return pd.DataFrame([blank | row for row in found])[list(order)]
+
+
+def apart(manifest: Mapping[str, Any], cohort: pd.DataFrame, *, mask_below: int = 0) -> dict[str, Any]:
+    """Return how well a membership model tells these patients from those that a model was fitted on.
+
+    Returns
+    -------
+    dict
+        ``membership`` (its AUC, an `Estimate`), ``n_compared`` and ``compared`` (variables, in number and in
+        words).
+    """
+    there = manifest["population"]["moments"]
+    variables = [name for name in there["names"] if name in cohort]
+    here = moments(cohort, variables=variables, mask_below=mask_below)
+    sizes = {"n_there": manifest["population"]["n"], "n_here": len(cohort)}
+    auc, n = membership(there, here, **sizes)
+    labels = [manifest["population"]["variables"][name]["label"] for name in here["names"]]
+    return {"membership": auc, "n_compared": n, "compared": "; ".join(labels) or "none"}
 
 
 def _percent(share: float | None) -> float:
