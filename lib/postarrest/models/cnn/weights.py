@@ -67,7 +67,7 @@ def settled(network: Network) -> Network:
         return network.model_copy(update={"architecture": "embedded"})
     if weights not in ("auto", "imagenet"):
         return network
-    reason = "" if _cached(name).is_file() else _fetch(name)
+    reason = "" if cached(name).is_file() else _fetch(name)
     if not reason:
         return network.model_copy(update={"weights": "imagenet"})
     if weights == "imagenet":
@@ -95,7 +95,7 @@ def source(network: Network) -> WeightsSource:
         return WeightsSource("none", None, "", words)
     path = embedded.WEIGHTS if weights == "embedded" else Path(weights).expanduser()
     if weights == "imagenet":
-        path = _cached(name)
+        path = cached(name)
     if not path.is_file():
         expected = "auto, imagenet, embedded, none or a file's path"
         raise NetworkError(f"weights: found no file '{path.name}'; expected {expected}.")
@@ -134,14 +134,21 @@ def answers(url: str, *, within_s: float = WAIT_S) -> bool:
         return False
 
 
-def _cached(name: str) -> Path:
+def cached(name: str) -> Path:
+    """Return where Keras keeps ImageNet's weights of a network, whether or not they are there.
+
+    Examples
+    --------
+    >>> cached("VGG19").name
+    'vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5'
+    """
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
     return folder / Path(NETWORKS[name].file).name
 
 
 def _fetch(name: str) -> str:
     """Download ImageNet's weights into Keras's cache; return why that failed, blank where it did not."""
-    url, place = IMAGENET_URL + NETWORKS[name].file, _cached(name)
+    url, place = IMAGENET_URL + NETWORKS[name].file, cached(name)
     if not answers(url):
         return "their server does not answer"
     _say(f"Downloading ImageNet's weights of {name} ({NETWORKS[name].megabytes} MB), once.")
