@@ -81,7 +81,7 @@ pair: $(READY)  ## a local .ipynb next to each notebook, for JupyterLab and pape
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py
 
 ## Check
-.PHONY: doctor test check verify reproduce-from-scores test-crash test-environment test-browser fuzz fuzz-studies test-combinations canary
+.PHONY: doctor test test-durations check verify reproduce-from-scores test-crash test-environment test-browser fuzz fuzz-studies test-combinations canary
 # With any Python: the environment may be what is missing.
 doctor:  ## what this machine has and lacks, and what to do (SLURM=yes looks for Slurm too)
 	@PYTHONPATH=lib $$(test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) -m postarrest.pipeline.doctor \
@@ -89,7 +89,10 @@ doctor:  ## what this machine has and lacks, and what to do (SLURM=yes looks for
 
 test: $(READY)  ## the tests and 'make check'
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile
+	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+
+test-durations: $(READY)  ## the tests, and the 20 slowest of them with their seconds
+	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --durations 20
 
 check: $(READY)  ## style: ruff as linter and formatter
 	@$(BIN)/ruff check .

@@ -17,6 +17,14 @@ os.environ["https_proxy"] = "http://127.0.0.1:9"
 settings.register_profile("postarrest", deadline=None, derandomize=True)
 settings.load_profile("postarrest")
 
+# At the end nobody should wait for one of these alone.
+_LONGEST = ("tests/pipeline/test_pipeline", "tests/pipeline/", "tests/models/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; the order within a file stays."""
+    items.sort(key=lambda item: next((i for i, s in enumerate(_LONGEST) if item.nodeid.startswith(s)), 9))
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
