@@ -98,8 +98,9 @@ check: $(READY)  ## style: ruff as linter and formatter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-verify: $(READY)  ## compare the numbers of STUDY= with reports/expected/
-	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline.verify --study $$s; done
+verify: $(READY)  ## compare the numbers of STUDY= with reports/expected/, or a Word file with its report (DOCX=file)
+	@$(if $(DOCX),$(BIN)/python -m postarrest.pipeline.verify --docx "$(DOCX)", \
+	  for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline.verify --study $$s; done)
 
 reproduce-from-scores: $(READY)  ## repeat the evaluation of STUDY= from its saved scores alone
 	@for s in $(STUDY); do $(BIN)/python -m postarrest.pipeline.verify --study $$s --from-scores; done

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import docx
 import pandas as pd
 import pytest
 
@@ -92,6 +93,34 @@ def test_a_study_that_asks_for_its_data_is_verified_without(report):
     (report / "build/tiny/data/patients.csv").write_text("other")
     study = load.load("tiny", root=report, environment=given, runs=False)
     assert [d.file for d in manifest.check(study, root=report)] == ["params/tiny.yaml", "patients.csv"]
+
+
+def test_a_word_file_is_current_as_long_as_the_report_is_of_its_run(report, tmp_path):
+    copy = tmp_path / "sent to a coauthor.docx"
+    shutil.copy(report / "reports/tiny/manuscript/manuscript.docx", copy)
+    passed, lines = verify.of_copy(copy, root=report)
+    assert passed and "CURRENT" in lines[0]
+    place = report / "reports/tiny/summary.json"
+    tables = report / "reports/tiny/manuscript/tables.docx"
+    assert verify.of_copy(tables, root=report)[0]
+    run = json.loads(place.read_text())["run_hash"]
+    place.write_text(place.read_text().replace(run, "0" * 12))
+    passed, lines = verify.of_copy(copy, root=report)
+    assert not passed and f"OUT OF DATE. It is from run {run} of the study tiny" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "no such file"), (b"PK no", "not a Word file"), ("", "does not say which run")],
+)
+def test_a_file_that_is_not_a_reports_is_refused_in_one_line(tmp_path, content, why):
+    path = tmp_path / "other.docx"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        docx.Document().save(str(path))
+    passed, (line,) = verify.of_copy(path, root=tmp_path)
+    assert not passed and why in line
 
 
 def snapshot(root):

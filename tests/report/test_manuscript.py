@@ -1,6 +1,7 @@
 """Files for a manuscript, opened as its authors would open them."""
 
 import io
+import json
 import re
 
 import docx
@@ -87,12 +88,33 @@ def test_the_supplement_has_s1_to_s7_in_one_file(written):
     predictors = {row[2]: row for row in book["S1"].iter_rows(min_row=4, values_only=True)}
     assert predictors["No-flow time, min"][0] == "OHCA variables"
     assert predictors["No-flow time, min"][4] in (12, "12")
-    assert {row[2] for row in book["S3"].iter_rows(min_row=4, values_only=True)} == {"Pupils"}
-    assert {row[2] for row in book["S2"].iter_rows(min_row=4, values_only=True)} == {"OHCA variables"}
+    assert {row[0] for row in book["S3"].iter_rows(min_row=4, values_only=True)} == {"Pupils"}
+    assert {row[0] for row in book["S2"].iter_rows(min_row=4, values_only=True)} == {"OHCA variables"}
+    heads = [cell.value for cell in next(book["S2"].iter_rows(min_row=3, max_row=3))]
+    assert heads[3:] == ["Outer fold 1", "Outer fold 2", "All patients, for the frozen model"]
     assert book["S6"].max_row == 104  # the ensemble's alone
     document = docx.Document(written / "manuscript/supplement.docx")
     captions = [p.text[:8] for p in document.paragraphs if p.text.startswith("Table S")]
     assert captions == [f"Table S{i}" for i in range(1, 8)]
+
+
+def test_the_manuscript_cites_each_table_and_figure_where_it_stands(written):
+    document = docx.Document(written / "manuscript/manuscript.docx")
+    texts = [p.text for p in document.paragraphs]
+    run = json.loads((written / "summary.json").read_text())["run_hash"]
+    assert any(f"Study tiny, run {run}" in text for text in texts)
+    assert document.sections[0].footer.paragraphs[0].text == f"Study tiny, run {run}"
+    headings = [p.text for p in document.paragraphs if p.style.name == "Heading 1"]
+    assert headings == ["Methods", "Results", "Limitations"]
+    captions = [i for i, p in enumerate(document.paragraphs) if p.style.name == "Caption"]
+    fields = {f for p in document.paragraphs for f in p._p.xpath("w:fldSimple/@w:instr")}
+    assert fields == {"SEQ Table \\* ARABIC", "SEQ Figure \\* ARABIC"}
+    cited = [text for text in texts if re.match(r"(Table|Figure) \d+ (shows|gives|compares)", text)]
+    assert len(cited) == len(captions)
+    comparisons = next(t for t in document.tables if t.rows[0].cells[0].text == "Model A")
+    p_value = comparisons.rows[1].cells[3].paragraphs[0]
+    assert [(r.text, bool(r.font.superscript)) for r in p_value.runs] == [(".02", False), ("a", True)]
+    assert "a DeLong, for the procedure." in texts
 
 
 def test_the_same_report_gives_the_same_files(written):

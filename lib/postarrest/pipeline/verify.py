@@ -18,7 +18,7 @@ from postarrest.pipeline import running
 from postarrest.pipeline.compare import TOLERANCES, Comparison, compare
 from postarrest.pipeline.notebook import run_notebook
 from postarrest.places import ROOT, Here
-from postarrest.report import environment, manifest
+from postarrest.report import draft, environment, manifest
 from postarrest.report.rendering import as_json
 from postarrest.report.used import used_network
 from postarrest.study import load, schema
@@ -145,8 +145,36 @@ def missing(name: str, source: str, *, root: Path = ROOT) -> str:
     return f"There are no expected numbers of the study {name}{weights}.{others}"
 
 
+def of_copy(path: Path, *, root: Path = ROOT) -> tuple[bool, list[str]]:
+    """Return whether a Word file is from the run that its study's report is of, and what to print."""
+    if not path.is_file():
+        return False, [f"{path}: no such file"]
+    try:
+        found = draft.run_of_file(path)
+    except ValueError as error:
+        return False, [str(error)]
+    if found is None:
+        return False, [f"{path}: does not say which run it is from; expected a Word file of a report"]
+    name, run = found
+    place = Here(name, save_to="report", root=root).report_dir / "summary.json"
+    if not place.is_file():
+        return False, [
+            f"{path}: from run {run} of the study {name}, which has no report here to compare with"
+        ]
+    now = _read(place)["run_hash"]
+    if run == now:
+        return True, [f"{path}: CURRENT. It is from run {run} of the study {name}, as the report is."]
+    current = place.parent.relative_to(root) / "manuscript"
+    return False, [
+        f"{path}: OUT OF DATE. It is from run {run} of the study {name}; the report is of run {now}.",
+        f"The current files are in {current}.",
+    ]
+
+
 def _verify(given: argparse.Namespace) -> tuple[bool, list[str]]:
     """Return whether a study's report is the expected one, and what to print."""
+    if given.docx is not None:
+        return of_copy(Path(given.docx))
     # The report is there already: the data are compared where they are named, and needed nowhere.
     study = load.load(given.study, runs=False)
     source = source_of(study.name) if given.source is None else given.source
@@ -174,7 +202,9 @@ def _verify(given: argparse.Namespace) -> tuple[bool, list[str]]:
 def main(arguments: list[str] | None = None) -> int:
     """Verify a report; the exit status is 1 if something differs."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline.verify", description=__doc__)
-    parser.add_argument("--study", required=True)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--study")
+    which.add_argument("--docx", metavar="FILE", help="a Word file of a report: is it from the report's run?")
     help_source = (
         "compare with the numbers of weights from SOURCE: imagenet, embedded or none; else the report's own"
     )

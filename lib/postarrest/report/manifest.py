@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,25 +46,62 @@ class Difference(NamedTuple):
     what: str
 
 
-def of(study: Study, *, root: Path = ROOT) -> dict[str, dict[str, str]]:
-    """Return the SHA-256 of what a report was made from and of what is in it, by kind and file."""
+def causes(study: Study, *, root: Path = ROOT) -> dict[str, dict[str, str]]:
+    """Return the SHA-256 of what a report is made from, by kind and file."""
     here = Here(study.name, save_to="report", root=root)
     data = Path(study.data) if study.data else here.data
-    outputs = _hashes(here.report_dir.rglob("*"), here.report_dir)
     return {
         "lock": _hashes([root / "requirements.lock"], root),
         "code": _hashes(_matching(root, (*_CODE, f"params/{study.name}.yaml")), root),
         "data": {p.name: _sha256(p) for p in ([data] if data.is_file() else _matching(data, _DATA))},
         "scores": _hashes([here.build("scores.csv")], root),
-        # The manifest itself, hidden files and Jupyter's checkpoints are not part of the report.
-        "outputs": {n: h for n, h in outputs.items() if n != NAME and "/." not in f"/{n}"},
     }
 
 
-def write(study: Study, *, root: Path = ROOT) -> Path:
-    """Write ``reports/<study>/manifest.json``, after everything else in the report."""
+def run_hash(recorded: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the hash that a run is cited by: 12 hexadecimal digits, of everything the report is made from.
+
+    Parameters
+    ----------
+    recorded : Mapping
+        From :func:`causes`, or a report's ``manifest.json``.
+
+    Examples
+    --------
+    >>> before = {"lock": {"requirements.lock": "ab"}, "code": {}, "data": {}, "scores": {}}
+    >>> run_hash(before) == run_hash(before | {"outputs": {"index.html": "cd"}})
+    True
+    """
+    text = as_json({kind: recorded[kind] for kind in KINDS if kind != "outputs"})
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def of(study: Study, *, root: Path = ROOT) -> dict[str, dict[str, str]]:
+    """Return the SHA-256 of what a report was made from and of what is in it, by kind and file."""
+    return causes(study, root=root) | {"outputs": _outputs(study, root)}
+
+
+def _outputs(study: Study, root: Path) -> dict[str, str]:
+    folder = Here(study.name, save_to="report", root=root).report_dir
+    # The manifest itself, hidden files and Jupyter's checkpoints are not part of the report.
+    found = _hashes(folder.rglob("*"), folder).items()
+    return {name: sha for name, sha in found if name != NAME and "/." not in f"/{name}"}
+
+
+def write(study: Study, made_from: Mapping[str, Mapping[str, str]], *, root: Path = ROOT) -> Path:
+    """Write ``reports/<study>/manifest.json``, after everything else in the report.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    made_from : Mapping
+        From :func:`causes`.
+    root : pathlib.Path
+        The project's folder.
+    """
     place = Here(study.name, save_to="report", root=root).report_dir / NAME
-    write_text(place, as_json(of(study, root=root)))
+    write_text(place, as_json(dict(made_from) | {"outputs": _outputs(study, root)}))
     return place
 
 

@@ -8,7 +8,9 @@ from postarrest.data.contract import NAMES
 from postarrest.files import write_bytes
 from postarrest.models import tabular
 from postarrest.places import Here
+from postarrest.report import draft
 from postarrest.report.body import Item
+from postarrest.report.folds import side_by_side
 from postarrest.report.methods import markdown
 from postarrest.report.office import Table, excel, word
 from postarrest.report.rendering import plain_value
@@ -22,27 +24,34 @@ _IMAGE_SETTINGS = ("architecture", "fit_image", "augmentation", "copies", "preci
 def write(report: Report, *, items: Sequence[Item], text: Sequence[tuple[str, str]]) -> None:
     """Write a study's files for the manuscript into ``reports/<study>/manuscript``.
 
-    These are ``tables.docx``, ``tables.xlsx``, ``methods.docx``, ``methods.md`` and, for a nested study,
-    ``supplement.docx`` and ``supplement.xlsx`` with paper B's tables S1 to S7.
+    These are ``manuscript.docx`` (everything in reading order), ``tables.docx``, ``tables.xlsx``,
+    ``methods.docx``, ``methods.md`` and, for a nested study, ``supplement.docx`` and ``supplement.xlsx`` with
+    paper B's tables S1 to S7.
 
     Parameters
     ----------
     report : Report
         What the pages are made from.
     items : sequence of Item
-        The report's tables, in reading order.
+        The report's tables and figures, in reading order.
     text : sequence of (str, str)
         The methods, from :func:`postarrest.report.methods.methods`.
     """
     study, here, network = report.study, report.here, report.network
     # A table with parts on several pages is included once, with its first caption.
-    first = {item.name: item for item in reversed(items)}
-    saved = [i for i in items if first[i.name] is i and here.table(i.name).is_file()]
+    listed = [item for item in items if item.id.startswith("tab-")]
+    first = {item.name: item for item in reversed(listed)}
+    saved = [i for i in listed if first[i.name] is i and here.table(i.name).is_file()]
     tables = [Table(item.label, item.caption, _read(here, item.name), item.name) for item in saved]
-    files = {"methods.docx": word(study, [], paragraphs=text), "methods.md": markdown(study, text).encode()}
+    run = {"stamp": draft.stamp(study.name, report.run_hash)}
+    files = {
+        "manuscript.docx": draft.word(report, items=items, methods=text),
+        "methods.docx": word(study, [], paragraphs=text, **run),
+        "methods.md": markdown(study, text).encode(),
+    }
     supplement = {"supplement": supplementary(report)} if "nested" in study.protocols else {}
     for name, content in ({"tables": tables} | supplement).items():
-        files[f"{name}.docx"] = word(study, content, network=network)
+        files[f"{name}.docx"] = word(study, content, network=network, **run)
         files[f"{name}.xlsx"] = excel(study, content, network=network)
     for name, content in files.items():
         write_bytes(here.report_dir / "manuscript" / name, content)
@@ -66,10 +75,10 @@ def supplementary(report: Report) -> list[Table]:
 
     tables = {
         "S1": _predictors(report),
-        "S2": chosen[~is_network & ~is_pupil],
-        "S3": chosen[is_pupil],
+        "S2": side_by_side(chosen[~is_network & ~is_pupil]),
+        "S3": side_by_side(chosen[is_pupil]),
         "S4": pd.DataFrame(image, columns=["setting", "value"]),
-        "S5": chosen[is_network],
+        "S5": side_by_side(chosen[is_network]),
         "S6": of_main("threshold_sweep"),
         "S7": of_main("thresholds_fnr5"),
     }

@@ -3,8 +3,10 @@
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,7 @@ def word(
     *,
     paragraphs: Sequence[tuple[str, str]] = (),
     network: UsedNetwork = NO_NETWORK,
+    stamp: str = "",
 ) -> bytes:
     """Return a Word file of paragraphs and tables, the same bytes for the same content.
 
@@ -64,23 +67,10 @@ def word(
         Headings and paragraphs, which come first.
     network : UsedNetwork
         The network on head CT.
+    stamp : str
+        Which run the file is from, printed at the foot of each page.
     """
-    from docx import Document
-    from docx.enum.section import WD_ORIENT
-    from docx.shared import Mm, Pt
-
-    document = Document()
-    document.core_properties.title = study.title
-    document.core_properties.author = ""
-    document.styles["Normal"].font.name = "Arial"
-    document.styles["Normal"].font.size = Pt(9)
-    section = document.sections[0]
-    width, height = (297, 210) if tables else (210, 297)
-    section.orientation = WD_ORIENT.LANDSCAPE if tables else WD_ORIENT.PORTRAIT
-    section.page_width, section.page_height = Mm(width), Mm(height)
-    section.left_margin = section.right_margin = Mm(18)
-    if study.simulated:
-        section.header.paragraphs[0].text = _marked(network)
+    document = new_document(study, network, stamp=stamp, landscape=bool(tables))
     document.add_heading(study.title, level=1)
     for heading, paragraph in paragraphs:
         document.add_heading(heading, level=2)
@@ -98,7 +88,7 @@ def word(
             _add_word_table(document, table.data, network.name)
     out = io.BytesIO()
     document.save(out)
-    return _timeless(out.getvalue())
+    return timeless(out.getvalue())
 
 
 def _marked(network: UsedNetwork) -> str:
@@ -106,26 +96,101 @@ def _marked(network: UsedNetwork) -> str:
     return f"{_SIMULATED}. The network on head CT was {network.circular}" if network.circular else _SIMULATED
 
 
+def new_document(study: Study, network: UsedNetwork, *, stamp: str = "", landscape: bool = False) -> Any:
+    """Return an empty Word document with the mark of simulated patients and the run."""
+    from docx import Document
+    from docx.enum.section import WD_ORIENT
+    from docx.shared import Mm, Pt
+
+    document = Document()
+    document.core_properties.title = study.title
+    document.core_properties.author = ""
+    document.styles["Normal"].font.name = "Arial"
+    document.styles["Normal"].font.size = Pt(9)
+    section = document.sections[0]
+    width, height = (297, 210) if landscape else (210, 297)
+    section.orientation = WD_ORIENT.LANDSCAPE if landscape else WD_ORIENT.PORTRAIT
+    section.page_width, section.page_height = Mm(width), Mm(height)
+    section.left_margin = section.right_margin = Mm(18)
+    if study.simulated:
+        section.header.paragraphs[0].text = _marked(network)
+    section.footer.paragraphs[0].text = stamp
+    return document
+
+
+def add_caption(document: Any, word: str, number: int, text: str, *, before_its_table: bool = False) -> None:
+    """Add a caption whose number Word counts itself, so that it can list the tables and figures."""
+    from docx.oxml import OxmlElement
+    from docx.oxml.ns import qn
+
+    paragraph = document.add_paragraph(style="Caption")
+    paragraph.paragraph_format.keep_with_next = before_its_table
+    paragraph.add_run(f"{word} ")
+    counted = OxmlElement("w:fldSimple")
+    counted.set(qn("w:instr"), f"SEQ {word} \\* ARABIC")
+    run, shown = OxmlElement("w:r"), OxmlElement("w:t")
+    shown.text = str(number)
+    run.append(shown)
+    counted.append(run)
+    paragraph._p.append(counted)
+    paragraph.add_run(f". {text}")
+
+
+def add_picture(document: Any, path: Path, *, width_mm: float, alt: str) -> None:
+    """Add a picture, at most so wide, with its alternative text."""
+    from docx.shared import Mm
+
+    picture = document.add_picture(str(path))
+    if picture.width > Mm(width_mm):
+        picture.height = round(picture.height * Mm(width_mm) / picture.width)
+        picture.width = Mm(width_mm)
+    picture._inline.docPr.set("descr", alt)
+    document.paragraphs[-1].paragraph_format.keep_with_next = True
+
+
 def _add_word_table(document: Any, data: pd.DataFrame, network: str) -> None:
+    narrow, constant = narrowed(data, network=network)
+    add_table(document, *for_readers(narrow, network=network))
+    document.add_paragraph(constant)
+
+
+def add_table(
+    document: Any,
+    shown: pd.DataFrame,
+    numeric: Sequence[bool],
+    *,
+    raised: Mapping[int, Sequence[str]] = MappingProxyType({}),
+) -> None:
+    """Add a table of text.
+
+    Parameters
+    ----------
+    document : docx.document.Document
+        The document.
+    shown, numeric
+        From :func:`postarrest.report.tables.for_readers`.
+    raised : Mapping
+        Number of a column to the letters after its cells that refer to footnotes.
+    """
     from docx.enum.text import WD_ALIGN_PARAGRAPH
     from docx.oxml import OxmlElement
     from docx.shared import Pt
 
-    narrow, constant = narrowed(data, network=network)
-    shown, numeric = for_readers(narrow, network=network)
     lines = [list(shown), *shown.to_numpy().tolist()]
     size = Pt(7 if shown.shape[1] > 9 else 8)
     table = document.add_table(len(lines), shown.shape[1], style="Light Shading")
     # Word repeats a row that is marked as the head on every page.
     table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
-    for row, line in zip(table.rows, lines, strict=True):
-        for cell, text, is_number in zip(row.cells, line, numeric, strict=True):
+    for place, (row, line) in enumerate(zip(table.rows, lines, strict=True)):
+        for column, (cell, text, is_number) in enumerate(zip(row.cells, line, numeric, strict=True)):
             paragraph = cell.paragraphs[0]
             paragraph.add_run(text).font.size = size
+            if place and text and column in raised:
+                letter = paragraph.add_run(raised[column][place - 1])
+                letter.font.size, letter.font.superscript = size, True
             paragraph.paragraph_format.space_after = 0
             if is_number:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
-    document.add_paragraph(constant)
 
 
 def excel(study: Study, tables: Sequence[Table], *, network: UsedNetwork = NO_NETWORK) -> bytes:
@@ -151,7 +216,7 @@ def excel(study: Study, tables: Sequence[Table], *, network: UsedNetwork = NO_NE
                 sheet.column_dimensions[column[0].column_letter].width = min(60, longest + 2)
         for row, name in enumerate(contents["Sheet"], start=4):
             writer.sheets["contents"].cell(row, 2).hyperlink = f"#'{name}'!A1"
-    return _timeless(out.getvalue())
+    return timeless(out.getvalue())
 
 
 def _for_excel(data: pd.DataFrame, network: str) -> pd.DataFrame:
@@ -176,7 +241,7 @@ def _excel_cell(value: Any) -> Any:
     return f"'{value}" if is_formula and value else value
 
 
-def _timeless(archive: bytes) -> bytes:
+def timeless(archive: bytes) -> bytes:
     """Return an Office file without the times at which it was written: equal content, equal bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:

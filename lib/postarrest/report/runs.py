@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ class Report:
         The main result.
     network : UsedNetwork
         The network on head CT.
+    run_hash : str
+        What the run is cited by (:func:`postarrest.report.manifest.run_hash`).
     overviews : Mapping of str to Body
         The page over the runs of each notebook that ran several times, by the notebook's name.
     """
@@ -59,6 +62,7 @@ class Report:
     environments: Mapping[Run, dict[str, Any]]
     result: Summary
     network: UsedNetwork
+    run_hash: str
     overviews: Mapping[str, Body] = field(default_factory=dict)
 
     def chapters(self) -> list[tuple[str, str]]:
@@ -74,6 +78,21 @@ class Report:
             found += [self.overviews[notebook]] if notebook in self.overviews else []
             found += [body for run, body in self.bodies.items() if run.notebook == notebook]
         return found
+
+    @property
+    def run_date(self) -> str:
+        """Day on which the last notebook ended."""
+        return max(n["metadata"]["papermill"]["end_time"] for n in self.notebooks.values())[:10]
+
+    @property
+    def citation(self) -> str:
+        """How to cite this report."""
+        patients = "Report on simulated patients" if self.study.simulated else "Report"
+        commit = f", commit {self.computed['commit']}" if self.computed["commit"] else ""
+        return (
+            f"{self.study.title}. {patients}, computed {self.run_date}, run {self.run_hash}. "
+            f"postarrest {metadata.version('postarrest')}{commit}."
+        )
 
     @property
     def computed(self) -> dict[str, Any]:

@@ -48,15 +48,17 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     network = used_network(here) if "03_cnn" in study.notebooks else NO_NETWORK
     result = summary.of(study, here.report_dir / "tables", network=network)
     environments = {run: record["environment"] for run, record in saved.items()}
+    made_from = manifest.causes(study, root=root)
+    run_hash = manifest.run_hash(made_from)
     overviews = folds.pages(here, bodies, network=network.name)
-    report = Report(study, here, notebooks, bodies, environments, result, network, overviews)
+    report = Report(study, here, notebooks, bodies, environments, result, network, run_hash, overviews)
     numbers = {name: entry for record in saved.values() for name, entry in record["numbers"].items()}
     write_text(here.report_dir / "numbers.json", as_json(numbers | result.numbers))
 
     items = [item for body in report.in_order() for item in body.items]
     tables, figures = ([item for item in items if item.id.startswith(kind)] for kind in KINDS)
     text = methods.methods(study, report.computed, network=network, root=root)
-    manuscript.write(report, items=tables, text=text)
+    manuscript.write(report, items=items, text=text)
     further = cards.pages(report, methods=text, figures=figures)
     every = [*report.in_order(), *further]
     for body in every:
@@ -76,7 +78,8 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
         "source": network.source,
         "notice": network.notice,
         "sentences": result.sentences,
-        "run": max(n["metadata"]["papermill"]["end_time"] for n in notebooks.values())[:10],
+        "run": report.run_date,
+        "run_hash": run_hash,
         "tables": [asdict(item) for item in tables],
         "figures": [asdict(item) for item in figures],
     }
@@ -85,7 +88,7 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     for path in here.report_dir.glob("*.html"):
         if path.name not in written:
             path.unlink()
-    manifest.write(study, root=root)
+    manifest.write(study, made_from, root=root)
     return [here.report_dir / file_name for file_name in written]
 
 
