@@ -176,7 +176,7 @@ simulation-check: $(READY)  ## the hold-out study's readings with 20 seeds: docs
 	@$(BIN)/python benchmarks/simulation_seeds.py --seeds 20 --out docs/simulation-seeds.csv
 
 ## Maintain
-.PHONY: env lock clean
+.PHONY: env lock docs clean
 env: $(READY)  ## the environment in .venv, exactly as locked
 
 # One make at a time: the system gives the lock back however the process ends. Variables of the command are not passed
@@ -217,6 +217,11 @@ endif
 lock:  ## new versions: requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-annotate --no-header --upgrade --quiet pyproject.toml -o requirements.lock
+
+docs: $(READY)  ## the lists in docs/ that are made from the code: checks, data dictionary, error messages
+	@$(BIN)/python -m postarrest.study.checks
+	@$(BIN)/python -m postarrest.data.dictionary
+	@$(BIN)/python tests/helpers/broken.py > build/broken-data.md && mv build/broken-data.md docs/broken-data.md
 
 clean:  ## delete everything that was made, except the environment and readings by hand
 	mkdir -p build

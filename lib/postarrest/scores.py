@@ -49,7 +49,7 @@ def _is_fold(fold: pd.Series) -> pd.Series:
 _LONGEST_NAME = 200
 _MOST_FOLDS = 100_000
 _NAME = _column("name", f"a name of at most {_LONGEST_NAME} printable characters", _is_name)
-_CELLS = pa.DataFrameSchema(
+CELLS = pa.DataFrameSchema(
     {
         "patient_id": _NAME,
         "y_good": _codes("0", "1"),
@@ -326,10 +326,10 @@ def _checked(raw: pd.DataFrame, *, tested: bool) -> pd.DataFrame:
     table = raw.assign(y_good=raw["y_good"].str.removesuffix(".0"), **numbers)
     broken: list[_Broken] = []
     try:
-        _CELLS.validate(table, lazy=True)
+        CELLS.validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         for (column, expected), rows in error.failure_cases.groupby(["column", "check"], sort=False)["index"]:
-            rule = _CELLS.columns[column].metadata["rule"]
+            rule = CELLS.columns[column].metadata["rule"]
             broken.append((rule, rows.astype(int), column, expected, raw[column]))
     outside = np.isfinite(table["score"]) & ~table["score"].between(0, 1)
     outside &= table["kind"] == "probability"
