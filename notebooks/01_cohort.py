@@ -40,7 +40,7 @@ table1_variables: list = []  # columns of Table 1, also as eeg24h_*; blank: thos
 mask_below: int = 0  # counts from 1 to below this are hidden; 0 shows all
 
 # %%
-from postarrest import data, describe, figures, places
+from postarrest import data, describe, evaluation, figures, places
 from postarrest.estimate import Estimate
 from postarrest.report import Page
 
@@ -60,10 +60,12 @@ study = data.read_export(
     image_size=image_size,
 )
 included, steps = data.select(study.patients, criteria=criteria)
+images = data.read_images(study, included)
 labels = data.outcome_labels(included)
 main_label = outcome_labels[0]
 y_good = labels[f"y_good_{main_label}"]
 n_screened, n_included, n_good = len(study.patients), len(included), int(y_good.sum())
+n_ct = len(images.slices)
 good_means = outcome.get("meaning", "CPC 1 or 2")
 
 # %% [markdown]
@@ -88,20 +90,38 @@ if "ct" not in modalities:
     page.text("**No head CT**, so the neural network on CT slices (notebook 03) is left out.")
 
 # %% [markdown]
-# Values that are possible but unusual are used as they are. They are counted here; `make check-data` lists them
-# one by one.
+# Values and images that are possible but unusual are used as they are. They are counted here; `make check-data`
+# lists them one by one.
 
 # %%
-unusual = describe.data_warnings(study.warnings, mask_below=mask_below)
+unusual = describe.data_warnings([*study.warnings, *images.warnings], mask_below=mask_below)
 if len(unusual):
     page.table(
         unusual,
         name="data_warnings",
         caption="Unusual values in the data, by what would be usual.",
-        note="n: number of values.",
+        note="n: number of values or images.",
     )
 else:
     page.text("The data have no unusual values.")
+
+# %% [markdown]
+# Images of good and poor outcomes may come from different scanners or exports. A model can then predict the outcome
+# without looking at the brain.
+
+# %%
+revealing = evaluation.giveaways.giveaways(images.export, y_good[images.export.index])
+if len(revealing):
+    page.table(
+        revealing,
+        name="image_files",
+        caption="What predicts the outcome although it only says how an image was exported.",
+        note="AUC in the direction in which it predicts a good outcome, with its 95 % confidence interval; those of 0.6 "
+        "or more whose interval excludes 0.5. Judge the models of CT with care.",
+        digits=2,
+    )
+elif n_ct:
+    page.text("Format, size and pixel spacing of the images do not predict the outcome by themselves.")
 
 # %% [markdown]
 # ## Who was screened, excluded and included?
@@ -217,6 +237,6 @@ else:
 # The included patients are saved for the other notebooks, in `build/` only: no patient's data reach the report.
 
 # %%
-n_ct = data.save_included(study, included, labels, main_label=main_label, here=here)
+data.save_included(study, images, included, labels, main_label=main_label, here=here)
 if n_ct:
     page.text("CT slices of {n_ct} patients were read.", n_ct=n_ct)

@@ -11,6 +11,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 
+import odd
 from broken import CANARY, CASES, HEAD, Broken, line, messages, write
 from heads import png
 from postarrest import places
@@ -30,10 +31,19 @@ def test_each_error_is_reported_once_as_documented(broken: Broken, tmp_path: Pat
     assert line(broken, found) in DOCUMENT.read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.parametrize("case", odd.ODD, ids=[case.name.replace(" ", "_") for case in odd.ODD])
+def test_what_is_hardly_right_is_to_be_checked_as_documented(case: Broken, tmp_path: Path):
+    found = odd.remarks(case, tmp_path)
+    assert found
+    assert CANARY not in "".join(found)
+    assert line(case, found) in DOCUMENT.read_text(encoding="utf-8").splitlines()
+
+
 def test_the_document_lists_only_these_errors():
     text = DOCUMENT.read_text(encoding="utf-8")
     assert text.startswith(HEAD)
-    assert len(text.splitlines()) == len(HEAD.splitlines()) + len(CASES)
+    lines = [*HEAD.splitlines(), *CASES, *odd.HEAD.splitlines(), *odd.ODD]
+    assert len(text.splitlines()) == len(lines)
     assert len({broken.name for broken in CASES}) == len(CASES) >= 60
 
 

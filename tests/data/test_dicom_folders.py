@@ -182,7 +182,8 @@ def test_one_patient_under_two_ids_is_to_be_checked(tmp_path: Path):
     patients().assign(ct_slice="0").to_csv(tmp_path / "patients.csv", index=False)
     for number, patient in enumerate(IDS):
         name = "4711" if number in (1, 4) else f"own{number}"
-        series(tmp_path / "ct" / patient, levels=1, patient=number, PatientID=name)
+        own = np.roll(head(), 4 * number, axis=0)
+        save(dicom(own, PatientID=name), tmp_path / "ct" / patient / "1.dcm")
     result = check_data.check(tmp_path, modalities=["ct"])
     assert not result.errors
     assert errors.listing(result.warnings) == (

@@ -1,5 +1,7 @@
 """The included patients as they are saved for the other notebooks."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -26,7 +28,9 @@ def saved(folder, **kind):
     included, _ = data.select(read.patients, criteria={})
     here = Here("tiny", save_to="report", root=folder)
     labels = data.outcome_labels(included)
-    return here, data.save_included(read, included, labels, main_label="standard", here=here)
+    images = data.read_images(read, included)
+    data.save_included(read, images, included, labels, main_label="standard", here=here)
+    return here, len(images.slices)
 
 
 def test_patients_readings_and_slices_of_the_included_alone(tmp_path):
@@ -47,3 +51,29 @@ def test_a_study_without_ct_has_no_slices(tmp_path):
     here, n_ct = saved(tmp_path, images=False)
     assert n_ct == 0
     assert np.load(here.build("images.npz"))["images"].shape == (0, 256, 256)
+
+
+def test_images_are_read_once_with_what_is_known_of_their_files(tmp_path):
+    read = study(tmp_path)
+    images = data.read_images(read, read.patients)
+    assert images.slices.shape == (3, 256, 256)
+    assert images.files.index.tolist() == ["b", "a", "c"]
+    assert images.files["row"].tolist() == [2, 3, 4]
+    assert list(images.export.columns) == [
+        "format",
+        "height of the image in pixels",
+        "width of the image in pixels",
+        "distance of rows in mm",
+        "distance of columns in mm",
+        "size of the file relative to its content",
+    ]
+    assert images.export["size of the file relative to its content"].between(0.9, 1.1).all()
+    assert not images.warnings
+
+
+def test_an_image_saved_twice_in_two_ways_is_noticed(tmp_path):
+    read = study(tmp_path)
+    Image.open(tmp_path / "b.png").save(tmp_path / "c.jpg", quality=80)
+    paths = read.ct.where(read.ct.index != "c", tmp_path / "c.jpg")
+    images = data.read_images(dataclasses.replace(read, ct=paths, image_size="fit"), read.patients)
+    assert [(w.rule, w.row) for w in images.warnings] == [("lossy", 4), ("similar", 4)]

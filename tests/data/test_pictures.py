@@ -18,9 +18,9 @@ from postarrest.pipeline import apply, check_data
 
 
 def disc(rows: int, columns: int, radius: float) -> np.ndarray:
-    """A bright disc on a gray one, on black."""
+    """A gray disc with a bright rim, on black."""
     y, x = np.mgrid[:rows, :columns] - np.reshape([(rows - 1) / 2, (columns - 1) / 2], (2, 1, 1))
-    return np.select([np.hypot(x, y) < radius / 2, np.hypot(x, y) < radius], [255, 120], 0).astype(np.uint8)
+    return np.select([np.hypot(x, y) < 0.8 * radius, np.hypot(x, y) < radius], [120, 255], 0).astype(np.uint8)
 
 
 def jpeg(path: Path, pixels: np.ndarray, **options) -> Path:

@@ -182,6 +182,24 @@ def _(folder):
     (folder / "patients.csv").write_bytes(text.encode("latin-1"))
 
 
+@case("EUC-JP without a declared encoding")
+def _(folder):
+    text = "patient_id,cause,cpc\nA,心筋梗塞,1\nB,くも膜下出血,5\n"
+    (folder / "patients.csv").write_bytes(text.encode("euc_jp"))
+
+
+@case("GB18030 without a declared encoding")
+def _(folder):
+    text = "patient_id,cause,cpc\nA,心肌梗死,1\nB,肺栓塞,5\nC,窒息,5\n"
+    (folder / "patients.csv").write_bytes(text.encode("gb18030"))
+
+
+@case("KOI8-R without a declared encoding")
+def _(folder):
+    text = "patient_id,cause,cpc\nA,Инфаркт миокарда,1\nB,Тромбоэмболия,5\nC,Утопление,5\n"
+    (folder / "patients.csv").write_bytes(text.encode("koi8-r"))
+
+
 @case("two encodings in one file")
 def _(folder):
     text = "patient_id,cause,cpc\nA,心筋梗塞,1\n".encode("shift_jis")
@@ -307,6 +325,36 @@ def _(folder):
         book.active.append(line)
     book.active["C3"] = "=60+11"
     book.save(folder / "patients.xlsx")
+
+
+def sheet() -> openpyxl.Workbook:
+    book = openpyxl.Workbook()
+    for line in [list(patients().columns), *patients().to_numpy().tolist()]:
+        book.active.append(line)
+    return book
+
+
+@case("merged cells")
+def _(folder):
+    book = sheet()
+    book.active.merge_cells("C3:C5")
+    book.save(folder / "patients.xlsx")
+
+
+@case("percent beside plain numbers in an Excel file")
+def _(folder):
+    book = sheet()
+    book.active["N1"] = "spo2"
+    for row, value in enumerate([0.97, 0.88, 91, 0.99, 85, 0.9], start=2):
+        book.active.cell(row, 14, value).number_format = "0%" if value < 1 else "0"
+    book.save(folder / "patients.xlsx")
+    return {"predictors": ["spo2"]}
+
+
+@case("percent in every cell of a CSV")
+def _(folder):
+    patients().assign(spo2=["97 %"] * 6).to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["spo2"]}
 
 
 @case("an Excel date instead of minutes")
@@ -979,6 +1027,13 @@ png_case("a PNG of only black and white", lambda good: (good > 128).astype(np.ui
 png_case("a PNG of 12 bits in 16", lambda good: good.astype(np.uint16) * 16)
 
 
+def photograph() -> np.ndarray:
+    """A bright sky over a dark landscape, and a darker house."""
+    y, x = np.mgrid[:300, :400]
+    gray = np.select([(y > 120) & (abs(x - 200) < 60), y < 150 + 20 * np.sin(x / 40)], [70, 245 - y / 3], 90)
+    return (gray + (x * 7 + y * 13) % 11).clip(0, 255).astype(np.uint8)
+
+
 def turned_by_a_camera(good: np.ndarray) -> bytes:
     exif, buffer = Image.Exif(), io.BytesIO()
     exif[0x0112] = 6  # orientation
@@ -991,6 +1046,9 @@ fit_case("a PNG cut off at its end", ".png", lambda good: png_bytes(good)[:-png_
 fit_case("a JPEG cut off at its end", ".jpg", lambda good: png_bytes(good, "JPEG")[:-2])
 fit_case("a thumbnail", ".png", lambda good: png_bytes(good[::5, ::5]))
 fit_case("a photograph in colour", ".jpg", lambda good: png_bytes(np.dstack([good, good, good // 2]), "JPEG"))
+noise = np.random.default_rng(2).integers(0, 256, (256, 256)).astype(np.uint8)
+fit_case("pure noise", ".png", lambda good: png_bytes(noise))
+fit_case("a photograph in gray", ".jpg", lambda good: png_bytes(photograph(), "JPEG"))
 fit_case("a JPEG that a camera turned", ".jpg", turned_by_a_camera)
 fit_case("a PNG named .jpeg", ".jpeg", png_bytes)
 
@@ -1061,6 +1119,13 @@ def _(folder):
     return mapping
 
 
+@case("infinity in a Parquet file")
+def _(folder):
+    ph = np.where(np.arange(6) == 1, np.inf, 7.1 + np.arange(6) / 10)
+    patients().assign(ph=ph).to_parquet(folder / "patients.parquet")
+    return {"predictors": ["ph"]}
+
+
 @case("two columns mapped to one of the export")
 def _(folder):
     write(folder)
@@ -1101,10 +1166,15 @@ def line(broken: Broken, found: list[str]) -> str:
 
 
 def main() -> None:
+    import odd  # which takes its patients from here
+
     print(HEAD, end="")
     with tempfile.TemporaryDirectory() as place:
         for number, broken in enumerate(CASES):
             print(line(broken, messages(broken, Path(place) / str(number))))
+        print(odd.HEAD, end="")
+        for number, case in enumerate(odd.ODD):
+            print(line(case, odd.remarks(case, Path(place) / f"odd{number}")))
 
 
 if __name__ == "__main__":

@@ -8,4 +8,5 @@ from postarrest.data.cohort import outcome_labels, select
 from postarrest.data.ct.slices import read_series, read_slice, read_slices, window
 from postarrest.data.errors import DataErrors, Finding
 from postarrest.data.export import StudyData, fingerprint, read_export
+from postarrest.data.images import read_images
 from postarrest.data.included import save_included

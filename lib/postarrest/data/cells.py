@@ -51,7 +51,8 @@ def typed_columns(
                 _report_formulas(column, report)
             case "predictor":
                 column = _predictor(column, decimal, report)
-                found.errors += _predictor_errors(column, file, shown[name])
+                if column.notna().any() or cells[name].isna().all():  # else its cells are errors
+                    found.errors += _predictor_errors(column, file, shown[name])
         typed[name] = column
     table = pd.DataFrame(typed, index=cells.index)
     checks.check(table, schema, found, cells=cells, file=file, names=shown)
@@ -100,6 +101,7 @@ def _number_expected(cell: str, decimal: str) -> str:
         "a number without thousands separators": has_separators,
         "a number with a decimal point; for decimal commas, set table_format: {decimal: ','}": has_comma,
         "a number in ASCII digits, not full-width ones": has_wide_digit,
+        "a number without a percent sign: 45 for 45 %, in every row": cell.endswith("%"),
         "a number without a unit or sign next to it": any(map(str.isdigit, cell)),
         "a number or a blank cell; for words that mean missing, set codes: {column: {word: null}}": True,
     }
@@ -114,7 +116,9 @@ def _yes_no(column: pd.Series, report: Report) -> pd.Series:
 
 def _predictor(column: pd.Series, decimal: str, report: Report) -> pd.Series:
     """Return a column of numbers or, if fewer than half of its values are numbers, of categories."""
-    if _as_numbers(column.dropna(), decimal).notna().mean() >= _NUMBERS_FROM or column.isna().all():
+    # Numbers in percent are numbers that a person must change, not categories.
+    numbers = _as_numbers(column.dropna().str.removesuffix("%").str.strip(), decimal)
+    if numbers.notna().mean() >= _NUMBERS_FROM or column.isna().all():
         return _numbers(column, decimal, report)
     _report_formulas(column, report)
     return column

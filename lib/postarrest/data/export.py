@@ -180,6 +180,7 @@ def _raw(
         found.errors += error.findings
         return None
     found.notes.append(f"{raw.file}: {len(raw.cells)} rows, {raw.note}")
+    found.warnings += raw.warnings
     return raw
 
 

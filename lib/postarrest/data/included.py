@@ -4,17 +4,21 @@ import numpy as np
 import pandas as pd
 
 from postarrest.data.contract import GWR
-from postarrest.data.ct.slices import read_slices
-from postarrest.data.errors import DataErrors
 from postarrest.data.export import StudyData
-from postarrest.data.plausible import copied_images
+from postarrest.data.images import Images
 from postarrest.files import whole, write_bytes
 from postarrest.places import Here
 
 
 def save_included(
-    study: StudyData, included: pd.DataFrame, labels: pd.DataFrame, *, main_label: str, here: Here
-) -> int:
+    study: StudyData,
+    images: Images,
+    included: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    main_label: str,
+    here: Here,
+) -> None:
     """Save the included patients with their outcome, their readings and their CT slices.
 
     Writes ``cohort.parquet`` (``y_good`` by the main label, ``y_good_<label>`` for each label, and the
@@ -25,6 +29,8 @@ def save_included(
     ----------
     study : StudyData
         From `read_export`.
+    images : Images
+        Of the included patients, from `read_images`.
     included : pandas.DataFrame
         From `select`.
     labels : pandas.DataFrame
@@ -33,16 +39,6 @@ def save_included(
         The label of ``y_good``.
     here : Here
         The study's places.
-
-    Returns
-    -------
-    int
-        Number of patients with a CT slice.
-
-    Raises
-    ------
-    postarrest.data.errors.DataErrors
-        Listing every image that can't be read, or is another patient's.
     """
     main = labels[f"y_good_{main_label}"].rename("y_good")
     variables = included.drop(columns=["y_good", "exclusion"], errors="ignore")
@@ -50,13 +46,7 @@ def save_included(
     readings = pd.DataFrame(columns=list(GWR.columns)) if study.gwr is None else study.gwr
     readings = readings[readings["patient_id"].isin(included.index)]
     write_bytes(here.out("gwr.parquet"), readings.to_parquet(index=False))
-    paths = pd.Series(dtype=object) if study.ct is None else study.ct
-    paths = paths[paths.index.isin(included.index)].sort_index()
-    index, position_mm = included.get("ct_slice"), included.get("ct_position_mm")
-    choices = {"slice_index": index, "slice_position_mm": position_mm, "rows": study.rows}
-    slices = read_slices(paths, image_size=study.image_size, **choices)
-    if copied := copied_images(slices, study.rows[paths.index]):
-        raise DataErrors(copied)
+    order = np.argsort(images.files.index.to_numpy(dtype=str))
+    ids = images.files.index.to_numpy(dtype=str)[order]
     with whole(here.out("images.npz")) as place, place.open("wb") as file:
-        np.savez(file, patient_id=paths.index.to_numpy(dtype=str), images=slices)
-    return len(paths)
+        np.savez(file, patient_id=ids, images=images.slices[order])

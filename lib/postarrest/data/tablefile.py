@@ -21,8 +21,10 @@ from typing import Any
 
 import pandas as pd
 
+from postarrest.data.encodings import CODECS, doubt, fitting
 from postarrest.data.errors import DataErrors, Finding, nearest
 from postarrest.data.mapping import TableFormat
+from postarrest.data.workbook import hidden_from_readers
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -30,9 +32,10 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bar
 # wrong file costs seconds and bounded memory.
 MAX_ROWS = 1_000_000
 MAX_BYTES = 512 * 2**20
-# A UTF-8 file may have a byte-order mark, and Windows software in Japan writes cp932, a superset of
-# Shift-JIS, under the name of the latter.
-_CODECS = {"utf-8": "utf-8-sig", "shift_jis": "cp932"}
+# A UTF-8 file may have a byte-order mark.
+_CODECS = {**CODECS, "utf-8": "utf-8-sig"}
+# Of a longer file, this much shows whether it is in its encoding.
+_SAMPLE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,15 @@ class RawTable:
         All column names of the file.
     note : str
         How the file was read: encoding, sheet.
+    warnings : tuple of Finding
+        What of the file is for a person to check.
     """
 
     file: str
     cells: pd.DataFrame
     header: tuple[str, ...]
     note: str
+    warnings: tuple[Finding, ...] = ()
 
 
 def matching(header: Sequence[str], names: Collection[str]) -> list[str]:
@@ -136,13 +142,23 @@ def _read_csv(path: Path, names: Collection[str], table_format: TableFormat) -> 
             first = next(lines, "")
             _check_delimiter(path, first, names, delimiter)
             rows = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
-            return _collect(path, rows, names, encoding, same_length=True)
+            table = _collect(path, rows, names, encoding, same_length=True)
     except UnicodeError:
-        expected = f"{encoding} throughout; for another encoding, set table_format: {{encoding: shift_jis}}"
+        expected = f"{encoding} throughout"
+        if others := fitting(_sample(path))[:2]:
+            expected += f"; if it is {' or '.join(others)}, set table_format: {{encoding: {others[0]}}}"
         raise _refusal(path, "encoding", f"bytes that are not {encoding}", expected) from None
     except csv.Error as error:
         found = f"a quote that is not closed or stands alone ({error})"
         raise _refusal(path, "quotes", found, "quotes in pairs around a cell") from None
+    found = "" if is_utf16 else doubt(_sample(path), encoding)
+    expected = "words that a person can read; else set table_format: {encoding: ...}"
+    return replace(table, warnings=(Finding(path.name, "encoding", found, expected),) if found else ())
+
+
+def _sample(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_SAMPLE_BYTES)
 
 
 def _text_lines(path: Path, file: Iterable[str]) -> Iterator[str]:
@@ -244,11 +260,17 @@ def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) 
     title = _chosen_sheet(path, book(results=False), sheet)
     note = f"sheet {title}"
     formulas = table(results=False)
+    columns = {name: formulas.header.index(name) + 1 for name in formulas.cells}
+    about = {"sheet": title, "file": path.name, "columns": columns, "rows": formulas.cells.index}
+    errors, doubts = hidden_from_readers(content, **about)
+    if errors:
+        raise DataErrors(errors)
+    formulas = replace(formulas, warnings=tuple(doubts))
     if not formulas.cells.apply(lambda column: column.str.startswith("=", na=False)).any(axis=None):
         return formulas
     # What a person sees in a formula's cell is the result that Excel saved.
     cells = table(results=True).cells.reindex(formulas.cells.index).fillna(formulas.cells)
-    return RawTable(path.name, cells, formulas.header, f"{note}, results of formulas as saved by Excel")
+    return replace(formulas, cells=cells, note=f"{note}, results of formulas as saved by Excel")
 
 
 def _rows(sheet: Any, last: int | None = None) -> Iterator[tuple]:

@@ -16,6 +16,7 @@ from postarrest.evaluation import (
     discrimination,
     explanation,
     external,
+    giveaways,
     intervals,
     labels,
     learning,

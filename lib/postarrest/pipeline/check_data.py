@@ -8,8 +8,7 @@ and, if there are errors, ``errors.csv``. The exit status is then 1. Patients ar
 import argparse
 import os
 import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,13 @@ from postarrest import files, places
 from postarrest.data import errors
 from postarrest.data.cohort import outcome_labels, select
 from postarrest.data.contract import PATIENTS
-from postarrest.data.ct.slices import CtSlice, read_each
 from postarrest.data.errors import Finding
 from postarrest.data.export import StudyData, examine
+from postarrest.data.images import Images, examine_images
 from postarrest.data.mapping import ExportSettings
-from postarrest.data.plausible import copied_images, shared_ids
 from postarrest.describe.masking import merge_rare_reasons
+from postarrest.estimate import Estimate
+from postarrest.evaluation.giveaways import giveaways
 from postarrest.pipeline import running
 from postarrest.study import against_data, load
 from postarrest.study.load import Study
@@ -74,47 +74,42 @@ def check(data: Path, *, of: Study | None = None, **settings: Any) -> Check:
     """
     study = examine(data, **settings)
     found, warnings = list(study.errors), list(study.warnings)
-    if of is not None and not found:
+    images = examine_images(study, study.patients)
+    if not found:
         included, _ = select(study.patients, criteria=settings.get("criteria") or {})
         labels = outcome_labels(included)
-        found += against_data.errors(of, included, labels[f"y_good_{of.outcome_labels[0]}"])
-    formats: Counter[str] = Counter()
+        y_good = labels[f"y_good_{of.outcome_labels[0] if of else 'standard'}"]
+        found += against_data.errors(of, included, y_good) if of else []
+        warnings += _giveaways(images, y_good)
+    found += images.errors
+    warnings += images.warnings
     sheets: list[Image.Image] = []
-    if study.ct is not None:
-        rows = study.rows[study.ct.index]
-        index, position_mm = study.patients.get("ct_slice"), study.patients.get("ct_position_mm")
-        choices = {"slice_index": index, "slice_position_mm": position_mm, "rows": rows}
-        images = read_each(study.ct, image_size=study.image_size, **choices)
-        read = []
-        for row, path, image in zip(rows, study.ct, images, strict=True):
-            if isinstance(image, Finding):
-                found.append(image)
-                continue
-            read.append((row, image.image, image.patient))
-            _add_to_sheets(sheets, formats.total(), image, f"row {row}")
-            formats[image.source + (" series" if path.is_dir() else "")] += 1
-            warnings += [
-                Finding(f"ct/{path.name}", note.rule, note.found, note.expected, int(row), alias="CT")
-                for note in image.notes
-            ]
-        if read:
-            read_rows, slices, patients = zip(*read, strict=True)
-            found += copied_images(np.stack(slices), pd.Series(read_rows))
-            warnings += shared_ids(patients, read_rows)
-    summary = _summary(study, settings, formats, warnings)
+    for number, (image, row, noted) in enumerate(
+        zip(images.slices, images.files["row"], images.files["noted"], strict=True)
+    ):
+        _add_to_sheets(sheets, number, image, f"row {row}" + " (see warnings)" * noted)
+    summary = _summary(study, settings, images.files["source"].value_counts(), warnings)
     return Check(tuple(found), tuple(warnings), summary, tuple(sheets))
 
 
-def _add_to_sheets(sheets: list[Image.Image], number: int, image: CtSlice, label: str) -> None:
+def _giveaways(images: Images, y_good: pd.Series) -> Iterator[Finding]:
+    """Yield what predicts the outcome although it only says how an image was exported."""
+    about = images.export[images.export.index.isin(y_good.index)]
+    for row in giveaways(about, y_good[about.index]).itertuples():
+        auc = Estimate(row.auc, row.lower, row.upper)
+        found = f"{row.what} alone predicts the outcome, AUC {auc}"
+        yield Finding("ct", "giveaway", found, "images exported alike whatever the outcome", alias="CT")
+
+
+def _add_to_sheets(sheets: list[Image.Image], number: int, image: np.ndarray, label: str) -> None:
     """Draw a slice on the last contact sheet, or on a new one if that is full."""
     place = number % (_COLUMNS * _ROWS)
     if place == 0:
         sheets.append(Image.new("L", (_COLUMNS * _TILE, _ROWS * (_TILE + _LABEL)), color=40))
     left, top = place % _COLUMNS * _TILE, place // _COLUMNS * (_TILE + _LABEL)
-    tile = Image.fromarray(image.image).resize((_TILE, _TILE), Image.Resampling.BILINEAR)
+    tile = Image.fromarray(image).resize((_TILE, _TILE), Image.Resampling.BILINEAR)
     sheets[-1].paste(tile, (left, top + _LABEL))
-    text = label + (" (see warnings)" if image.notes else "")
-    ImageDraw.Draw(sheets[-1]).text((left + 4, top), text, fill=255, font=ImageFont.load_default(11))
+    ImageDraw.Draw(sheets[-1]).text((left + 4, top), label, fill=255, font=ImageFont.load_default(11))
 
 
 def _summary(
@@ -131,9 +126,15 @@ def _summary(
         lines += ["", "Readings and images", *_modalities(study, included, formats)]
         lines += ["", "Values of the included patients", *_indented(_values(included))]
     if warnings:
-        counts = Counter((w.column or w.alias or w.file, w.rule) for w in warnings)
+        kinds: dict[tuple[str, str], list[Finding]] = {}
+        for warning in warnings:
+            place = warning.column or warning.alias or warning.file
+            kinds.setdefault((place, warning.rule), []).append(warning)
         lines += ["", f"Please check ({len(warnings)}; each in warnings.csv)"]
-        lines += [f"  {where}: {rule}, {n} time{'s' if n > 1 else ''}" for (where, rule), n in counts.items()]
+        for (place, rule), of_kind in kinds.items():
+            first, n = of_kind[0], len(of_kind)
+            found = errors.described(first.found) if first.verbatim else first.found
+            lines.append(f"  {place}: {rule}, {n} time{'s' if n > 1 else ''}, such as {found}")
     return "\n".join(lines) + "\n"
 
 

@@ -14,6 +14,7 @@ import pydicom
 from numpy.typing import NDArray
 
 from postarrest.data.ct.headers import DAMAGED, Frame, count_of_frames, parsed
+from postarrest.data.ct.looks import unlike
 from postarrest.data.ct.reading import Remark, Unreadable, chosen, damaged
 from postarrest.data.ct.series import axial_series, in_order, positions
 
@@ -51,8 +52,10 @@ def read(path: Path, index: int | None, position_mm: float | None) -> Slices:
         If it is not a CT that can be read.
     """
     frames, remarks = _series(path)
-    frame = frames[chosen(positions(frames), index, position_mm)]
-    hu, spacing_mm, more = _slice_of(frame)
+    at = chosen(positions(frames), index, position_mm)
+    hu, spacing_mm, more = _slice_of(frames[at])
+    if 0 < at < len(frames) - 1:
+        more += unlike(hu, [_slice_of(frames[beside])[0] for beside in (at - 1, at + 1)])
     return Slices([hu], spacing_mm, None, remarks + more, _patient_of(frames))
 
 

@@ -10,7 +10,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from postarrest.data.ct.reading import MOST_PIXELS, Unreadable, chosen, damaged
+from postarrest.data.ct.looks import unlike
+from postarrest.data.ct.reading import MOST_PIXELS, Remark, Unreadable, chosen, damaged
 
 # nibabel would log what it corrects in a header; what matters is checked here.
 nib.imageglobals.logger.disabled = True
@@ -21,8 +22,8 @@ _CUT_OFF = ("damaged or cut-off voxels", "all voxels that the header describes")
 
 def read(
     path: Path, index: int | None, position_mm: float | None
-) -> tuple[NDArray[np.float32], tuple[float, float]]:
-    """Return an axial slice in radiological orientation, and the distances between its rows and columns (mm).
+) -> tuple[NDArray[np.float32], tuple[float, float], list[Remark]]:
+    """Return an axial slice in radiological orientation, the distances of rows and columns (mm), and remarks.
 
     Parameters
     ----------
@@ -37,8 +38,10 @@ def read(
         If it is not a volume that can be read.
     """
     volume, along = _opened(path)
-    (hu,) = _slices(volume, [chosen(along, index, position_mm)])
-    return hu, _spacing_mm(volume)
+    at = chosen(along, index, position_mm)
+    (hu,) = _slices(volume, [at])
+    remarks = list(unlike(hu, _slices(volume, [at - 1, at + 1]))) if 0 < at < len(along) - 1 else []
+    return hu, _spacing_mm(volume), remarks
 
 
 def read_all(

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from postarrest.data.ct.looks import check_gray
 from postarrest.data.ct.reading import MOST_PIXELS, ImageSize, Unreadable, damaged
 
 SIZE = 256
 PICTURES = (".png", ".jpg", ".jpeg")
 _LEAST_PIXELS = 64
-_HEAD = "a head in the window of level 40, width 80 HU, on black"
 _SIZED = f"a PNG of {SIZE} x {SIZE} pixels"
 _FIT = f"{_SIZED}, or image_size: fit, which pads and resamples other sizes"
 _ANY = f"a PNG or JPEG of {_LEAST_PIXELS} to {MOST_PIXELS} pixels per side"
@@ -59,7 +59,7 @@ def read(path: Path, *, image_size: ImageSize = "exact") -> tuple[NDArray[np.uin
                 gray = _gray(image)
     except OSError:  # Pillow's own, for a file that was opened above
         raise Unreadable("damaged", *cut_off) from None
-    _check_head(gray)
+    check_gray(gray)
     return gray, kind
 
 
@@ -103,13 +103,3 @@ def _gray(image: Image.Image) -> NDArray[np.uint8]:
     if (pixels[..., :3] != pixels[..., :1]).any():
         raise Unreadable("colour", "a colour image", "gray values (or equal red, green and blue)")
     return pixels[..., 0].copy()
-
-
-def _check_head(gray: NDArray[np.uint8]) -> None:
-    if gray.min() == gray.max():
-        raise Unreadable("head", "an image of one gray value", _HEAD)
-    border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
-    if np.median(border) > 200:
-        raise Unreadable("head", "a bright background, as in an inverted image", _HEAD)
-    if ((gray > 20) & (gray < 235)).mean() < 0.03:
-        raise Unreadable("head", "hardly any gray between black and white", _HEAD)

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from postarrest.data.ct import dicom, nifti, picture
+from postarrest.data.ct import dicom, looks, nifti, picture
 from postarrest.data.ct.dicom import AIR_HU, Slices
 from postarrest.data.ct.picture import PICTURES, SIZE
 from postarrest.data.ct.reading import ImageSize, Remark, Unreadable, check_size
@@ -49,6 +49,8 @@ class CtSlice:
         ``"DICOM"``, ``"NIfTI"``, ``"PNG"`` or ``"JPEG"``.
     notes : tuple of Remark
         For a person: tilted slices, lossy compression, burned-in text.
+    pixels : tuple of int
+        Rows and columns of the file's own image.
     patient : str
         Hash of the patient's id in a DICOM header, the same for one patient within a process; "" if unknown.
     """
@@ -58,6 +60,7 @@ class CtSlice:
     spacing_mm: tuple[float, float] | None
     source: str
     notes: tuple[Remark, ...]
+    pixels: tuple[int, int]
     patient: str = field(default="", repr=False)
 
 
@@ -262,14 +265,14 @@ def _read(path: Path, index: int | None, position_mm: float | None, image_size: 
         if source == "picture":
             return _picture(path, image_size)
         if source == "NIfTI":
-            hu, spacing_mm = nifti.read(path, index, position_mm)
-            return _finished(source, Slices([hu], spacing_mm, None, [], ""))
+            hu, spacing_mm, remarks = nifti.read(path, index, position_mm)
+            return _finished(source, Slices([hu], spacing_mm, None, remarks, ""))
         return _finished(source, dicom.read(path, index, position_mm))
 
 
 def _picture(path: Path, image_size: ImageSize) -> CtSlice:
     gray, source = picture.read(path, image_size=image_size)
-    notes = []
+    pixels, notes = gray.shape, list(looks.narrow_range(gray))
     if source == "JPEG":
         notes.append(Remark("lossy", "a JPEG", "a PNG: small differences may be lost in a JPEG"))
     if gray.shape != (SIZE, SIZE):
@@ -277,7 +280,7 @@ def _picture(path: Path, image_size: ImageSize) -> CtSlice:
         notes.append(Remark("image size", found, f"{SIZE} x {SIZE} pixels"))
         fitted = to_grid(gray, spacing_mm=(1, 1), outside=0)
         gray = np.floor(fitted + 0.5).astype(np.uint8)
-    return CtSlice(None, gray, None, source, tuple(notes))
+    return CtSlice(None, gray, None, source, tuple(notes), pixels)
 
 
 def _read_all(path: Path, image_size: ImageSize) -> Series:
@@ -312,7 +315,7 @@ def _finished(source: str, read: Slices) -> CtSlice:
     hu, spacing_mm = _finite(read.hu[0]), read.spacing_mm
     _check_head(hu, spacing_mm)
     image = window(to_grid(hu, spacing_mm=spacing_mm))
-    return CtSlice(hu, image, spacing_mm, source, tuple(read.remarks), read.patient)
+    return CtSlice(hu, image, spacing_mm, source, tuple(read.remarks), hu.shape, read.patient)
 
 
 def _finite(hu: NDArray[np.float32]) -> NDArray[np.float32]:
