@@ -116,7 +116,7 @@ test-environment: $(READY)  ## long: install the lock into an empty environment
 	@rm -rf build/environment-test
 
 test-browser: $(READY)  ## long: pages and JupyterLab in Chromium (needs node and Chromium)
-	@cd browser && npm ci --silent && npm run pages && npm run lab && npm run readings
+	@cd browser && npm ci --silent && npm run pages && npm run script && npm run lab && npm run readings
 
 fuzz: $(READY)  ## long: the readers of tables and images on broken files
 	@$(BIN)/python tests/helpers/fuzz.py --seconds 600

@@ -1,13 +1,28 @@
-"""Snakemake's progress in one plain line per step: what it does, and how many steps are left."""
+"""Snakemake's progress in one plain line per step: what it does, how many steps and minutes are left."""
 
 import re
 import sys
 import time
+from collections import Counter
+from dataclasses import dataclass, field
 from logging import LogRecord
 from pathlib import Path
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
+
+from snakemake_logger_plugin_postarrest.times import Times, in_words
+
+
+@dataclass
+class LogHandlerSettings(LogHandlerSettingsBase):
+    """Options of this handler on Snakemake's command line."""
+
+    times: Path | None = field(
+        default=None,
+        metadata={"help": "File that keeps the times of the steps, for the time left", "type": Path},
+    )
 
 
 class LogHandler(LogHandlerBase):
@@ -26,6 +41,8 @@ class LogHandler(LogHandlerBase):
         self._total = 0
         self._started = 0
         self._steps: dict[int, str] = {}
+        self._waiting: Counter[str] = Counter()
+        self._times = Times(self.settings.times if self.settings else None)
         self._failed: set[int] = set()
 
     def emit(self, record: LogRecord) -> None:
@@ -33,13 +50,20 @@ class LogHandler(LogHandlerBase):
         event = getattr(record, "event", None)
         if event == LogEvent.RUN_INFO:
             # The rule 'all' only collects files.
-            counts = record.stats
-            self._total = counts.get("total", 0) - counts.get("all", 0)
+            self._waiting = Counter(record.stats)
+            self._total = self._waiting.pop("total", 0) - self._waiting.pop("all", 0)
         elif event == LogEvent.JOB_INFO and record.rule_name != "all":
             self._started += 1
             self._steps[record.jobid] = record.rule_msg or record.rule_name
-            left = max(self._total - self._started, 0)
-            self._line(f"step {self._started} of {self._total}, {left} left: {self._steps[record.jobid]}")
+            self._waiting[record.rule_name] -= 1
+            self._times.start(record.jobid, record.rule_name, at=record.created)
+            left = f"{max(self._total - self._started, 0)} left"
+            seconds = self._times.left(+self._waiting, at=record.created)
+            if seconds is not None:
+                left += f", {in_words(seconds)}"
+            self._line(f"step {self._started} of {self._total}, {left}: {self._steps[record.jobid]}")
+        elif event == LogEvent.JOB_FINISHED:
+            self._times.finish(record.job_id, at=record.created)
         elif event == LogEvent.JOB_ERROR and record.jobid not in self._failed:
             # Snakemake repeats each failure at its end.
             self._failed.add(record.jobid)

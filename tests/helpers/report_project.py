@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from nbformat import v4
 
-from postarrest import places, scores
+from postarrest import evaluation, places, scores
 from postarrest.estimate import Estimate
 from postarrest.models.cnn import groups
 from postarrest.report import page
@@ -245,11 +245,17 @@ def _evaluation(notebook: Notebook, monkeypatch) -> None:
     ]
     thresholds = pd.DataFrame([limit], columns=THRESHOLDS.split())
     _table(notebook, monkeypatch, "thresholds", thresholds, caption="Thresholds.")
-    every = {"outcome_label": where[0], "set": where[1], "model": main, "fnr": 0.01}
-    sweep = pd.DataFrame(every | {"threshold": [i / 100 for i in range(101)]})
-    sweep = pd.concat([sweep, sweep.head(30).assign(model=other)])
+    rng, rows = np.random.default_rng(1), []
+    for model in (main, other):
+        y_good = np.repeat([0, 1], [54, 36])
+        score = rng.beta(1 + y_good, 3 - y_good).round(3)
+        own = {"outcome_label": where[0], "stage": "final", "set": where[1], "model": model}
+        rows.append(pd.DataFrame(own | {"kind": "probability", "y_good": y_good, "score": score}))
+    scored = pd.concat(rows)
+    sweep = evaluation.thresholds.sweep(scored, n_resamples=20).drop(columns="stage")
     _table(notebook, monkeypatch, "threshold_sweep", sweep)
     _table(notebook, monkeypatch, "thresholds_fnr5", sweep.head(3))
+    _table(notebook, monkeypatch, "decision_curve", evaluation.decision.table(scored, n_resamples=20))
     evaluated = {"outcome_label": where[0], "set": where[1], "model": [main, other], "n": 90, "n_good": 36}
     _table(notebook, monkeypatch, "evaluated", pd.DataFrame(evaluated))
     notebook.show(

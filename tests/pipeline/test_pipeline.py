@@ -387,7 +387,9 @@ def test_an_error_in_a_study_file_is_reported_before_any_step(smoke, tmp_path):
 
 def test_a_run_ends_with_the_page_to_open(smoke):
     done = run(smoke, "smoke")
-    assert re.fullmatch(r"Open reports/smoke/index\.html \(\d+ min \d+ s\)", done.stdout.strip())
+    result, page = done.stdout.strip().splitlines()
+    assert re.fullmatch(r"smoke: .+: AUC 0\.\d\d \(95 % CI .+\) in \d+ patients, .+ \(SIMULATED\)", result)
+    assert re.fullmatch(r"Open reports/smoke/index\.html \(\d+ min \d+ s\)", page)
 
 
 def test_fine_tuning_runs_side_by_side_from_activations_made_once(smoke):

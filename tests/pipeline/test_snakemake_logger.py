@@ -1,11 +1,12 @@
 """What a reader sees of a step that failed: the step, a scheduler's reason, its log, and nothing twice."""
 
 import logging
+from collections import Counter
 
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from snakemake_logger_plugin_postarrest import LogHandler
+from snakemake_logger_plugin_postarrest import LogHandler, LogHandlerSettings
 
 STEP = {"jobid": 3, "rule_name": "stack", "rule_msg": "ensemble: base models and stack, outer-2"}
 # As Snakemake's executor for Slurm says it, with the footer that every remote executor adds.
@@ -26,6 +27,48 @@ def say(capsys):
         return [line[10:] for line in capsys.readouterr().err.splitlines()]
 
     return said
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    """Return what is written of a run of some steps: job, rule, start and end in seconds."""
+    settings = LogHandlerSettings(times=tmp_path / "step-times-ensemble.json")
+
+    def ran(*steps: tuple[int, str, float, float]) -> list[str]:
+        handler = LogHandler(None, settings)
+        counts = Counter(rule for _, rule, _, _ in steps)
+        events = [(0, {"event": LogEvent.RUN_INFO, "stats": {**counts, "total": len(steps) + 1, "all": 1}})]
+        for job, rule, start, end in steps:
+            info = {"event": LogEvent.JOB_INFO, "jobid": job, "rule_name": rule, "rule_msg": rule}
+            events += [(start, info), (end, {"event": LogEvent.JOB_FINISHED, "job_id": job})]
+        for at, event in sorted(events, key=lambda e: e[0]):
+            handler.emit(logging.makeLogRecord(event | {"created": at}))
+        return [line[10:] for line in capsys.readouterr().err.splitlines()]
+
+    return ran
+
+
+def test_the_time_left_is_known_from_the_last_run(run):
+    steps = [(1, "cohort", 0, 60), (2, "cnn", 60, 360), (3, "cnn", 360, 660), (4, "pages", 660, 720)]
+    assert run(*steps)[0] == "step 1 of 4, 3 left: cohort"
+    assert run(*steps) == [
+        "step 1 of 4, 3 left, about 12 min: cohort",
+        "step 2 of 4, 2 left, about 11 min: cnn",
+        "step 3 of 4, 1 left, about 6 min: cnn",
+        "step 4 of 4, 0 left, about 1 min: pages",
+    ]
+    # A run of some of the steps keeps the others' times.
+    assert run((1, "pages", 0, 60)) == ["step 1 of 1, 0 left, about 1 min: pages"]
+    assert run(*steps)[0] == "step 1 of 4, 3 left, about 12 min: cohort"
+    # A step that the last run did not have: nothing is guessed, until one like it has ended.
+    new = [(1, "cohort", 0, 60), (2, "sites", 60, 180), (3, "sites", 180, 300)]
+    assert [", about" in line for line in run(*new)] == [False, False, True]
+
+
+def test_steps_side_by_side_take_less_time(run):
+    steps = [(1, "cnn", 0, 600), (2, "cnn", 0, 600)]
+    run(*steps)
+    assert run(*steps) == ["step 1 of 2, 1 left, about 10 min: cnn", "step 2 of 2, 0 left, about 10 min: cnn"]
 
 
 STARTED = {"event": LogEvent.JOB_INFO, **STEP}

@@ -24,3 +24,28 @@ def test_few_patients_do_not_support_a_model_of_models(tmp_path, n_good, leads):
     assert ("Only 12 patients have the rarer outcome" in text) == (n_good == 12)
     assert ("its AUC is optimistic" in text) == (n_good == 12)
     assert "0.48" in text and "0.76" in text
+
+
+def test_calibration_of_the_main_model_is_stated(tmp_path):
+    where = ["revised", "fold mean"]
+    row = [*where, "ensemble", "roc_auc", "good", 0.8, 0.7, 0.9, True, 90, 36]
+    rows = [row, [where[0], "pooled", *row[2:]]]
+    pd.DataFrame(rows, columns=COLUMNS.split()).to_csv(tmp_path / "performance.csv", index=False)
+    calibration = pd.DataFrame(
+        {"outcome_label": "revised", "set": "pooled", "model": "ensemble", "stage": ["before_platt", "final"]}
+        | {"ici": [0.2, 0.031], "slope": [0.4, 0.87], "intercept": [-1.0, -0.004]}
+    )
+    calibration.to_csv(tmp_path / "calibration.csv", index=False)
+    result = summary.of(load.load("smoke", environment={}), tmp_path)
+    assert result.headline == (
+        "Ensemble (random forest): AUC 0.80 (95 % CI 0.70 to 0.90) in 90 patients, 36 with a good outcome"
+    )
+    assert "differed by 0.03 on average (ICI)" in result.further["Calibration"]
+    assert "slope of 0.87 and an intercept of 0.00" in result.further["Calibration"]
+    assert result.numbers["index.calibration_slope"] == {
+        **{"value": 0.87, "lower": None, "upper": None},
+        **{"unit": "", "table": "calibration"},
+    }
+    # Of fits without a slope nothing is stated.
+    calibration.assign(slope=float("nan")).to_csv(tmp_path / "calibration.csv", index=False)
+    assert "Calibration" not in summary.of(load.load("smoke", environment={}), tmp_path).further

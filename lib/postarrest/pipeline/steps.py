@@ -110,6 +110,7 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     command = [
         *(sys.executable, "-m", "snakemake", "--cores", str(cores), "--nolock"),
         *("--config", f"studies={' '.join(names)}"),
+        *("--logger-postarrest-times", f"build/step-times-{'-'.join(names)}.json"),
         *extra,
         *(["--", *targets] if targets else []),
     ]
@@ -125,6 +126,9 @@ def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]
     page = ROOT / "reports" / ("index.html" if len(names) > 1 else f"{names[0]}/index.html")
     dry = {"-n", "--dry-run", "--dryrun"} & set(extra)
     if done == 0 and not targets and not dry and page.is_file():
+        for name in names:
+            about = json.loads((ROOT / "reports" / name / "summary.json").read_text(encoding="utf-8"))
+            print(f"{name}: {about['headline']}{' (SIMULATED)' if about['simulated'] else ''}")
         minutes, seconds = divmod(round(time.monotonic() - started), 60)
         print(f"Open {page.relative_to(ROOT)} ({minutes} min {seconds} s)")
     return done

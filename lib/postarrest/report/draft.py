@@ -184,7 +184,7 @@ def word(report: Report, *, items: Sequence[Item], methods: Sequence[tuple[str, 
             continue
         document.add_heading(section["heading"], level=2)
         if section.get("sentences"):
-            document.add_paragraph(" ".join([report.result.data, *report.result.sentences]))
+            document.add_paragraph(" ".join([report.result.data, report.result.text]))
         for wanted in there:
             draft.add(wanted)
     document.add_heading("Limitations", level=1)

@@ -14,7 +14,9 @@ from postarrest.study import load
 from postarrest.study.schema import read_yaml
 
 
-def page(report: Report, *, further: Sequence[Body], items: Sequence[Item]) -> str:
+def page(
+    report: Report, *, further: Sequence[Body], items: Sequence[Item], entries: Sequence[tuple[str, str, str]]
+) -> str:
     """Return the first page as HTML.
 
     Parameters
@@ -25,6 +27,8 @@ def page(report: Report, *, further: Sequence[Body], items: Sequence[Item]) -> s
         The pages that are not those of notebooks.
     items : sequence of Item
         The figures and tables of all notebooks, in reading order.
+    entries : sequence of (str, str, str)
+        What the search finds, from :func:`postarrest.report.interactive.entries`.
     """
     here, study = report.here, report.study
     # A table with parts on several pages is listed once, with its first caption.
@@ -38,6 +42,8 @@ def page(report: Report, *, further: Sequence[Body], items: Sequence[Item]) -> s
         title=study.title,
         notice=report.network.notice,
         report=report,
+        citation=report.citation,
+        embedded={"entries": entries},
         figure=Markup(_key_figure(report)),
         further=further,
         published=read_yaml(here.root / "params" / "published.yaml")["why"] if compared else {},

@@ -4,6 +4,8 @@ Templates that end in ``.html.j2`` escape what they are given; those that end in
 which the filter ``as_text`` does.
 """
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -34,7 +36,11 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.ChainableUndefined,
     )
     style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals |= {"style": style, "words": words}
+    # A page's security policy allows this script alone, by its hash.
+    environment.globals |= {"script": Markup(script), "script_hash": Markup(f"sha256-{digest}")}
     environment.filters |= {"code": _code, "in_words": in_words, "listed": listed, "plain": plain_value}
     environment.filters["as_text"] = as_text
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"

@@ -1,6 +1,7 @@
 """The HTML report: one self-contained page per notebook, an index per study, and one index of all studies."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,7 +9,18 @@ from markupsafe import Markup
 
 from postarrest.files import write_text
 from postarrest.places import ROOT, Here
-from postarrest.report import cards, folds, index, manifest, manuscript, methods, privacy, runs, summary
+from postarrest.report import (
+    cards,
+    folds,
+    index,
+    interactive,
+    manifest,
+    manuscript,
+    methods,
+    privacy,
+    runs,
+    summary,
+)
 from postarrest.report.body import Body, PageError, resolve
 from postarrest.report.page import KINDS
 from postarrest.report.rendering import as_json, render
@@ -18,6 +30,9 @@ from postarrest.study import load
 from postarrest.study.runs import Run
 from postarrest.study.runs import runs as runs_of
 from postarrest.words import words
+
+# The figures and tables of other pages that a page refers to, by its name.
+Previews = Mapping[str, list[tuple[str, Markup]]]
 
 
 def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
@@ -63,10 +78,13 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
     every = [*report.in_order(), *further]
     for body in every:
         resolve(body, items, ["index", *(body.name for body in every)])
-    written = {f"{run.name}.html": _notebook_page(report, run) for run in bodies}
-    written |= {f"{body.name}.html": _overview_page(report, body) for body in overviews.values()}
-    written |= {f"{body.name}.html": _page(report, body) for body in further}
-    written["index.html"] = index.page(report, further=further, items=items)
+    previews = {body.name: interactive.previews(body, every) for body in every}
+    written = {f"{run.name}.html": _notebook_page(report, run, previews) for run in bodies}
+    written |= {f"{body.name}.html": _overview_page(report, body, previews) for body in overviews.values()}
+    written |= {f"{body.name}.html": _page(report, body, previews=previews[body.name]) for body in further}
+    titles = {run.name: _short_title(run) for run in bodies} | {n: words()["chapters"][n] for n in overviews}
+    entries = interactive.entries(every, titles)
+    written["index.html"] = index.page(report, further=further, items=items, entries=entries)
     privacy.check_pages(written, here, study)
 
     for file_name, page in written.items():
@@ -77,7 +95,8 @@ def write_study(name: str, *, root: Path = ROOT) -> list[Path]:
         "simulated": study.simulated,
         "source": network.source,
         "notice": network.notice,
-        "sentences": result.sentences,
+        "sentences": [*result.sentences, *result.further.values()],
+        "headline": result.headline,
         "run": report.run_date,
         "run_hash": run_hash,
         "tables": [asdict(item) for item in tables],
@@ -112,11 +131,13 @@ def write_home(*, root: Path = ROOT) -> Path:
 def _page(report: Report, body: Body, **values: object) -> str:
     page = {"title": body.title, "headings": body.headings, "body": Markup(str(body.soup))}
     start = {"before": ("Start of the report", "index.html"), "notice": report.network.notice}
+    start["citation"] = report.citation
     return render("page.html.j2", name=body.name, study=report.study, **(page | start | values))
 
 
-def _notebook_page(report: Report, run: Run) -> str:
+def _notebook_page(report: Report, run: Run, previews: Previews) -> str:
     body = report.bodies[run]
+    sweep = interactive.add_slider(report, body) if run.notebook == "05_evaluation" else None
     if run.notebook in report.overviews:
         # One of several runs, which only the page over them links to.
         turn = {"before": (words()["chapters"][run.notebook], f"{run.notebook}.html")}
@@ -124,12 +145,17 @@ def _notebook_page(report: Report, run: Run) -> str:
         turn = _turn(report, run.name)
     shown = report.head(run) | turn
     shown["title"] = f"{body.title} ({run.title})" if run.title else body.title
-    short_title = ", ".join(filter(None, (words()["chapters"][run.notebook], run.title)))
-    return _page(report, body, short_title=short_title, **shown)
+    shown["embedded"] = {"sweep": sweep} if sweep else {}
+    return _page(report, body, short_title=_short_title(run), previews=previews[run.name], **shown)
 
 
-def _overview_page(report: Report, body: Body) -> str:
-    return _page(report, body, short_title=words()["chapters"][body.name], **_turn(report, body.name))
+def _short_title(run: Run) -> str:
+    return ", ".join(filter(None, (words()["chapters"][run.notebook], run.title)))
+
+
+def _overview_page(report: Report, body: Body, previews: Previews) -> str:
+    shown = _turn(report, body.name) | {"previews": previews[body.name]}
+    return _page(report, body, short_title=words()["chapters"][body.name], **shown)
 
 
 def _turn(report: Report, name: str) -> dict[str, tuple[str, str]]:

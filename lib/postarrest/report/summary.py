@@ -43,7 +43,11 @@ class Summary:
     data : str
         The patients, in a sentence or two.
     sentences : list of str
-        The main result: discrimination, comparison, and the guideline's limit.
+        The main result: discrimination and comparison.
+    headline : str
+        The main result in one line.
+    further : dict of str
+        What else an abstract says, by heading: calibration, thresholds (the guideline's limit), limits.
     numbers : dict
         The numbers of those sentences, by name, as ``numbers.json`` has them.
     """
@@ -53,7 +57,14 @@ class Summary:
     network: str = ""
     data: str = ""
     sentences: list[str] = field(default_factory=list)
+    headline: str = ""
+    further: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def text(self) -> str:
+        """All sentences."""
+        return " ".join([*self.sentences, *self.further.values()])
 
     def rows(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of a table that belong to the main result."""
@@ -75,8 +86,8 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
     study : Study
         The study.
     tables : pathlib.Path
-        Folder of its tables; ``performance`` must be there, ``flow``, ``comparisons`` and ``thresholds`` are
-        used if present.
+        Folder of its tables; ``performance`` must be there, ``flow``, ``comparisons``, ``thresholds`` and
+        ``calibration`` are used if present.
     network : UsedNetwork
         The network on head CT.
 
@@ -87,7 +98,7 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
     ValueError
         If no model has an AUC in test patients.
     """
-    used = ("comparisons", "thresholds", "flow")
+    used = ("comparisons", "thresholds", "calibration", "flow")
     read = {name: pd.read_csv(p) for name in used if (p := tables / f"{name}.csv").is_file()}
     performance = pd.read_csv(tables / "performance.csv")
     aucs = performance[performance["recommended"] & (performance["metric"] == "roc_auc")]
@@ -116,6 +127,7 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
     model = model_in_words(main, network.name)
     sentence = "discrimination_in_folds" if folds else "discrimination"
     result.sentences.append(result.state(sentence, "performance", model=model, **numbers))
+    result.headline = result.state("headline", "performance", model=model, **numbers)
     others = aucs.drop(index=[main, *_VARIANTS], errors="ignore")
     if main != prespecified:
         others = aucs.loc[[prespecified]]
@@ -135,15 +147,18 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
         pair = pairs[pairs[["model_a", "model_b"]].isin([main, other]).all(axis=1)]
         sentence += "".join(_difference(result, row) for _, row in pair.head(1).iterrows())
         result.sentences.append(f"{sentence}.")
-    if not folds:
-        result.sentences.append(words()["sentences"]["conditional"])
+    if "calibration" in read:
+        for _, row in _rows(read["calibration"], where | {"model": main}).head(1).iterrows():
+            result.further |= _calibration(result, row)
     if "thresholds" in read:
         chosen_on = "frozen" if study.model else "train_oof"
         chosen = {"model": main, "rule": "Spec-Max-CI", "chosen_on": chosen_on}
         for _, row in _rows(read["thresholds"], where | chosen).head(1).iterrows():
-            result.sentences += _guideline(result, row)
-    if network.circular:
-        result.sentences.append(result.state("circular", "performance", circular=network.circular))
+            result.further["Thresholds"] = " ".join(_guideline(result, row))
+    limits = ["conditional"] * (not folds) + ["elsewhere_frozen" if study.model else "elsewhere"]
+    limits += ["simulated"] * study.simulated + ["circular"] * bool(network.circular)
+    stated = [result.state(name, "performance", circular=network.circular) for name in limits]
+    result.further["Limits"] = " ".join(stated)
     result.data = _data(result, study, read.get("flow"))
     return result
 
@@ -184,6 +199,15 @@ def _difference(result: Summary, pair: pd.Series) -> str:
         which="primary comparison" if pair["primary"] else "corrected for the number of comparisons",
     )
     return text + (words()["sentences"]["undecided"] if lower <= 0 <= upper else "")
+
+
+def _calibration(result: Summary, row: pd.Series) -> dict[str, str]:
+    numbers = {name: float(row[name]) for name in ("ici", "slope", "intercept")}
+    # Of fits that separate the outcomes, which have no slope, the page says so.
+    if any(map(math.isnan, numbers.values())):
+        return {}
+    values = {f"calibration_{name}": Estimate(value) for name, value in numbers.items()}
+    return {"Calibration": result.state("calibration", "calibration", **values)}
 
 
 def _guideline(result: Summary, row: pd.Series) -> list[str]:
