@@ -41,7 +41,7 @@ def test_a_table_is_shown_rounded_and_saved_in_full(shown, here):
         "P value",
     ]
     assert [c.text for c in table.find_all("td")] == ["13", "0.33", "<.001", "14", "", ".04"]
-    assert [h.text for h in table.find_all("th", scope="row")] == ["Head CT", "a<b"]
+    assert [h.text for h in table.find_all("th", scope="row")] == ["CNN on head CT", "a<b"]
     assert table.find("figcaption").text == "All & sundry."
 
 
