@@ -1,6 +1,5 @@
 """Participant flow and missing values, as drawn."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,12 +7,6 @@ import pytest
 from postarrest import describe
 from postarrest.figures import cohort as draw
 from postarrest.report.drawings import render
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Figures show what the tables hold, for every kind of study."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +8,6 @@ from evaluation_data import golden_case, holdout_scores, nested_scores
 from postarrest import evaluation, figures, scores
 from postarrest.report.drawings import render
 from postarrest.words import model_in_words
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 class _Study:

@@ -1,18 +1,11 @@
 """Beeswarm and dependence figures show every patient's contribution."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from postarrest import evaluation, figures
 from postarrest.report.drawings import render
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

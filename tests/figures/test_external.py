@@ -1,17 +1,9 @@
 """A frozen model's patients and AUCs beside those of another hospital, as drawn."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import pytest
 
 from postarrest.figures import external as draw
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def test_differences_are_drawn_from_the_largest():

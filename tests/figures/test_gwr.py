@@ -1,6 +1,5 @@
 """Agreement of readings and ratios by outcome, as drawn."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +8,6 @@ from postarrest import describe
 from postarrest.figures import gwr as draw
 from postarrest.models import gwr
 from postarrest.report.drawings import render
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

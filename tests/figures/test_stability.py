@@ -1,6 +1,5 @@
 """Figures of stability show the values of their tables."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,12 +7,6 @@ import pytest
 from postarrest import figures
 from postarrest.evaluation import stability
 from postarrest.report.drawings import render
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

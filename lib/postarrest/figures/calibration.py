@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from postarrest import scores
 from postarrest.figures import looks, style
-from postarrest.words import model_in_words
 
 # Words, colour and dash of each stage.
 STAGES = {"before_platt": ("before Platt", "0.35", "--"), "final": ("final", style.GOOD, "-")}
@@ -56,7 +55,8 @@ def calibration(
                 text = f"{words}: slope {found['slope']:.2f}, ICI {found['ici']:.3f}"
                 top.text(0.03, y, text, transform=top.transAxes, va="top", color=color, fontsize=6.5)
                 y -= 0.09
-            top.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title=model_in_words(model))
+            top.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+            top.set_title(looks.panel_title(model), fontsize=8)
             looks.mirrored_histogram(bottom, y_good, score, edges=np.linspace(0, 1, 41))
             bottom.set(xlim=(-0.01, 1.01), xlabel="Predicted probability (good)")
         for top, bottom in pairs[: len(values) : columns]:

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from postarrest.figures import style
+from postarrest.figures import looks, style
 from postarrest.models.cnn.gradcam import TISSUES
-from postarrest.words import model_in_words
 
 
 def slices(variants: Iterable[np.ndarray]) -> Figure:
@@ -69,8 +68,9 @@ def history(searches: Mapping[str, pd.DataFrame]) -> Figure:
             ax.plot(trials["trial"], trials["auc"], "o", ms=3, color=style.NEUTRAL, mfc="none")
             ax.step(trials["trial"], trials["best"], where="post", color=style.GOOD)
             stopped = int(trials["auc"].isna().sum())
-            ax.set(title=model_in_words(name), xlabel=f"trial (n = {len(trials)}, {stopped} stopped early)")
-        axes[0, 0].set_ylabel("mean ROC-AUC where chosen")
+            ax.set_title(looks.panel_title(name), fontsize=8)
+            ax.set_xlabel(f"Trial (n = {len(trials)}, {stopped} stopped early)", fontsize=7)
+        axes[0, 0].set_ylabel("Mean ROC-AUC where chosen")
     return fig
 
 

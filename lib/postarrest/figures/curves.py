@@ -72,7 +72,7 @@ def curves(
             left.plot(roc["fpr"], roc["tpr"], **drawn[model])
             right.plot(pr["recall"], pr["precision"], **drawn[model])
         _draw_points(left, 1 - points["specificity"], points["sensitivity"], points["rule"])
-        _draw_points(right, points["sensitivity"], points["ppv"], points["rule"], top=0.99)
+        _draw_points(right, points["sensitivity"], points["ppv"], points["rule"], left=1.03, top=0.7)
         look_of_note = {"va": "top", "color": "0.35", "fontsize": 7, "bbox": _BACKGROUND}
         looks.note(right, f"no skill: {prevalence:.2f}", (0.01, prevalence), (0, -2), **look_of_note)
         for ax, metric in ((left, "roc_auc"), (right, "pr_auc")):
@@ -125,35 +125,53 @@ def roc_panels(
             ax.plot([0, 1], [0, 1], color="0.6", lw=0.8)
             looks.band(ax, bands["at"], bands["tpr_lower"], bands["tpr_upper"], look[model].color, alpha=0.2)
             ax.plot(roc["fpr"], roc["tpr"], color=look[model].color)
-            _draw_points(ax, 1 - points["specificity"], points["sensitivity"], points["rule"], line=0.075)
+            rates = 1 - points["specificity"], points["sensitivity"]
+            _draw_points(ax, *rates, points["rule"], left=0.64, line=0.075, width=13)
             looks.unit_square(ax, "1 - specificity", "Sensitivity")
             area = _area(quoted(performance, model, "roc_auc", **group))
-            ax.set_title(
-                f"{model_in_words(model)}\nAUC {area}\n{looks.size_in_words([y_good])}", fontsize=7.5
-            )
+            title = looks.panel_title(model, f"AUC {area}", looks.size_in_words([y_good]))
+            ax.set_title(title, fontsize=7.5)
     return fig
 
 
 def _draw_points(
-    ax: Axes, x: pd.Series, y: pd.Series, rules: pd.Series, *, top: float = 0.56, line: float = 0.055
+    ax: Axes,
+    x: pd.Series,
+    y: pd.Series,
+    rules: pd.Series,
+    *,
+    left: float = 0.76,
+    top: float = 0.56,
+    line: float = 0.055,
+    width: int = 22,
 ) -> None:
-    """Mark points, and list the rules that chose them at the right, each with a line to its point.
+    """Mark points, and list the rules that chose them, each with a line to its point.
 
     Parameters
     ----------
     x, y, rules : pandas.Series
         Places in the panel, and names. Rules that chose the same point share a label.
-    top, line : float
-        Where the list begins, in units of the panel's height, and the height of a line of it. A ROC curve
-        leaves the lower right of its panel free, a precision-recall curve the upper right.
+    left, top, line : float
+        Where the list begins, and the height of a line of it, in units of the panel. A ROC curve leaves the
+        lower right of its panel free; a list of another curve is to the right of the panel.
+    width : int
+        Letters of a line of the list.
     """
     points = pd.DataFrame({"x": x, "y": y, "rule": rules}).dropna().astype({"x": float, "y": float})
     ax.plot(points["x"], points["y"], "o", mfc="white", mec="black", ms=4, zorder=5)
     same = points.groupby(["x", "y"], sort=False)["rule"].agg(list).reset_index()
-    for point in same.sort_values(["y", "x"], ascending=[False, True]).itertuples():
-        lines = textwrap.wrap(", ".join(point.rule), 22)
-        leader = {"arrowstyle": "-", "color": "0.5", "lw": 0.4, "shrinkA": 0, "shrinkB": 2}
-        place = {"xytext": (0.58, top), "textcoords": "axes fraction", "ha": "left", "va": "top"}
+    # From the top, and at one height from the right: so the lines to the points do not cross the list.
+    for point in same.sort_values(["y", "x"], ascending=False).itertuples():
+        lines = textwrap.wrap(", ".join(point.rule), width)
+        leader = {
+            "arrowstyle": "-",
+            "color": "0.5",
+            "lw": 0.4,
+            "shrinkA": 0,
+            "shrinkB": 2,
+            "relpos": (0, 0.5),
+        }
+        place = {"xytext": (left, top), "textcoords": "axes fraction", "ha": "left", "va": "top"}
         text = {"fontsize": 5.5, "linespacing": 1.0, "bbox": _BACKGROUND, "zorder": 6}
         ax.annotate("\n".join(lines), (point.x, point.y), arrowprops=leader, **place, **text)
         top -= line * len(lines) + 0.012

@@ -77,7 +77,8 @@ def scores(rows: pd.DataFrame) -> Figure:
                     capprops=line,
                 )
             ax.set_xticks(range(len(folds)), folds)
-            ax.set(title=f"{model_in_words(model)} (n = {len(mine)})", xlabel="Fold")
+            ax.set_title(looks.panel_title(model, f"n = {len(mine)}"), fontsize=8)
+            ax.set_xlabel("Fold")
         axes[0].set_ylabel("Score")
         handles = [
             plt.Rectangle((0, 0), 1, 1, fc=color if outcome else "white", ec=color, label=f"{word} outcome")

@@ -4,6 +4,7 @@ Every model keeps one colour, dash and marker (:func:`of_models`). Good outcomes
 ones vermilion and hatched.
 """
 
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from itertools import cycle
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from postarrest import scores
 from postarrest.evaluation.thresholds import thinned
 from postarrest.figures import style
-from postarrest.words import text_in_words
+from postarrest.words import model_in_words, text_in_words
 
 
 class Look(NamedTuple):
@@ -89,6 +90,19 @@ def size_in_words(values: Iterable[np.ndarray]) -> str:
     n, n_good = ([min(counts), max(counts)] for counts in zip(*sizes, strict=True))
     patients, good = (f"{a} to {b}" if a < b else f"{a}" for a, b in (n, n_good))
     return f"n = {patients}, {good} good"
+
+
+def panel_title(model: str, *lines: str, width: int = 28) -> str:
+    """Return a model's name in lines of at most ``width`` letters, and further lines, as a panel's title.
+
+    Examples
+    --------
+    >>> print(panel_title("gwr_bg_auto", "n = 300"))
+    GWR, basal ganglia
+    (automatic, region)
+    n = 300
+    """
+    return "\n".join([*textwrap.wrap(model_in_words(model), width), *lines])
 
 
 def of_rules(rules: Iterable[str]) -> dict[str, Look]:

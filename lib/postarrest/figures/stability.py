@@ -39,7 +39,7 @@ def predictions(original: pd.DataFrame, resampled: np.ndarray) -> Figure:
             for limit in (lower, upper):
                 ax.plot(at, limit, color=style.POOR, ls="--", lw=1)
             looks.unit_square(ax, "Model of the whole cohort", "")
-            ax.set_title(f"{model_in_words(model)} (n = {len(x)})", fontsize=8)
+            ax.set_title(looks.panel_title(model, f"n = {len(x)}"), fontsize=8)
         axes[0].set_ylabel("Models of bootstrap samples")
         lines = [
             plt.Line2D([], [], color=style.GOOD, lw=0.8, label="equal"),
@@ -75,7 +75,8 @@ def errors(of_patients: pd.DataFrame) -> Figure:
             place = {"transform": ax.transAxes, "ha": "right", "va": "top", "fontsize": 6.5}
             # Over the lines, which it explains.
             ax.text(0.98, 0.95, text, bbox={"facecolor": "white", "lw": 0, "pad": 1}, **place)
-            ax.set(title=model_in_words(str(model)), xlabel="MAPE (probability)")
+            ax.set_title(looks.panel_title(str(model)), fontsize=8)
+            ax.set_xlabel("MAPE (probability)")
         axes[0].set_ylabel(f"Patients (n = {len(of_patients)})")
     return fig
 
@@ -95,7 +96,7 @@ def calibration(curves: Mapping[str, Sequence[pd.DataFrame]]) -> Figure:
             ax.plot([0, 1], [0, 1], color="black", lw=0.6)
             ax.plot(first["predicted"], first["observed"], color=style.GOOD, lw=1.5)
             looks.unit_square(ax, "Predicted probability (good)", "")
-            ax.set_title(model_in_words(model))
+            ax.set_title(looks.panel_title(model), fontsize=8)
         axes[0].set_ylabel("Observed share of good outcomes")
         lines = [
             plt.Line2D([], [], color=style.GOOD, label="model of the whole cohort"),
@@ -126,7 +127,8 @@ def decisions(original: pd.DataFrame, resampled: np.ndarray, table: pd.DataFrame
                 at = [np.median(x[group]) for group in groups]
                 share = [otherwise[group].mean() for group in groups]
                 ax.plot(at, share, color=look[row.rule].color, ls=look[row.rule].dash, lw=1.1)
-            ax.set(ylim=(0, 1), title=model_in_words(model), xlabel="Predicted probability (good)")
+            ax.set(ylim=(0, 1), xlabel="Predicted probability (good)")
+            ax.set_title(looks.panel_title(model, f"n = {len(x)}"), fontsize=8)
             ax.yaxis.set_major_formatter(PercentFormatter(1))
         axes[0].set_ylabel("Models deciding otherwise")
         lines = [plt.Line2D([], [], color=one.color, ls=one.dash, label=rule) for rule, one in look.items()]

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from postarrest.figures import looks
 from postarrest.figures.style import GOOD, NEUTRAL, POOR, SINGLE_COLUMN_IN, drawing
 from postarrest.words import model_in_words
 
@@ -60,7 +61,8 @@ def meta_features(meta: pd.DataFrame, y_good: pd.Series) -> Figure:
             for outcome, group, line in groups:
                 share = np.histogram(meta.loc[group, model], bins)[0] / max(group.sum(), 1)
                 ax.stairs(share, bins, lw=1.4, label=f"{outcome} (n = {group.sum()})", **line)
-            ax.set(title=model_in_words(model), xlabel="Probability of a good outcome")
+            ax.set_title(looks.panel_title(model), fontsize=8)
+            ax.set_xlabel("Probability (good)")
         axes[0, 0].set_ylabel("Share of that outcome")
         axes[0, -1].legend()
     return fig

@@ -37,7 +37,8 @@ def distributions(rows: pd.DataFrame) -> Figure:
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
             edges = np.histogram_bin_edges(score, bins=30)
             looks.mirrored_histogram(ax, y_good, score, edges=edges, share=True)
-            ax.set(title=model_in_words(model), xlabel="Score")
+            ax.set_title(looks.panel_title(model), fontsize=8)
+            ax.set_xlabel("Score")
         axes[0].set_ylabel("Share of that outcome")
     return fig
 
@@ -78,7 +79,12 @@ def decision_curves(rows: pd.DataFrame, table: pd.DataFrame, *, focus: str, most
         top = float(max(table["net_benefit"].max(), reference["treat_all"].max(), table["upper"].max()))
         bottom = -0.35 * top
         inside = reference.loc[reference["treat_all"] > bottom, ["threshold", "treat_all"]].to_numpy()
-        looks.note(ax, "predict all good", tuple(inside[-1]), (4, 2), color="0.35", fontsize=7, va="baseline")
+        text = {
+            "color": "0.35",
+            "fontsize": 7,
+            "bbox": {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.3},
+        }
+        looks.note(ax, "predict all good", tuple(inside[-1]), (4, 2), va="baseline", **text)
         ax.set(xlim=(0, most), ylim=(bottom, 1.05 * top))
         ax.set_xlabel("Threshold probability of a good outcome")
         ax.set_ylabel("Net benefit (good outcomes recognised per patient)")
@@ -114,11 +120,11 @@ def thresholds(rows: pd.DataFrame, table: pd.DataFrame) -> Figure:
             marks = looks.operating_points(table, group, model)
             marks = marks[marks["threshold"].between(low, high)]
             ax.set(ylim=(0, 1.02), xlim=(low, high), xlabel="Threshold (predicted good from here on)")
-            title = f"{model_in_words(model)} ({looks.size_in_words([y_good])})"
+            title = looks.panel_title(model, looks.size_in_words([y_good]), width=44)
             ax.set_title(title, pad=6 + 8 * _mark(ax, marks), fontsize=8)
         axes[0].set_ylabel("Share of patients")
         handles = [plt.Line2D([], [], color=c, ls=d, label=words) for words, c, d in MEASURES.values()]
-        fig.legend(handles=handles, loc="outside lower center", ncols=4)
+        fig.legend(handles=handles, loc="outside lower center", ncols=4 if len(values) > 1 else 2)
     return fig
 
 
@@ -160,7 +166,7 @@ def three_way(table: pd.DataFrame) -> Figure:
                 of = f"{n.iloc[0]}" if n.nunique() == 1 else f"{n.min()} to {n.max()}"
                 ax.set(xlim=(0, 1), title=f"{outcome.capitalize()} outcomes (n = {of})")
                 ax.set_xlabel("Share of them")
-            pair[0].set_ylabel(f"Thresholds chosen on\n{_CHOSEN_ON[chosen_on]}")
+            pair[0].set_ylabel(f"Chosen on\n{_CHOSEN_ON[chosen_on]}", fontsize=7)
         handles = [
             plt.Rectangle((0, 0), 1, 1, color=color, label=words) for words, color in DECISIONS.values()
         ]
@@ -168,7 +174,7 @@ def three_way(table: pd.DataFrame) -> Figure:
     return fig
 
 
-_CHOSEN_ON = {"train_oof": "training scores", "test": "these scores"}
+_CHOSEN_ON = {"train_oof": "training\nscores", "test": "these\nscores"}
 
 
 _CORNER = {"ha": "right", "va": "top", "color": "0.45", "fontsize": 6.5}
