@@ -33,6 +33,7 @@ from postarrest.evaluation.published import (
     forest_rows,
 )
 from postarrest.places import ROOT
+from postarrest.words import model_in_words
 
 
 @pytest.mark.parametrize("case", PROC)
@@ -523,7 +524,8 @@ def test_results_are_compared_with_the_truth_and_with_published_numbers():
     assert published.loc["sensitivity without false pessimism", "here"] == pytest.approx(found)
     assert np.isnan(published.loc["accuracy", "here"])
     forest = forest_rows(performed, papers)
-    assert forest.loc[forest["label"] == "cnn (standard, holdout)", "published"].item() == 0.84
+    label = f"{model_in_words('cnn')} (standard, hold-out, n = 64)"
+    assert forest.loc[forest["label"] == label, "published"].item() == 0.84
     assert forest["published"].isna().sum() == len(forest) - 1
 
 

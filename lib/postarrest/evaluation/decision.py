@@ -141,7 +141,7 @@ def useful(table: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, str]]:
     >>> found = pd.DataFrame({"threshold": [0.1, 0.2, 0.3, 0.4], "lower": [0.1, 0.1, 0.0, 0.1],
     ...                       "gain_lower": [0.0, 0.1, 0.1, 0.1]}).assign(**keys)
     >>> useful(found, pd.DataFrame([keys]))
-    [{'model': 'the model', 'where': 'at 0.20 and 0.40'}]
+    [{'model': 'the_model', 'where': 'at 0.20 and 0.40'}]
     """
     found = []
     for model, curve in scores.in_group(table, scores.group_of(rows)).groupby("model", sort=False):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from postarrest.evaluation.discrimination import METRICS, RECOMMENDED
-from postarrest.words import model_in_words
+from postarrest.words import model_in_words, text_in_words
 
 
 def planted(path: Path, *, simulated: bool) -> dict[str, Any]:
@@ -125,7 +125,8 @@ def forest_rows(performance: pd.DataFrame, published: Iterable[Mapping[str, obje
     }
     # The outcome label is shown only if there are several.
     several = rows["outcome_label"].nunique() > 1
-    where = rows["outcome_label"] + ", " + rows["set"] if several else rows["set"]
+    sets = rows["set"].map(text_in_words) + ", n = " + rows["n"].astype(str)
+    where = rows["outcome_label"] + ", " + sets if several else sets
     lines = rows[["estimate", "lower", "upper"]].reset_index(drop=True)
     lines.insert(0, "label", (rows["model"].map(model_in_words) + " (" + where + ")").to_numpy())
     published = [values.get(key, np.nan) for key in rows[keys].itertuples(index=False, name=None)]
