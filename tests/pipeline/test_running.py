@@ -20,9 +20,11 @@ import subprocess, sys
 subprocess.Popen([sys.executable, "-c", {KERNEL!r}], start_new_session=True)
 subprocess.Popen([sys.executable, "-c", {KERNEL!r}]).wait()
 """
+# As from a terminal, also where the tests themselves run in the background and ignore Ctrl-C.
 RUN = f"""
-import sys
+import signal, sys
 from pathlib import Path
+[signal.signal(s, signal.SIG_DFL) for s in (signal.SIGINT, signal.SIGHUP)]
 from postarrest.pipeline import running
 running.ROOT = Path(sys.argv[1])
 with running.ended_in_words(), running.alone(running.ROOT) as lock:
