@@ -69,13 +69,17 @@ pool: $(READY)  ## one page of several hospitals: SUMMARIES="a.json b.json"
 	@test -n "$(SUMMARIES)" || { echo 'Which summaries? make pool SUMMARIES="a.json b.json"'; exit 2; }
 	@$(BIN)/python -m postarrest.pipeline pool $(SUMMARIES)
 
+# FIRST: where nothing has been made yet, the small study is, and JupyterLab opens with its report.
 # JUPYTER_PREFER_ENV_PATH: kernels of this environment come before any of the user's with the same name.
-lab: $(READY) pair  ## JupyterLab on the notebooks
+lab: FIRST := $(if $(wildcard reports/*/index.html),,smoke)
+lab: $(READY) pair  ## JupyterLab on the notebooks; with the report of the small study if there is none yet
 	@mkdir -p .venv/share/jupyter/lab/settings
 	@echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}}' \
 	  > .venv/share/jupyter/lab/settings/overrides.json
+	@$(if $(FIRST),echo "No report has been made yet: that of the small study comes first and takes a few minutes." && \
+	  $(BIN)/python -m postarrest.pipeline report $(FIRST) --cores $(CORES))
 	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab --notebook-dir=. \
-	  --LabApp.default_url=/lab/tree/notebooks/README.md $(LAB)
+	  --LabApp.default_url=/lab/tree/$(if $(FIRST),reports/$(FIRST)/index.html,notebooks/README.md) $(LAB)
 
 pair: $(READY)  ## a local .ipynb next to each notebook, for JupyterLab and papermill
 	@$(BIN)/jupytext --quiet --sync notebooks/*.py

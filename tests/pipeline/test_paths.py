@@ -100,3 +100,16 @@ def test_two_makes_at_once_create_one_environment(tmp_path):
     assert sum("Another make is creating the environment; waiting for it." in text for text in told) == 1
     asked_of_pip = (tmp_path / "pip.txt").read_text().splitlines()
     assert ["-r requirements.lock" in line for line in asked_of_pip] == [True, False]
+
+
+@pytest.mark.parametrize("made", [[], ["ensemble"]])
+def test_jupyterlab_opens_with_results(tmp_path, made):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for study in made:
+        (tmp_path / "reports" / study).mkdir(parents=True)
+        (tmp_path / "reports" / study / "index.html").touch()
+    command = ["make", "--dry-run", "lab", "READY="]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert ("postarrest.pipeline report smoke" in shown) == (not made)
+    assert ("default_url=/lab/tree/reports/smoke/index.html" in shown) == (not made)
+    assert ("default_url=/lab/tree/notebooks/README.md" in shown) == bool(made)
