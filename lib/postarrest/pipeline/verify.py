@@ -18,7 +18,7 @@ from postarrest.pipeline import running
 from postarrest.pipeline.compare import TOLERANCES, Comparison, compare
 from postarrest.pipeline.notebook import run_notebook
 from postarrest.places import ROOT, Here
-from postarrest.report import draft, environment, manifest
+from postarrest.report import environment, manifest
 from postarrest.report.rendering import as_json
 from postarrest.report.used import used_network
 from postarrest.study import load, schema
@@ -147,6 +147,8 @@ def missing(name: str, source: str, *, root: Path = ROOT) -> str:
 
 def of_copy(path: Path, *, root: Path = ROOT) -> tuple[bool, list[str]]:
     """Return whether a Word file is from the run that its study's report is of, and what to print."""
+    from postarrest.report import draft
+
     if not path.is_file():
         return False, [f"{path}: no such file"]
     try:
