@@ -44,7 +44,11 @@ def of_run(place: Path) -> list[psutil.Process]:
     return found
 
 
-def wait_until(condition, *, seconds: float = 30) -> None:
+def started_by(process: subprocess.Popen) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def wait_until(condition, *, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -60,7 +64,7 @@ def start(tmp_path):
             text=True,
             env=os.environ | {"PYTHONPATH": str(Path(running.__file__).parents[2])},
         )
-        wait_until(lambda: len(of_run(tmp_path)) == 3)
+        wait_until(lambda: len(started_by(process)) == 4)
         return process
 
     yield started
@@ -73,7 +77,7 @@ def start(tmp_path):
 def test_a_signal_ends_all_processes_in_one_line(start, tmp_path, sent, cancels):
     process = start(cancels)
     process.send_signal(sent)
-    said = process.communicate(timeout=60)[1].splitlines()
+    said = process.communicate(timeout=300)[1].splitlines()
     assert (process.returncode, said[-1:]) == (128 + sent, [str(running.Stopped(sent))])
     # What hears of the interruption may say so itself: here Python, which has no other way.
     assert len(said) == 1 or cancels == "yes"

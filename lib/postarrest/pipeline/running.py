@@ -129,16 +129,16 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         del os.environ[MARK]
-        end(mark)
+        end({MARK: mark})
         guard.stdin.close()
         guard.wait()
 
 
-def end(mark: str, *, but: int = 0) -> None:
-    """End every process that has a mark, at once, except one."""
+def end(marks: Mapping[str, str], *, but: int = 0) -> None:
+    """End every process that has some values in its environment, at once, except one and this."""
     # Again, for what they started meanwhile; not for ever: the system may hold one that waits for a disk.
     for _ in range(10):
-        found = [process for process in psutil.process_iter() if _has(process, mark, but)]
+        found = [process for process in psutil.process_iter() if _has(process, marks, but)]
         if not found:
             return
         for process in found:
@@ -147,9 +147,9 @@ def end(mark: str, *, but: int = 0) -> None:
         psutil.wait_procs(found, timeout=2)
 
 
-def _has(process: psutil.Process, mark: str, but: int) -> bool:
+def _has(process: psutil.Process, marks: Mapping[str, str], but: int) -> bool:
     try:
-        return process.pid not in (but, os.getpid()) and process.environ().get(MARK) == mark
+        return process.pid not in (but, os.getpid()) and marks.items() <= process.environ().items()
     except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):  # has just ended, or is another user's
         return False
 
@@ -181,7 +181,7 @@ def run(command: Sequence[str], *, cancels: bool, pass_fds: Sequence[int] = ()) 
         except Stopped:
             if cancels:
                 process.send_signal(signal.SIGINT)
-                end(os.environ[MARK], but=process.pid)
+                end({MARK: os.environ[MARK]}, but=process.pid)
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_TO_CANCEL_S)
             raise
@@ -220,9 +220,10 @@ def alone(place: Path = ROOT) -> Iterator[int]:
 def temporary_folder() -> Iterator[Mapping[str, str]]:
     """Provide a folder for the temporary files of all steps, as environment variables.
 
-    What a killed run has left in it is deleted by the next.
+    What a killed run has left in it is deleted by the next; its processes end, if its guard was killed too.
     """
     folder = ROOT / "build" / ".tmp"
+    end({"TMPDIR": str(folder)})
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -236,7 +237,7 @@ def _guard(mark: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    end(mark)
+    end({MARK: mark})
 
 
 if __name__ == "__main__":
