@@ -9,6 +9,7 @@ from scipy.stats import norm
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score
 
+from postarrest.models import bundle
 from postarrest.models.bundle.membership import membership, moments
 
 
@@ -66,6 +67,16 @@ def test_counts_that_are_hidden_are_not_told_by_covariances():
     table = pd.DataFrame({"witnessed": [0, 1] * 20, "age_years": np.arange(40.0), "cause": ["cardiac"] * 40})
     assert moments(table, variables=list(table), mask_below=5)["names"] == ["age_years"]
     assert moments(table, variables=list(table), mask_below=0)["names"] == ["witnessed", "age_years"]
+
+
+def test_a_model_that_kept_no_moments_is_compared_with_nobody():
+    described = {"n": 60, "n_good": 20, "variables": {"age_years": {"label": "Age, years"}}}
+    cohort = pd.DataFrame({"age_years": np.arange(40.0)})
+    found = bundle.apart({"population": described}, cohort)
+    assert (str(found["membership"]), found["n_compared"], found["compared"]) == ("not defined", 0, "none")
+    known = described | {"moments": moments(cohort, variables=["age_years"], mask_below=0)}
+    found = bundle.apart({"population": known}, cohort + 5)
+    assert (found["n_compared"], found["compared"]) == (1, "Age, years")
 
 
 def test_nothing_to_compare_is_no_number():

@@ -162,10 +162,11 @@ def apart(manifest: Mapping[str, Any], cohort: pd.DataFrame, *, mask_below: int 
     Returns
     -------
     dict
-        ``membership`` (its AUC, an `Estimate`), ``n_compared`` and ``compared`` (variables, in number and in
-        words).
+        ``membership`` (its AUC, an `Estimate`; not defined if the model kept no means and covariances),
+        ``n_compared`` and ``compared`` (variables, in number and in words).
     """
-    there = manifest["population"]["moments"]
+    # Models that were frozen before they kept moments can be compared with nobody.
+    there = manifest["population"].get("moments", {"names": [], "mean": [], "covariance": []})
     variables = [name for name in there["names"] if name in cohort]
     here = moments(cohort, variables=variables, mask_below=mask_below)
     sizes = {"n_there": manifest["population"]["n"], "n_here": len(cohort)}
