@@ -45,4 +45,4 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 def steps(done: subprocess.CompletedProcess) -> list[str]:
     """The steps that a run's lines name."""
-    return re.findall(r"step \d+ of \d+, \d+ left: (.*)", done.stderr)
+    return re.findall(r"step \d+ of \d+, \d+ left[^:]*: (.*)", done.stderr)
