@@ -13,6 +13,10 @@ from postarrest.places import ROOT
 # No test asks the internet for anything, nor does a program that it starts: this proxy refuses everything.
 os.environ["https_proxy"] = "http://127.0.0.1:9"
 
+# A make that a test starts is not part of 'make test': it has neither its variables nor its lines.
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(name, None)
+
 # The same cases in every run, and no verdict on time: a slow machine must not fail a test.
 settings.register_profile("postarrest", deadline=None, derandomize=True)
 settings.load_profile("postarrest")

@@ -17,14 +17,7 @@ from postarrest.study import load
 def test_a_path_reaches_the_pipeline_as_it_was_typed(variable, path):
     name = f"POSTARREST_{variable}"
     shown = subprocess.run(
-        [
-            "make",
-            "--no-print-directory",
-            f"--eval=show: ; @printenv {name}",
-            "show",
-            "STUDY=smoke",
-            f"{variable}={path}",
-        ],
+        ["make", f"--eval=show: ; @printenv {name}", "show", "STUDY=smoke", f"{variable}={path}"],
         cwd=ROOT,
         capture_output=True,
         text=True,
