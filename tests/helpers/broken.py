@@ -334,6 +334,16 @@ def sheet() -> openpyxl.Workbook:
     return book
 
 
+def with_spo2(folder: Path, values: list[float]) -> dict[str, Any]:
+    """Write the patients as Excel with a predictor whose values up to 1 are shown in percent."""
+    book = sheet()
+    book.active["N1"] = "spo2"
+    for row, value in enumerate(values, start=2):
+        book.active.cell(row, 14, value).number_format = "0%" if value < 1 else "0"
+    book.save(folder / "patients.xlsx")
+    return {"predictors": ["spo2"]}
+
+
 @case("merged cells")
 def _(folder):
     book = sheet()
@@ -343,12 +353,7 @@ def _(folder):
 
 @case("percent beside plain numbers in an Excel file")
 def _(folder):
-    book = sheet()
-    book.active["N1"] = "spo2"
-    for row, value in enumerate([0.97, 0.88, 91, 0.99, 85, 0.9], start=2):
-        book.active.cell(row, 14, value).number_format = "0%" if value < 1 else "0"
-    book.save(folder / "patients.xlsx")
-    return {"predictors": ["spo2"]}
+    return with_spo2(folder, [0.97, 0.88, 91, 0.99, 85, 0.9])
 
 
 @case("percent in every cell of a CSV")
@@ -1064,12 +1069,17 @@ def _(folder):
 # ---------------------------------------------------------------------- the list
 
 
-def messages(broken: Broken, place: Path) -> list[str]:
-    """Return the messages that a user gets for one kind of invalid data, made in an empty folder."""
+def checked(case: Broken, place: Path) -> check_data.Check:
+    """Return what is found in one kind of data, made in an empty folder."""
     data = place / "study"
     data.mkdir(parents=True)
-    settings = broken.make(data)
-    result = check_data.check(data, **settings)
+    settings = case.make(data)
+    return check_data.check(data, **settings)
+
+
+def messages(broken: Broken, place: Path) -> list[str]:
+    """Return the messages that a user gets for one kind of invalid data, made in an empty folder."""
+    result = checked(broken, place)
     return [line.strip() for line in errors.listing(result.errors).splitlines()]
 
 

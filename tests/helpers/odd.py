@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pydicom
 
-from broken import CANARY, IDS, Broken, at, bright, many, patients, png_bytes, sheet
+from broken import CANARY, IDS, Broken, at, bright, checked, many, patients, png_bytes, sheet, with_spo2
 from heads import dicom, head, header, png, save, series
 from postarrest.data import errors, window
-from postarrest.pipeline import check_data
 
 ODD: list[Broken] = []
 FIRST = {"ct_slice": ["", "1", "", "", "", ""]}
@@ -113,12 +112,7 @@ def _(folder):
 
 @odd("numbers in percent in an Excel file")
 def _(folder):
-    book = sheet()
-    book.active["N1"] = "spo2"
-    for row, value in enumerate([0.97, 0.88, 0.91, 0.99, 0.85, 0.9], start=2):
-        book.active.cell(row, 14, value).number_format = "0%"
-    book.save(folder / "patients.xlsx")
-    return {"predictors": ["spo2"]}
+    return with_spo2(folder, [0.97, 0.88, 0.91, 0.99, 0.85, 0.9])
 
 
 # ---------------------------------------------------------------------- images
@@ -250,10 +244,7 @@ def _(folder):
 
 def remarks(case: Broken, place: Path) -> list[str]:
     """Return what a user is asked to check, for one kind of odd data, made in an empty folder."""
-    data = place / "study"
-    data.mkdir(parents=True)
-    settings = case.make(data)
-    result = check_data.check(data, **settings)
+    result = checked(case, place)
     assert not result.errors, errors.listing(result.errors)
     return [line.strip() for line in errors.listing(result.warnings).splitlines()]
 

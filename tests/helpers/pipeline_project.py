@@ -46,3 +46,9 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess:
 def steps(done: subprocess.CompletedProcess) -> list[str]:
     """The steps that a run's lines name."""
     return re.findall(r"step \d+ of \d+, \d+ left[^:]*: (.*)", done.stderr)
+
+
+def tables(project: Path) -> dict[str, bytes]:
+    """The tables of the small study's report, byte by byte."""
+    folder = project / "reports" / "smoke" / "tables"
+    return {p.name: p.read_bytes() for p in sorted(folder.glob("*.csv"))}

@@ -7,12 +7,13 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pandas as pd
+import pytest
 from nbformat import v4
 
 from postarrest import evaluation, places, scores
 from postarrest.estimate import Estimate
 from postarrest.models.cnn import groups
-from postarrest.report import page
+from postarrest.report import page, site
 from postarrest.study import load
 
 STUDY = """
@@ -116,6 +117,16 @@ def figure():
     fig, ax = plt.subplots(figsize=(3.5, 2))
     ax.plot([0, 1], [0, 1])
     return fig
+
+
+def written(folder: Path) -> Path:
+    """Return the small project, in a folder, with its pages written."""
+    root = make(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        run_all(root, patch)
+    site.write_study("tiny", root=root)
+    site.write_home(root=root)
+    return root
 
 
 def run_all(root: Path, monkeypatch) -> dict[str, Notebook]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline_project import copy_project, run
+from pipeline_project import copy_project, run, tables
 
 pytestmark = pytest.mark.crash
 
@@ -44,11 +44,6 @@ def project_in(folder: Path) -> Path:
         text = text.replace(old, new, 1)
     params.write_text(text)
     return project
-
-
-def tables(project: Path) -> dict[str, bytes]:
-    folder = project / "reports" / "smoke" / "tables"
-    return {p.name: p.read_bytes() for p in sorted(folder.glob("*.csv"))}
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline_project import copy_project, run
+from pipeline_project import copy_project, run, tables
 
 pytestmark = pytest.mark.crash
-
-
-def tables(project: Path) -> dict[str, bytes]:
-    folder = project / "reports" / "smoke" / "tables"
-    return {p.name: p.read_bytes() for p in sorted(folder.glob("*.csv"))}
 
 
 # Enough for a search to be met in its middle.

@@ -9,22 +9,16 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from postarrest.report import interactive, manifest, site
+from postarrest.report import interactive, manifest
 from postarrest.report.rendering import TEMPLATES
-from report_project import make, run_all
+from report_project import written
 
 SCRIPT = (TEMPLATES / "page.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    root = make(tmp_path_factory.mktemp("project"))
-    run_all(root, patch)
-    patch.undo()
-    site.write_study("tiny", root=root)
-    site.write_home(root=root)
-    return root / "reports" / "tiny"
+    return written(tmp_path_factory.mktemp("project")) / "reports" / "tiny"
 
 
 def soup(report, name):

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from postarrest import places
-from postarrest.report import environment, methods, office, site
+from postarrest.report import environment, methods, office
 from postarrest.report.office import Table
 from postarrest.report.used import NO_NETWORK, UsedNetwork
 from postarrest.study import load
 from postarrest.words import column_in_words, model_in_words
-from report_project import make, run_all
+from report_project import make
+from report_project import written as write_report
 
 DESCRIBED = {
     "python": "3.11.9",
@@ -30,12 +31,7 @@ DESCRIBED = {
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    patch = pytest.MonkeyPatch()
-    root = make(tmp_path_factory.mktemp("manuscript") / "project")
-    run_all(root, patch)
-    patch.undo()
-    site.write_study("tiny", root=root)
-    return root / "reports/tiny"
+    return write_report(tmp_path_factory.mktemp("manuscript") / "project") / "reports/tiny"
 
 
 def network(**changes):

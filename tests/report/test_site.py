@@ -18,19 +18,13 @@ from postarrest.report import body, cards, site, summary
 from postarrest.report.body import PageError
 from postarrest.study import load
 from postarrest.study.runs import runs as runs_of
-from report_project import make, run_all
+from report_project import make, run_all, written
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """A study of both protocols with its pages written."""
-    patch = pytest.MonkeyPatch()
-    root = make(tmp_path_factory.mktemp("project"))
-    run_all(root, patch)
-    patch.undo()
-    site.write_study("tiny", root=root)
-    site.write_home(root=root)
-    return root
+    return written(tmp_path_factory.mktemp("project"))
 
 
 def soup(root, name):

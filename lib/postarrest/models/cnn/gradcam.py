@@ -204,5 +204,16 @@ def mean_with_interval(values: np.ndarray) -> Estimate:
     known = values[np.isfinite(values)]
     if len(known) < 2:
         return Estimate(float(known.mean()) if len(known) else float("nan"))
-    half = student_t.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known))
-    return Estimate(float(known.mean()), float(known.mean() - half), float(known.mean() + half))
+    return t_interval(float(known.mean()), float(known.std(ddof=1)), len(known))
+
+
+def t_interval(mean: float, sd: float, n: int) -> Estimate:
+    """Return a mean over n patients with its 95 % t interval, from the standard deviation.
+
+    Examples
+    --------
+    >>> print(t_interval(0.2, 0.02, 3))
+    0.20 (95 % CI 0.15 to 0.25)
+    """
+    half = float(student_t.ppf(0.975, n - 1)) * sd / np.sqrt(n)
+    return Estimate(mean, float(mean - half), float(mean + half))

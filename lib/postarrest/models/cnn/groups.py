@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 
 from postarrest.files import whole
-from postarrest.models.cnn.gradcam import TISSUES, attention_by_tissue, for_class
+from postarrest.models.cnn.gradcam import TISSUES, attention_by_tissue, for_class, t_interval
 from postarrest.models.cnn.network import Network
 
 # True and predicted outcome of each class of patients, in the order of the sums.
@@ -132,9 +131,9 @@ def shares(added: Mapping[str, np.ndarray]) -> pd.DataFrame:
                 continue
             mean = total / n
             sd = math.sqrt(max(squared - n * mean**2, 0) / (n - 1))
-            half = student_t.ppf(0.975, n - 1) * sd / math.sqrt(n)
+            e = t_interval(float(mean), sd, int(n))
             area = added["area"][t] / added["n"].sum()
-            rows.append((tissue, outcome, int(n), mean, mean - half, mean + half, area))
+            rows.append((tissue, outcome, int(n), e.value, e.lower, e.upper, area))
     return pd.DataFrame(rows, columns=["tissue", "outcome", "n", "share", "lower", "upper", "area"])
 
 
