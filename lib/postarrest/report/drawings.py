@@ -16,13 +16,18 @@ from postarrest.report.rendering import render as render_template
 _LARGEST_INLINE_SVG = 60_000
 _PREVIEW_WIDTH_PX = 1200
 _PREVIEW_COLORS = 64
+_NO_LAYOUT = {"figure.constrained_layout.use": False, "figure.autolayout": False}
 
 
 def render(fig: Figure) -> dict[str, bytes]:
     """Return a figure as SVG, PDF and PNG of 300 dpi, by ending; the same bytes for the same figure."""
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
     drawn = {}
-    with mpl.rc_context({"svg.hashsalt": "postarrest", "pdf.fonttype": 42}):
+    fig.set_dpi(300)
+    with mpl.rc_context({"svg.hashsalt": "postarrest", "pdf.fonttype": 42, **_NO_LAYOUT}):
+        # Laid out once, at the PNG's resolution: matplotlib would do so again for each file.
+        fig.draw_without_rendering()
+        fig.set_layout_engine(None)
         for ending, undated in metadata.items():
             out = io.BytesIO()
             fig.savefig(out, format=ending, metadata=undated, dpi=300)
