@@ -10,6 +10,7 @@ from scipy import stats
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from statsmodels.stats.multitest import multipletests
 
 from evaluation_data import golden_case, holdout_scores, nested_scores
 from golden_values import PROC
@@ -324,6 +325,16 @@ def test_each_pair_is_compared_in_the_patients_that_both_score():
     n = third.groupby(["model_a", "model_b"])["n"].first().to_dict()
     assert n == {("gwr_av", "cnn"): 61, ("gwr_av", "other"): 61, ("cnn", "other"): 64}
     assert third["difference"].iloc[0] == revised["difference"].iloc[0]
+
+
+@settings(max_examples=20)
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=8))
+def test_holm_is_that_of_statsmodels(p):
+    found = comparisons.holm(pd.Series(p, dtype=float))
+    known = pd.Series(p, dtype=float).dropna()
+    wanted = multipletests(known, method="holm")[1] if len(known) else []
+    np.testing.assert_allclose(found[known.index], wanted)
+    assert found.drop(known.index).isna().all()
 
 
 def test_holm():

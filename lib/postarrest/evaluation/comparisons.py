@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, combinations
 
+import numpy as np
 import pandas as pd
 
 from postarrest.estimate import Estimate
@@ -109,8 +110,9 @@ def holm(p: pd.Series) -> pd.Series:
     >>> holm(pd.Series([0.01, None, 0.04])).tolist()
     [0.02, nan, 0.04]
     """
-    from statsmodels.stats.multitest import multipletests
-
-    known = p.dropna()
-    corrected = multipletests(known, method="holm")[1] if len(known) else []
-    return pd.Series(corrected, index=known.index, dtype=float).reindex(p.index)
+    # Not by statsmodels, which makes Python look for unused objects at each call: 0.15 s.
+    values = p.to_numpy(dtype=float)
+    order = np.argsort(values)[: p.count()]
+    corrected = np.full(len(values), np.nan)
+    corrected[order] = np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)).clip(max=1)
+    return pd.Series(corrected, index=p.index)
