@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 from scipy.special import logit
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit
@@ -22,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer, QuantileTransformer
 from postarrest import scores
 from postarrest.models import crossfit, tuning
 from postarrest.models.crossfit import CrossFit, OutOfFold
+from postarrest.models.forests import Forest, Once
 from postarrest.models.hyperparameters import scaled
 from postarrest.models.leakage import Fitted
 from postarrest.models.parts import Part
@@ -90,8 +90,7 @@ def forest(
     n_quantiles = min(len(split.development) - 2 * left_out, 1000)
     transform = QuantileTransformer(n_quantiles=n_quantiles, subsample=None, random_state=seed)
     fixed = {"n_estimators": trees, "monotonic_cst": monotonic_cst, "n_jobs": 1, "random_state": seed}
-    model = RandomForestClassifier(**values, **fixed)
-    return Pipeline([("quantiles", transform), ("model", model)])
+    return Pipeline([("quantiles", transform), ("model", Forest(**values, **fixed))])
 
 
 def log_odds(probabilities: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +141,7 @@ def fit_stack(
     about = {"trees": FOREST_TREES, "monotonic": monotonic}
     space = scaled(space, n=len(split.development))
     tuned = fold.tune(partial(make, trees=FOREST_TREES), meta, space, name="ensemble", about=about)
-    chosen_forest = partial(make, tuned.values, trees=STACK_TREES)
+    chosen_forest = partial(Once, make(tuned.values, trees=STACK_TREES), {})
     chosen = fold.ledger.choice("ensemble: hyperparameters", on=tuned.patients)
 
     def score(make: Callable[[pd.Index], Any], name: str, *after: Fitted, keep_as: str = "") -> OutOfFold:

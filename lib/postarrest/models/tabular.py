@@ -12,7 +12,6 @@ import pandas as pd
 from pydantic import AfterValidator, Field, TypeAdapter, model_validator
 from scipy.stats import spearmanr
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -21,6 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScal
 from postarrest.data.contract import OUTCOME
 from postarrest.models import hyperparameters, ohca
 from postarrest.models.crossfit import CrossFit, OutOfFold
+from postarrest.models.forests import ExtraTrees, Forest
 from postarrest.models.tuning import Chosen, Searched, Space, Tuned, Values
 from postarrest.settings import Settings, distinct, wrong
 
@@ -268,7 +268,7 @@ def estimator(algorithm: str, values: Values, *, seed: int) -> Pipeline:
         solver = {"solver": "lbfgs"} if not values.get("l1_ratio") else {"solver": "saga", "tol": 1e-3}
         model = LogisticRegression(**values, **solver, max_iter=10_000, random_state=seed)
     elif algorithm in ("forest", "extra_trees"):
-        trees = RandomForestClassifier if algorithm == "forest" else ExtraTreesClassifier
+        trees = Forest if algorithm == "forest" else ExtraTrees
         model = trees(**{"n_estimators": FOREST_TREES} | values, n_jobs=1, random_state=seed)
     else:
         from lightgbm import LGBMClassifier
