@@ -222,7 +222,7 @@ def test_an_interrupted_training_resumes_as_if_uninterrupted(tmp_path):
 
     def chunks(start):
         for number in range(start, 2):
-            yield pretrain.slices(anatomy, number, n=16)
+            yield pretrain.slices(anatomy, number, n=8)
 
     def train(name, stop_after=2):
         lines = []
@@ -232,7 +232,7 @@ def test_an_interrupted_training_resumes_as_if_uninterrupted(tmp_path):
             if len(lines) == stop_after:
                 raise KeyboardInterrupt
 
-        settings = {"n_chunks": 2, "slices_per_chunk": 16, "work": tmp_path / name, "say": say, "rate": 1e-3}
+        settings = {"n_chunks": 2, "slices_per_chunk": 8, "work": tmp_path / name, "say": say, "rate": 1e-3}
         out = tmp_path / f"{name}.npz"
         try:
             training.train(chunks, out=out, **settings)

@@ -362,17 +362,17 @@ def test_a_deleted_file_is_made_again_by_its_step(smoke, file, made_by, not_repe
 def test_failing_notebook_is_named_with_cell_and_error(smoke, tmp_path):
     project = tmp_path / "failing"
     shutil.copytree(smoke, project)
-    notebook = project / "notebooks" / "05_evaluation.py"
+    notebook = project / "notebooks" / "07_subgroups.py"
     notebook.write_text(notebook.read_text() + '\n# %%\nraise ValueError("planted failure")\n')
     done = run(project, "smoke")
     assert done.returncode != 0
-    assert "notebooks/05_evaluation.py stopped in cell" in done.stderr
+    assert "notebooks/07_subgroups.py stopped in cell" in done.stderr
     assert "ValueError: planted failure" in done.stderr
-    assert "FAILED: smoke: performance, thresholds and calibration (05_evaluation)" in done.stderr
-    kept = nbformat.read(project / "build" / "smoke" / "failed" / "05_evaluation.ipynb", as_version=4)
+    assert "FAILED: smoke: performance in subgroups (07_subgroups)" in done.stderr
+    kept = nbformat.read(project / "build" / "smoke" / "failed" / "07_subgroups.ipynb", as_version=4)
     assert any(out.output_type == "error" for cell in kept.cells for out in cell.get("outputs", []))
     # The previous report is not replaced by half of a new one.
-    assert (project / "build" / "smoke" / "logs" / "05_evaluation.log").read_text()
+    assert (project / "build" / "smoke" / "logs" / "07_subgroups.log").read_text()
 
 
 def test_an_error_in_a_study_file_is_reported_before_any_step(smoke, tmp_path):
