@@ -91,7 +91,7 @@ def fitted_on_all(w):
     cnn, stack = (fitted(w.study, notebook, on_all=True) for notebook in ("03_cnn", "04_stacking"))
     files = [f"{kind}_{p}{end}" for p in cnn for kind, end in (("scores_cnn", ".csv"), ("models/03_cnn", "/parts.json"))]
     files += [f"{kind}_{p}{end}" for p in stack for kind, end in (("scores_stacking", ".csv"), ("models/04_stacking", "/parts.json"))]
-    files += ["scores_gwr.csv"] if "02_gwr" in STUDIES[w.study].notebooks else []
+    files += [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in STUDIES[w.study].notebooks]
     return [f"build/{w.study}/{file}" for file in files]
 
 # What notebook 08 leaves of a frozen model's update.
@@ -300,6 +300,7 @@ rule external:
         "build/{study}/gwr.parquet",
         "build/{study}/images.npz",
         lambda w: f"{STUDIES[w.study].model}/manifest.json",
+        lambda w: [f"build/{w.study}/{f}" for f in ("gwr_auto.csv", "reader_flags.csv") if "ct" in STUDIES[w.study].modalities],
         code("notebooks/08_external.py"),
     output:
         *(f"build/{{study}}/{file}" for file in UPDATE),

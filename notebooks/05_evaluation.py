@@ -101,7 +101,8 @@ page.figure(
 #
 # Each pair is compared in the patients that both models score. *P value (Holm)* is corrected for the number of pairs,
 # except in the primary comparison. A test that takes the fitted models as given rejects too often when they were trained in a
-# cross-validation; *for the procedure* allows for training on other patients.
+# cross-validation; *for the procedure* allows for training on other patients of the same hospitals. If each fold leaves out
+# a hospital, it does not hold for the next one, for which `09_sites` has an interval.
 
 # %%
 compared = evaluation.comparisons.comparisons(final, primary=primary, **resampling)

@@ -19,7 +19,7 @@
 # A frozen model is applied as it is: nothing is fitted, tuned or chosen before the last section. Its thresholds are those that were chosen
 # where it was fitted. `05_evaluation` reports discrimination, calibration and net benefit in full.
 #
-# *Reads* a frozen model and this study's patients, with their CT slices and readings. *Writes* the scores of all
+# *Reads* a frozen model and this study's patients, with their CT slices, readings and automatic readings. *Writes* the scores of all
 # patients, and the update of the model that these patients support.
 
 # %% tags=["parameters"]
@@ -93,7 +93,8 @@ page.figure(
     alt="One line per characteristic from zero to its standardised difference, the largest at the top.",
 )
 page.standard_table(simulate.planted_differences(here.data, about["simulation"]), name="external_planted")
-flags = models.bundle.flags(frozen, known)
+automatic, doubts, _ = models.gwr_automatic.read(here, cohort.index)
+flags = models.bundle.flags(frozen, known, doubts=doubts)
 page.standard_table(
     describe.flag_counts(flags, n_patients=len(cohort), mask_below=mask_below), name="external_flags"
 )
@@ -107,6 +108,7 @@ scored = models.bundle.score(
     known,
     ct=models.cnn.features.slices(here),
     readings=pd.read_parquet(here.build("gwr.parquet")),
+    automatic=automatic,
 )
 page.standard_table(models.bundle.not_scored(scored, about, mask_below=mask_below), name="external_scored")
 table = scores.check(models.bundle.rows(scored, about, y, outcome_label=outcome_label))

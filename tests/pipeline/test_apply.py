@@ -193,6 +193,15 @@ def test_a_changed_model_is_refused(frozen, export, tmp_path, capsys):
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_a_marker_of_another_network_that_reads_ct_is_refused(frozen, tmp_path):
+    loaded = bundle.load(frozen[0])
+    about = {k: v for k, v in loaded.manifest.items() if k not in bundle.OF_THE_FILES}
+    marker = parts.Part("gwr_av_auto", (), (), kind="gwr_automatic", settings={"reader": "0" * 64})
+    bundle.write(tmp_path / "model", {frozen[0]: loaded.parts}, formulas=[marker], **about)
+    with pytest.raises(bundle.BundleError, match="'gwr_av_auto': found another network that reads CT"):
+        bundle.load(tmp_path / "model")
+
+
 def test_no_patient_of_the_training_is_in_the_model(frozen, export):
     import zipfile
 

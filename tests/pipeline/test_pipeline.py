@@ -136,11 +136,12 @@ def test_a_frozen_model_scores_as_the_pipeline_did(smoke, tmp_path):
     about = {k: v for k, v in manifest.items() if k not in ("format", "parts", "files", "packages", "sha256")}
     ratios = ("gwr_bg", "gwr_ce", "gwr_av")
     formulas = [models.parts.Part(name, (), (), kind="gwr") for name in ratios]
+    formulas += [one for one in models.bundle.load(build / "model").parts if one.kind == "gwr_automatic"]
     models.bundle.write(tmp_path / "model", sources, formulas=formulas, **about)
     found = apply.apply(models.bundle.load(tmp_path / "model"), build / "data").scored.scores
     before = {"ct": "ct_before_platt", "ensemble": "ensemble_before_platt"}
     compared = set()
-    for file in ("cnn_holdout-1-revised", "cnn_outer-1-revised", "stacking_outer-1", "gwr"):
+    for file in ("cnn_holdout-1-revised", "cnn_outer-1-revised", "stacking_outer-1", "gwr", "gwr_automatic"):
         table = pd.read_csv(build / f"scores_{file}.csv")
         table = table[(table["role"] == "test") & (table["outcome_label"] == "revised")]
         for (model, stage), rows in table.groupby(["model", "stage"]):
@@ -150,13 +151,16 @@ def test_a_frozen_model_scores_as_the_pipeline_did(smoke, tmp_path):
                 assert mine.to_numpy() == pytest.approx(rows["score"].to_numpy(), rel=0, abs=1e-9)
                 compared.add(part)
     assert {"cnn", "ct_before_platt", "ct", "ohca", "ensemble", "ohca_score", "gwr_av"} <= compared
+    assert {"gwr_bg_auto", "gwr_av_auto", "gwr_unmixed"} <= compared
 
 
 def test_the_frozen_model_is_of_all_patients_and_holds_none(smoke, tmp_path):
     build = smoke / "build" / "smoke"
     frozen = models.bundle.load(build / "model")
     assert (frozen.manifest["population"]["n"], frozen.manifest["main"]) == (90, "ensemble")
-    assert {"ensemble", "ct", "cnn", "gwr_av", "logistic_all"} <= set(frozen.manifest["models"])
+    assert {"ensemble", "ct", "cnn", "gwr_av", "gwr_av_auto", "logistic_all"} <= set(
+        frozen.manifest["models"]
+    )
     ids = pd.read_csv(build / "data" / "patients.csv", dtype=str)["patient_id"]
     for path in (build / "model").iterdir():
         contents = [path.read_bytes()]
@@ -177,6 +181,7 @@ def test_the_frozen_model_is_of_all_patients_and_holds_none(smoke, tmp_path):
     assert rows.loc[[first, second], "ohca"].notna().all()
     assert "ensemble: no head CT" in rows.loc[first, "not_scored"]
     assert "ensemble: the head CT cannot be read" in rows.loc[second, "not_scored"]
+    assert "gwr_av_auto: no head CT" in rows.loc[first, "not_scored"]
     shutil.rmtree(data / "ct")
     with pytest.raises(ValueError, match="1 error in the data:\n  ct: found No such file"):
         apply.apply(frozen, data)

@@ -39,7 +39,7 @@ TRUSTED = frozenset(
 )
 LISTED = "parts.json"
 
-Kind = Literal["estimator", "network", "same", "recalibrated", "ohca_score", "gwr"]
+Kind = Literal["estimator", "network", "same", "recalibrated", "ohca_score", "gwr", "gwr_automatic"]
 
 
 class PartError(ValueError):
@@ -62,7 +62,9 @@ class Part:
         What was fitted: with ``predict_proba``, or a head on a network. None where nothing was.
     kind : str
         ``estimator``, ``network`` (a head, and the network below it), ``same`` (its only score under another
-        name), ``recalibrated`` (its only score, recalibrated), ``ohca_score`` or ``gwr`` (formulas).
+        name), ``recalibrated`` (its only score, recalibrated), ``ohca_score``, ``gwr`` (formulas), or
+        ``gwr_automatic`` (the ratio of what the network that reads CT measures; ``reader`` is the SHA-256
+        of that network).
     settings : dict
         Plain values that a network or a formula needs.
     """

@@ -24,7 +24,7 @@ from postarrest.data.export import StudyData, examine
 from postarrest.data.mapping import ExportSettings
 from postarrest.models import bundle
 from postarrest.models.bundle import Bundle, BundleError, Scored
-from postarrest.pipeline import running
+from postarrest.pipeline import read_ct, running
 from postarrest.pipeline.notebook import thread_environment
 from postarrest.study import load
 from postarrest.study.schema import StudyError
@@ -70,8 +70,12 @@ def apply(frozen: Bundle, data: Path, *, mapping: Mapping[str, Any] | None = Non
     mapping = frozen.manifest["export"] if mapping is None else mapping
     study, patients = _read(frozen, data, mapping)
     ct, unreadable = _slices(study, patients)
-    scored = bundle.score(frozen, patients, ct=ct, readings=study.gwr, no_ct=unreadable)
-    flags = bundle.flags(frozen, patients)
+    automatic, doubts = None, None
+    if study.ct is not None and "gwr_automatic" in frozen.kinds:
+        automatic, doubts = read_ct.read_each(study.ct, image_size=study.image_size)
+    given = {"ct": ct, "readings": study.gwr, "no_ct": unreadable, "automatic": automatic}
+    scored = bundle.score(frozen, patients, **given)
+    flags = bundle.flags(frozen, patients, doubts=doubts)
     excluded = study.patients.get("exclusion", pd.Series(dtype=str)).dropna()
     more = pd.DataFrame({"patient_id": excluded.index, "reason": "the export has a reason for exclusion"})
     flags = pd.concat([flags, more], ignore_index=True)
@@ -79,7 +83,7 @@ def apply(frozen: Bundle, data: Path, *, mapping: Mapping[str, Any] | None = Non
 
 
 def _read(frozen: Bundle, data: Path, mapping: Mapping[str, Any]) -> tuple[StudyData, pd.DataFrame]:
-    modalities = ["ct"] if "network" in frozen.kinds else []
+    modalities = ["ct"] if {"network", "gwr_automatic"} & frozen.kinds else []
     if "gwr" in frozen.kinds and data.is_dir() and any(path.stem == "gwr" for path in data.iterdir()):
         modalities.append("gwr")
     everybody = {"criteria": {"exclusions": "none"}, "for_scoring": True}

@@ -19,6 +19,7 @@ from postarrest.describe import known_variables
 from postarrest.evaluation import thresholds
 from postarrest.evaluation.delong import delong
 from postarrest.models import bundle, parts, stacking, tabular
+from postarrest.models.ct_reader import network
 from postarrest.models.kept import digest
 from postarrest.models.parts import Part
 from postarrest.places import Here
@@ -46,7 +47,7 @@ def freeze(study: str) -> None:
     rows = _scores(here, loaded, label)
     sources = {folder: parts.kept(folder) for folder in _folders(here, loaded)}
     names = list(dict.fromkeys(rows["model"]))
-    formulas = [Part(name, (), (), kind="gwr") for name in names if name in ("gwr_bg", "gwr_ce", "gwr_av")]
+    formulas = [_marker(name) for name in names if name.startswith("gwr_")]
     every = [*(part for of_folder in sources.values() for part in of_folder), *formulas]
     used = bundle.columns_of(every)
     given = load.complete_parameters(loaded, "01_cohort")
@@ -79,6 +80,13 @@ def freeze(study: str) -> None:
             cohort, cohort[f"y_good_{label}"], variables=variables, mask_below=given["mask_below"]
         ),
     )
+
+
+def _marker(name: str) -> Part:
+    """Return a ratio that is computed from readings, by hand or automatic."""
+    if name in ("gwr_bg", "gwr_ce", "gwr_av"):
+        return Part(name, (), (), kind="gwr")
+    return Part(name, (), (), kind="gwr_automatic", settings={"reader": network.fingerprint()})
 
 
 def _freeze_update(study: Study, here: Here) -> None:
@@ -158,11 +166,14 @@ def _scores(here: Here, study: Study, label: str) -> pd.DataFrame:
     kind = {"03_cnn": "cnn", "04_stacking": "stacking"}
     files = [here.build(f"scores_{kind[run.notebook]}_{run.part}.csv") for run in _final(study)]
     tables = [scores.read(file, tested=False) for file in files]
-    if "02_gwr" in study.notebooks:
-        # The readings of a marker need no fitting: every patient of one split.
-        markers = scores.read(here.build("scores_gwr.csv"))
-        tables.append(markers[markers["fold"] == markers["fold"].min()])
     rows = pd.concat(tables, ignore_index=True)
+    names = [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in study.notebooks]
+    # Automatic readings may all have failed.
+    files = [file for file in map(here.build, names) if len(pd.read_csv(file))]
+    if files:
+        # The readings of a marker need no fitting: every patient of one split.
+        markers = scores.combine(files)
+        rows = pd.concat([rows, markers[markers["fold"] == markers["fold"].min()]], ignore_index=True)
     return rows[(rows["outcome_label"] == label) & (rows["stage"] == "final")]
 
 

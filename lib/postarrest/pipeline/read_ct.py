@@ -8,6 +8,7 @@ accept) and ``read_ct/index.html`` (each patient's slices with the regions drawn
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -28,6 +29,7 @@ from postarrest.study import load
 
 _COLOURS = {"deep_nuclei": (86, 180, 233), "white_matter": (240, 228, 66), "cortex": (230, 159, 0)}
 _TILE = 384
+_COLUMNS = ["patient_id", "reader", "reading", "region", "side", "mean_hu", "area_mm2"]
 
 
 def read_study(study: str, threads: int) -> None:
@@ -79,10 +81,7 @@ def _some(paths: pd.Series, folder: Path, image_size: ImageSize) -> list[dict | 
         except DataErrors as error:
             found += error.findings
             continue
-        clipped = series.spacing_mm is None
-        assumed_mm = FIELD_MM / series.hu[0].shape[0]
-        spacing_mm = series.spacing_mm or (assumed_mm, assumed_mm)
-        read = reading.read(model, series.hu, spacing_mm, position_mm=series.position_mm, clipped=clipped)
+        read = _read(model, series)
         tiles = {}
         for name, level in read.levels.items():
             tiles[name] = f"{patient}-{name.replace(' ', '-')}.jpg"
@@ -92,6 +91,43 @@ def _some(paths: pd.Series, folder: Path, image_size: ImageSize) -> list[dict | 
         levels = {name: level.level_mm for name, level in read.levels.items()}
         found.append(about | {"rows": rows, "proposals": proposals, "levels": levels})
     return found
+
+
+def _read(model: Any, series: Series) -> AutomaticReading:
+    clipped = series.spacing_mm is None
+    assumed_mm = FIELD_MM / series.hu[0].shape[0]
+    spacing_mm = series.spacing_mm or (assumed_mm, assumed_mm)
+    return reading.read(model, series.hu, spacing_mm, position_mm=series.position_mm, clipped=clipped)
+
+
+def read_each(paths: pd.Series, *, image_size: ImageSize) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the regions of some patients' head CT; a CT that cannot be read is left out.
+
+    Parameters
+    ----------
+    paths : pandas.Series
+        The file or folder of each CT, by ``patient_id``.
+    image_size : str
+        How images of another size are read.
+
+    Returns
+    -------
+    readings : pandas.DataFrame
+        The data contract's table ``gwr``, with the reader's ways as readers.
+    flags : pandas.DataFrame
+        ``patient_id, reason``: why a reading is doubted.
+    """
+    from postarrest.models.ct_reader import network
+
+    model, rows, flags = network.trained(), [], []
+    for patient, path in paths.items():
+        try:
+            read = _read(model, read_series(path, image_size=image_size))
+        except DataErrors:
+            continue
+        rows.append(read.rows.assign(patient_id=patient))
+        flags += [(patient, reading.REASONS[flag]) for flag in read.flags]
+    return _joined(rows, _COLUMNS), pd.DataFrame(flags, columns=["patient_id", "reason"])
 
 
 def _proposals(read: AutomaticReading) -> pd.DataFrame:
@@ -119,10 +155,9 @@ def drawn(series: Series, level: Level) -> Image.Image:
 
 
 def _write(found: list[dict], here: places.Here) -> None:
-    columns = ["patient_id", "reader", "reading", "region", "side", "mean_hu", "area_mm2"]
     flags = [(one["patient_id"], reading.REASONS[flag]) for one in found for flag in one["flags"]]
     tables = {
-        "gwr_auto.csv": _joined([one["rows"] for one in found], columns),
+        "gwr_auto.csv": _joined([one["rows"] for one in found], _COLUMNS),
         "proposals.csv": _joined(
             [one["proposals"] for one in found],
             ["patient_id", "region", "side", "slice_index", "row", "column"],

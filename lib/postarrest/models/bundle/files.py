@@ -13,6 +13,7 @@ from typing import Any
 from postarrest.data.contract import PATIENTS
 from postarrest.files import write_text
 from postarrest.models import parts as kept_parts
+from postarrest.models.ct_reader import network
 from postarrest.models.parts import Part, PartError
 
 FORMAT = 1
@@ -165,6 +166,9 @@ def load(folder: Path) -> Bundle:
 
 
 def _with_estimator(part: Part, folder: Path) -> Part:
+    if part.kind == "gwr_automatic" and part.settings["reader"] != network.fingerprint():
+        found = f"model '{part.name}': found another network that reads CT than it was frozen with"
+        raise BundleError(f"{found}; expected the postarrest of the manifest's commit.")
     if part.kind not in ("estimator", "network"):
         return part
     fitted = kept_parts.loaded((folder / f"{part.name}.skops").read_bytes(), part.name)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from postarrest.models import gwr
+from postarrest.models import gwr, gwr_automatic
 from postarrest.models.bundle.files import Bundle
 from postarrest.models.bundle.updating import recalibrated
 from postarrest.models.ohca import ohca_score
@@ -15,6 +15,7 @@ from postarrest.models.parts import Part
 
 NO_CT = "no head CT"
 NO_READINGS = "no readings of gray and white matter"
+NO_AUTOMATIC = "the head CT shows too little to be read automatically"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def score(
     ct: tuple[pd.Index, np.ndarray] | None = None,
     readings: pd.DataFrame | None = None,
     no_ct: pd.Series | None = None,
+    automatic: pd.DataFrame | None = None,
 ) -> Scored:
     """Score patients by every part of a frozen model.
 
@@ -58,6 +60,8 @@ def score(
         The data contract's table ``gwr``.
     no_ct : pandas.Series, optional
         Why a patient has no slice, where there is more to say than that there is none.
+    automatic : pandas.DataFrame, optional
+        The same table as ``readings``, of the network that reads CT.
     """
     ids = patients.index
     numeric = [name for name, about in bundle.columns.items() if about["kind"] == "number"]
@@ -68,6 +72,10 @@ def score(
     markers = pd.DataFrame(index=ids)
     if readings is not None and len(readings):
         markers = gwr.markers(gwr.measures(readings)).reindex(ids)
+    if automatic is not None and len(automatic):
+        read = gwr_automatic.markers(gwr_automatic.by_way(automatic)).reindex(ids)
+        markers = markers.join(read)
+    has_ct = ids.isin(ct[0] if ct is not None else [])
     scores, reasons = pd.DataFrame(index=ids), pd.DataFrame(index=ids)
     for part in bundle.parts:
         given = x[list(part.columns)].join(scores[list(part.scores)])
@@ -81,6 +89,8 @@ def score(
             found, why = -ohca_score(given, **part.settings), _blank(given)
         elif part.kind == "gwr":
             found, why = markers.get(part.name, found), pd.Series(NO_READINGS, index=ids)
+        elif part.kind == "gwr_automatic":
+            found, why = markers.get(part.name, found), why_no_ct.mask(has_ct, NO_AUTOMATIC)
         elif part.kind == "same":
             found = given.iloc[:, 0]
         elif part.kind == "recalibrated":
@@ -168,7 +178,7 @@ def decisions(
     return pd.DataFrame(found, index=scores.index)
 
 
-def flags(bundle: Bundle, patients: pd.DataFrame) -> pd.DataFrame:
+def flags(bundle: Bundle, patients: pd.DataFrame, *, doubts: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return what to mind when a frozen model is applied to a patient: values unlike those of its training.
 
     Parameters
@@ -177,6 +187,8 @@ def flags(bundle: Bundle, patients: pd.DataFrame) -> pd.DataFrame:
         The frozen model.
     patients : pandas.DataFrame
         Its columns, and others that describe the patient, indexed by patient.
+    doubts : pandas.DataFrame, optional
+        ``patient_id, reason``: why an automatic reading is doubted.
 
     Returns
     -------
@@ -200,4 +212,6 @@ def flags(bundle: Bundle, patients: pd.DataFrame) -> pd.DataFrame:
             new = values.notna() & ~values.isin(about["levels"]) & ("other texts" not in about["levels"])
             reasons[f"{name} is of a category that no training patient had"] = new
         found += [(patient, reason) for reason, who in reasons.items() for patient in patients.index[who]]
+    if doubts is not None and "gwr_automatic" in bundle.kinds:
+        found += zip(doubts["patient_id"], "automatic reading: " + doubts["reason"], strict=True)
     return pd.DataFrame(found, columns=["patient_id", "reason"])

@@ -4,6 +4,7 @@ A U-Net of less than a million parameters, made once from simulated heads (`trai
 module as half-precision numbers. It takes a slice of 160 x 160 pixels of 1.4 mm (`standard`).
 """
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,11 @@ def _to_space(x: Any, block: int) -> Any:
 def save(model: Any, path: Path) -> None:
     """Save a network's weights as half-precision numbers."""
     np.savez_compressed(path, *[weights.astype(np.float16) for weights in model.get_weights()])
+
+
+def fingerprint() -> str:
+    """Return the SHA-256 of the trained network's file."""
+    return hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
 
 
 def load_encoder(encoder: Any, path: Path = WEIGHTS) -> None:

@@ -148,6 +148,8 @@ def read(
     flags |= _doubts_of_ratio(table)
     sureness = [one.sureness for level in levels.values() for one in level.measured.values()]
     doubt = 1 - min(sureness, default=0.0)
+    # As the table of readings is written: whoever reads a CT again gets the same ratios to the last digit.
+    table = table.map(lambda value: round(value, 2) if isinstance(value, float) else value)
     return AutomaticReading(table, tuple(name for name in REASONS if name in flags), levels, doubt)
 
 
