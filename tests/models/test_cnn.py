@@ -44,21 +44,21 @@ def network(**changes):
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    """A study of 40 slices in which good outcomes have a brighter left half."""
+    """A study of 60 slices in which good outcomes have a brighter left half."""
     here = Here("tiny", "report", tmp_path_factory.mktemp("project"))
     rng = np.random.default_rng(SEED)
-    y = np.r_[np.ones(20, int), np.zeros(20, int)]
-    images = rng.normal(90, 25, (40, 256, 256))
+    y = np.r_[np.ones(30, int), np.zeros(30, int)]
+    images = rng.normal(90, 25, (60, 256, 256))
     images[y == 1, :, :128] += 50
     place = here.out("images.npz")
-    ids = np.array([f"P{i:02d}" for i in range(40)])
+    ids = np.array([f"P{i:02d}" for i in range(60)])
     np.savez(place, patient_id=ids, images=images.clip(0, 255).astype(np.uint8))
     return here
 
 
 @pytest.fixture(scope="module")
 def y():
-    return pd.Series([1] * 20 + [0] * 20, index=pd.Index([f"P{i:02d}" for i in range(40)], name="patient_id"))
+    return pd.Series([1] * 30 + [0] * 30, index=pd.Index([f"P{i:02d}" for i in range(60)], name="patient_id"))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_features_are_kept_and_found_again(here, found):
     again = features.features(here, network())
     assert kept.stat().st_mtime_ns == first
     np.testing.assert_array_equal(again.variants, found.variants)
-    assert again.variants.shape == (40, 2, 2048)
+    assert again.variants.shape == (60, 2, 2048)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_whatever_features_depend_on_invalidates_them(here, found, change, monke
     monkeypatch.setattr(
         features,
         "_compute",
-        lambda images, net: computed.append(net) or np.zeros((40, 1, 4)),
+        lambda images, net: computed.append(net) or np.zeros((60, 1, 4)),
     )
     assert features.features(here, network(**change)).key != found.key
     assert len(computed) == 1
@@ -243,7 +243,7 @@ def test_grad_cam_is_blank_where_the_image_was_cut_away():
 def test_the_embedded_network_is_the_reader_s_encoder(here, embedded):
     import keras
 
-    assert embedded.variants.shape == (40, 2, 296)
+    assert embedded.variants.shape == (60, 2, 296)
     images = features.images(here, embedded.patients[:2]).astype(np.float32)
     resized = np.asarray(keras.ops.image.resize(images[..., None], (171, 171)))
     expected = np.asarray(reader.trained()(resized[:, 5:165, 5:165], training=False)["encoded"])

@@ -118,7 +118,7 @@
   // References: a table or figure shown where it is referred to ----------------------------------------------------
   // Screen readers follow the link instead.
   const preview = make('div', { class: 'preview', 'aria-hidden': 'true', hidden: '' })
-  let soon
+  let soon, of
   const later = (act, ms) => { clearTimeout(soon); soon = setTimeout(act, ms) }
   const hide = () => { clearTimeout(soon); preview.hidden = true }
 
@@ -129,10 +129,15 @@
     for (const folded of all('details', preview)) folded.replaceWith(...all('.scroll', folded))
     for (const each of all('[id], [tabindex]', preview)) for (const name of ['id', 'tabindex']) each.removeAttribute(name)
     preview.hidden = false
+    beside(link)
+  }
+
+  function beside (link) {
     const { left, top, bottom } = link.getBoundingClientRect()
     const above = bottom + preview.offsetHeight > innerHeight && top > innerHeight - bottom
     preview.style.left = `${Math.max(8, Math.min(left, innerWidth - preview.offsetWidth - 8))}px`
     preview.style.top = `${above ? Math.max(4, top - preview.offsetHeight - 4) : bottom + 4}px`
+    of = link
   }
 
   for (const link of all('main a[href*="#tab-"], main a[href*="#fig-"]')) {
@@ -149,7 +154,8 @@
   preview.addEventListener('mouseenter', () => clearTimeout(soon))
   preview.addEventListener('mouseleave', () => later(hide, 250))
   addEventListener('keydown', (event) => { if (event.key === 'Escape') hide() })
-  addEventListener('scroll', hide)
+  // The keyboard scrolls to the link that it reaches.
+  addEventListener('scroll', () => document.activeElement === of ? beside(of) : hide())
 
   // Search over all pages of the study -----------------------------------------------------------------------------
   const place = document.getElementById('search')
