@@ -27,6 +27,14 @@ MODELS = tabular.declared(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _small_forests():
+    """Who is scored by what does not depend on the number of trees."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stacking, "STACK_TREES", 60)
+        yield
+
+
 def outer_folds(patients, y, keep, *, trials=4):
     """Every outer fold, with a ledger of its own."""
     table = splits.table(y, protocols=("nested",), settings=SETTINGS)

@@ -402,7 +402,10 @@ def test_fine_tuning_runs_side_by_side_from_activations_made_once(smoke):
     written = (smoke / "params" / "smoke.yaml").read_text()
     written = written.replace("protocols: [holdout, nested]", "protocols: [holdout]")
     written = re.sub(r"\n06_stability:\n(?:  .*\n)+", "\n", written)
-    written = written.replace("patience: 2", "patience: 2\n  depth: last_block\n  shown_patients: 2")
+    fine = "  depth: last_block\n  fine_tuning: {learning_rate: 0.00001, epochs: 1, batch_size: 16}"
+    written = written.replace("patience: 2", f"patience: 2\n{fine}\n  shown_patients: 2")
+    fewer = "n_screened: 60\n  n_included: 50\n  n_good: 20"
+    written = re.sub(r"n_screened: .*\n  n_included: .*\n  n_good: .*", fewer, written)
     (smoke / "params" / "deep.yaml").write_text(written)
     parts = [f"holdout-1-{label}" for label in ("revised", "standard")]
     targets = [part for r in parts for part in ("--target", f"build/deep/scores_cnn_{r}.csv")]

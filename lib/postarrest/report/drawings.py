@@ -78,5 +78,5 @@ def _preview(png: bytes) -> bytes:
 
 def _webp(image: Any, *, lossless: bool) -> bytes:
     out = io.BytesIO()
-    image.save(out, format="webp", lossless=lossless, quality=85, method=6)
+    image.save(out, format="webp", lossless=lossless, quality=85, method=4)
     return out.getvalue()

@@ -92,13 +92,12 @@ def by_area(hu: np.ndarray, seen: Seen, region: Region, side: int) -> Measured:
     pixel_mm2 = float(np.prod(seen.spacing_mm))
     share = seen.shares[region.tissue]
     # A pixel is surest where its neighbours are of the tissue too: what lies deep inside it.
-    sure = np.where(inside, ndimage.gaussian_filter(share, 1.0 / np.array(seen.spacing_mm)), -1.0)
+    sure = ndimage.gaussian_filter(share, 1.0 / np.array(seen.spacing_mm))
     wanted = min(int(region.area_mm2 / pixel_mm2), int(inside.sum()))
     lesion = float(seen.shares["lesion"][inside].mean()) if inside.any() else 0.0
     if wanted < 4:
         return Measured(np.nan, 0.0, 0.0, lesion, np.zeros(hu.shape, bool))
-    mask = sure >= np.partition(sure.ravel(), -wanted)[-wanted]
-    mask &= inside & (share > 0.5)
+    mask = inside & (sure >= np.partition(sure[inside], -wanted)[-wanted]) & (share > 0.5)
     if mask.sum() < 4:
         return Measured(np.nan, 0.0, 0.0, lesion, np.zeros(hu.shape, bool))
     values = np.sort(hu[mask])
