@@ -53,7 +53,7 @@ y = cohort[f"y_good_{outcome_label}"]
 # %%
 page.text(
     "The model of the study *{study}* ({title}) was fitted on {n_fitted} {kind} ({n_fitted_good} good outcomes, {label} "
-    "label: {meaning}). Its main model is {main}. {intended}",
+    "label: {meaning}). Its main model is {model}. {intended}",
     study=about["study"],
     title=about["title"],
     kind="**simulated** patients" if about["simulated"] else "patients",
@@ -61,7 +61,7 @@ page.text(
     n_fitted_good=about["population"]["n_good"],
     label=about["outcome"]["label"],
     meaning=about["outcome"]["meaning"],
-    main=about["main"],
+    model=about["main"],
     intended=about["intended_use"],
 )
 page.text(
@@ -135,9 +135,9 @@ page.figure(
 )
 calibration, curves = evaluation.calibration.table(every_stage, **resampling)
 page.text(
-    "**{main}**: AUC {auc} here ([](#tab-external)); calibration slope {slope} and intercept {intercept} (ideal: 1 and 0).",
+    "**{model}**: AUC {auc} here ([](#tab-external)); calibration slope {slope} and intercept {intercept} (ideal: 1 and 0).",
     table="external",
-    main=about["main"],
+    model=about["main"],
     **evaluation.external.stated(external, calibration, about["main"]),
 )
 
@@ -154,11 +154,11 @@ carried = thresholds[thresholds["chosen_on"] == "frozen"].drop(
 page.standard_table(carried, name="external_thresholds")
 for stated in evaluation.external.false_pessimism(carried, about["main"]):
     page.text(
-        "**{rule}** of {main}: {wrong} of {n_good} patients with a good outcome were predicted to have a poor one: false "
+        "**{rule}** of {model}: {wrong} of {n_good} patients with a good outcome were predicted to have a poor one: false "
         "pessimism {fnr} ([](#tab-external-thresholds)).",
         table="external_thresholds",
         of=stated["rule"],
-        main=about["main"],
+        model=about["main"],
         **stated,
     )
 page.standard_table(models.bundle.decided(scored, about, y, mask_below=mask_below), name="external_decisions")

@@ -37,6 +37,7 @@ import pandas as pd
 
 from postarrest import describe, evaluation, figures, models, places, scores
 from postarrest.report import Page
+from postarrest.words import model_in_words
 
 here = places.open(study_name, save_to=save_to)
 page = Page(here, notebook="09_sites")
@@ -68,12 +69,13 @@ page.standard_table(counted, name="sites_patients")
 effects = evaluation.sites.effects(evaluation.sites.records(main, fewest=fewest_per_outcome))
 summary = evaluation.sites.summary(effects)
 focus = focus or evaluation.sites.best_model(summary)
+named = model_in_words(focus)
 page.figure(
     figures.sites.forest(effects, summary, model=focus),
     name="sites_forest",
-    caption=f"{focus} by hospital, with 95 % intervals and the number of patients. Diamond: mean over hospitals with its "
+    caption=f"{named} by hospital, with 95 % intervals and the number of patients. Diamond: mean over hospitals with its "
     "95 % interval (Hartung-Knapp). Bar: 95 % prediction interval for the next hospital. Dashed: chance, or ideal.",
-    alt=f"Forest plot of the AUC, O:E and calibration slope of {focus}: a row per hospital, then the mean and the next.",
+    alt=f"Forest plot of the AUC, O:E and calibration slope of {named}: a row per hospital, then the mean and the next.",
 )
 for row in evaluation.sites.sentences(summary, model=focus):
     page.text(row.pop("template"), table="sites_summary", **row)
@@ -92,7 +94,7 @@ accuracy = evaluation.sites.accuracy(decisions, mask_below=mask_below)
 page.figure(
     figures.sites.false_pessimism(accuracy, model=focus, rules=drawn_rules),
     name="sites_false_pessimism",
-    caption=f"False pessimism of {focus} by hospital and threshold: good outcomes predicted poor, in %, with the upper 95 % "
+    caption=f"False pessimism of {named} by hospital and threshold: good outcomes predicted poor, in %, with the upper 95 % "
     "limit (exact). Dashed: the guideline's limit of 5 %.",
     alt="A row per hospital for each threshold; a point at the false pessimism and a line to its upper limit.",
 )

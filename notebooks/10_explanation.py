@@ -38,6 +38,7 @@ import pandas as pd
 
 from postarrest import evaluation, figures, models, places
 from postarrest.report import Page
+from postarrest.words import model_in_words
 
 here = places.open(study_name, save_to=save_to)
 page = Page(here, notebook="10_explanation")
@@ -78,18 +79,18 @@ page.text(
 
 # %%
 for model, of_model in explained.contributions.groupby("model", sort=False):
-    n = of_model["patient_id"].nunique()
+    named, n = model_in_words(model), of_model["patient_id"].nunique()
     page.figure(
         figures.explanation.beeswarm(of_model, importance[importance["model"] == model]),
         name=f"shap_{model}",
-        caption=f"Contributions of the predictors of the model {model} in {n} patients not used for fitting, one point "
+        caption=f"Contributions of the predictors of the model {named} in {n} patients not used for fitting, one point "
         "per patient; at the right, their mean size with its 95 % interval.",
         alt="One row of points per predictor: the wider the row, the more the predictor moves the predictions.",
     )
     page.figure(
         figures.explanation.dependence(of_model, importance[importance["model"] == model]),
         name=f"shap_dependence_{model}",
-        caption=f"Contribution of each predictor of the model {model} against its value, {n} patients; diamonds: means "
+        caption=f"Contribution of each predictor of the model {named} against its value, {n} patients; diamonds: means "
         "of fifths of the patients (or of a category) with 95 % intervals.",
         alt="One panel per predictor: where the diamonds rise, higher values make a good outcome more probable.",
     )

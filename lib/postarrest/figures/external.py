@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from postarrest.figures import forest, style
-from postarrest.words import model_in_words
+from postarrest.words import model_in_words, text_in_words
 
 
 def differences(beside: pd.DataFrame) -> Figure:
@@ -18,7 +18,8 @@ def differences(beside: pd.DataFrame) -> Figure:
     """
     rows = beside.dropna(subset="standardised_difference")
     rows = rows.sort_values("standardised_difference", key=abs, ascending=False, ignore_index=True)
-    names = [f"{r.variable}: {r.level}" if r.level else r.variable for r in rows.itertuples()]
+    levels = [text_in_words(level, column="level") for level in rows["level"]]
+    names = [f"{of}: {level}" if level else of for of, level in zip(rows["variable"], levels, strict=True)]
     values, places = rows["standardised_difference"], np.arange(len(rows))
     with style.drawing(height=0.9 + 0.2 * len(rows)) as (fig, ax):
         ax.axvspan(-0.1, 0.1, color="0.92", lw=0)
