@@ -167,6 +167,21 @@ def test_a_markers_number_must_agree_except_for_the_last_digits(report):
     assert [d.tolerance for d in compare.compare(kept, snapshot(report)).deviations] == ["computed"]
 
 
+@pytest.mark.parametrize(
+    ("page", "passes"),
+    [("06_stability", True), ("07_subgroups", True), ("02_gwr_automatic", True), ("02_gwr", False)],
+)
+def test_what_a_trained_model_says_is_trained_on_every_page(page, passes):
+    """Another processor changes the third digit of a trained model, and no digit of a reading by hand."""
+
+    def with_value(value):
+        csv = f"measure,estimate\nGWR-AV,{value}\n"
+        table = {"page": page, "sha256": value, "csv": csv}
+        return {"environment": {"processor": value}, "numbers": {}, "tables": {"one": table}}
+
+    assert compare.compare(with_value("0.681"), with_value("0.683")).passed == passes
+
+
 def test_counts_of_patients_must_agree(report):
     kept = elsewhere(snapshot(report))
     tamper(report, "n", 1, "91")
