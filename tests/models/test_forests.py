@@ -1,12 +1,15 @@
 """Forests give scikit-learn's own numbers, and what is fitted once is what would have been fitted again."""
 
+import io
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import PredefinedSplit
 
-from postarrest.models import parts
+from postarrest.models import parts, super_learner, tabular
 from postarrest.models.forests import ExtraTrees, Forest, Once
 from postarrest.models.platt import platt
 
@@ -44,3 +47,14 @@ def test_fitted_once_within_platt_scaling_changes_no_number_and_is_saved_alone()
     content = parts.dumped(whole, "ensemble")
     np.testing.assert_array_equal(parts.loaded(content, "ensemble").predict_proba(X), whole.predict_proba(X))
     assert len(content) < 2 * len(parts.dumped(platt(forest, folds=FOLDS).fit(X, Y), "ensemble"))
+
+
+@pytest.mark.parametrize("learner", super_learner.LIBRARY)
+def test_every_learner_is_saved_without_anything_of_scipy(learner):
+    """SciPy's own classes and functions move between versions, and each Python has another SciPy."""
+    algorithm, values = super_learner.LIBRARY[learner]
+    fitted = tabular.estimator(algorithm, values, seed=1).fit(X, Y)
+    content = parts.dumped(fitted, learner)
+    with zipfile.ZipFile(io.BytesIO(content)) as inside:
+        assert b"scipy" not in inside.read("schema.json")
+    np.testing.assert_array_equal(parts.loaded(content, learner).predict_proba(X), fitted.predict_proba(X))
