@@ -97,11 +97,14 @@ def fit_own(study: Study, model: str, fold: int) -> dict[str, object]:
     """Fit one of this project's ensembles on a fold, as notebook 04 does, without its report."""
     with tempfile.TemporaryDirectory() as keep:
         fitted = study.crossfit(fold, Path(keep))
+        part = f"outer-{fold}-{study.label}"
         if model == "super_learner":
+            # What the network's scores were fitted on.
+            if (seen := study.here.build(f"seen_cnn_{part}.json")).is_file():
+                fitted.ledger.adopt(seen)
             library = super_learner.declared(study.stacking["super_learner"])
             rows = super_learner.fit(study.cohort, study.bases(fold), fitted, library=library).rows
         else:
-            part = f"outer-{fold}-{study.label}"
             bases = stacking.fit_bases(
                 tabular.declared(study.stacking["base_models"]),
                 study.cohort,
