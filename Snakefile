@@ -55,8 +55,7 @@ def score_files(w):
         return [STUDIES[w.study].scores]
     if STUDIES[w.study].model:
         return [f"build/{w.study}/scores_external.csv"]
-    notebooks = STUDIES[w.study].notebooks
-    files = [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in notebooks]
+    files = list(STUDIES[w.study].marker_files)
     files += [f"scores_cnn_{part}.csv" for part in fitted(w.study, "03_cnn", on_all=False)]
     files += [f"scores_stacking_{part}.csv" for part in fitted(w.study, "04_stacking", on_all=False)]
     return [f"build/{w.study}/{file}" for file in files]
@@ -91,7 +90,7 @@ def fitted_on_all(w):
     cnn, stack = (fitted(w.study, notebook, on_all=True) for notebook in ("03_cnn", "04_stacking"))
     files = [f"{kind}_{p}{end}" for p in cnn for kind, end in (("scores_cnn", ".csv"), ("models/03_cnn", "/parts.json"))]
     files += [f"{kind}_{p}{end}" for p in stack for kind, end in (("scores_stacking", ".csv"), ("models/04_stacking", "/parts.json"))]
-    files += [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in STUDIES[w.study].notebooks]
+    files += STUDIES[w.study].marker_files
     return [f"build/{w.study}/{file}" for file in files]
 
 # What notebook 08 leaves of a frozen model's update.

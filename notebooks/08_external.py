@@ -93,7 +93,9 @@ page.figure(
     alt="One line per characteristic from zero to its standardised difference, the largest at the top.",
 )
 page.standard_table(simulate.planted_differences(here.data, about["simulation"]), name="external_planted")
-automatic, doubts, _ = models.gwr_automatic.read(here, cohort.index)
+ct = models.cnn.features.slices(here)
+# Without CT there is nothing to read.
+automatic, doubts, _ = models.gwr_automatic.read(here, cohort.index) if len(ct[0]) else (None, None, 0)
 flags = models.bundle.flags(frozen, known, doubts=doubts)
 page.standard_table(
     describe.flag_counts(flags, n_patients=len(cohort), mask_below=mask_below), name="external_flags"
@@ -106,7 +108,7 @@ page.standard_table(
 scored = models.bundle.score(
     frozen,
     known,
-    ct=models.cnn.features.slices(here),
+    ct=ct,
     readings=pd.read_parquet(here.build("gwr.parquet")),
     automatic=automatic,
 )

@@ -17,8 +17,7 @@ def read(here: Here, patients: pd.Index, *, struck_out: str = "") -> tuple[pd.Da
     Parameters
     ----------
     here : Here
-        The study's places; ``gwr_auto.csv`` and ``reader_flags.csv`` are in its ``build/``, unless it has
-        no CT: then there are no readings.
+        The study's places; ``gwr_auto.csv`` and ``reader_flags.csv`` are in its ``build/``.
     patients : pandas.Index
         The included patients.
     struck_out : str
@@ -45,9 +44,9 @@ def read(here: Here, patients: pd.Index, *, struck_out: str = "") -> tuple[pd.Da
         raise ValueError(
             f"struck_out: found {unknown} ids of no included patient; expected ids of the study."
         )
-    none = pd.DataFrame(columns=["patient_id", "reason"])
-    files = [here.build(name) for name in ("gwr_auto.csv", "reader_flags.csv")]
-    readings, flags = (pd.read_csv(file, dtype=text) if file.is_file() else none for file in files)
+    readings, flags = (
+        pd.read_csv(here.build(name), dtype=text) for name in ("gwr_auto.csv", "reader_flags.csv")
+    )
     left = [table[~table["patient_id"].isin(struck)] for table in (readings, flags)]
     return *left, len(struck)
 

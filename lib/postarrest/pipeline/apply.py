@@ -72,7 +72,7 @@ def apply(frozen: Bundle, data: Path, *, mapping: Mapping[str, Any] | None = Non
     ct, unreadable = _slices(study, patients)
     automatic, doubts = None, None
     if study.ct is not None and "gwr_automatic" in frozen.kinds:
-        automatic, doubts = read_ct.read_each(study.ct, image_size=study.image_size)
+        automatic, doubts = read_ct.readings(study.ct, image_size=study.image_size)
     given = {"ct": ct, "readings": study.gwr, "no_ct": unreadable, "automatic": automatic}
     scored = bundle.score(frozen, patients, **given)
     flags = bundle.flags(frozen, patients, doubts=doubts)

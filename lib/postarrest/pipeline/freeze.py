@@ -167,9 +167,8 @@ def _scores(here: Here, study: Study, label: str) -> pd.DataFrame:
     files = [here.build(f"scores_{kind[run.notebook]}_{run.part}.csv") for run in _final(study)]
     tables = [scores.read(file, tested=False) for file in files]
     rows = pd.concat(tables, ignore_index=True)
-    names = [f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in study.notebooks]
     # Automatic readings may all have failed.
-    files = [file for file in map(here.build, names) if len(pd.read_csv(file))]
+    files = [file for file in map(here.build, study.marker_files) if len(pd.read_csv(file))]
     if files:
         # The readings of a marker need no fitting: every patient of one split.
         markers = scores.combine(files)

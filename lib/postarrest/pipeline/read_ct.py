@@ -8,7 +8,6 @@ accept) and ``read_ct/index.html`` (each patient's slices with the regions drawn
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -17,6 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from postarrest import data, places
+from postarrest.data.contract import GWR
 from postarrest.data.ct.reading import ImageSize
 from postarrest.data.ct.slices import Series, read_series, window
 from postarrest.data.errors import DataErrors, Finding
@@ -29,7 +29,6 @@ from postarrest.study import load
 
 _COLOURS = {"deep_nuclei": (86, 180, 233), "white_matter": (240, 228, 66), "cortex": (230, 159, 0)}
 _TILE = 384
-_COLUMNS = ["patient_id", "reader", "reading", "region", "side", "mean_hu", "area_mm2"]
 
 
 def read_study(study: str, threads: int) -> None:
@@ -71,17 +70,8 @@ def _images(loaded: load.Study, here: places.Here) -> tuple[pd.Series, ImageSize
 
 def _some(paths: pd.Series, folder: Path, image_size: ImageSize) -> list[dict | Finding]:
     """Read some patients' CT in a process of its own, and draw what was read."""
-    from postarrest.models.ct_reader import network
-
-    model = network.trained()
-    found = []
-    for patient, path in paths.items():
-        try:
-            series = read_series(path, image_size=image_size)
-        except DataErrors as error:
-            found += error.findings
-            continue
-        read = _read(model, series)
+    found: list[dict | Finding] = []
+    for patient, series, read in _readable(paths, image_size, errors=found):
         tiles = {}
         for name, level in read.levels.items():
             tiles[name] = f"{patient}-{name.replace(' ', '-')}.jpg"
@@ -93,15 +83,28 @@ def _some(paths: pd.Series, folder: Path, image_size: ImageSize) -> list[dict | 
     return found
 
 
-def _read(model: Any, series: Series) -> AutomaticReading:
-    clipped = series.spacing_mm is None
-    assumed_mm = FIELD_MM / series.hu[0].shape[0]
-    spacing_mm = series.spacing_mm or (assumed_mm, assumed_mm)
-    return reading.read(model, series.hu, spacing_mm, position_mm=series.position_mm, clipped=clipped)
+def _readable(
+    paths: pd.Series, image_size: ImageSize, *, errors: list
+) -> Iterator[tuple[str, Series, AutomaticReading]]:
+    """Yield each patient whose CT can be read, with its slices and what was read; add the others' errors."""
+    from postarrest.models.ct_reader import network
+
+    model = network.trained()
+    for patient, path in paths.items():
+        try:
+            series = read_series(path, image_size=image_size)
+        except DataErrors as error:
+            errors += error.findings
+            continue
+        clipped = series.spacing_mm is None
+        assumed_mm = FIELD_MM / series.hu[0].shape[0]
+        spacing_mm = series.spacing_mm or (assumed_mm, assumed_mm)
+        about = {"position_mm": series.position_mm, "clipped": clipped}
+        yield patient, series, reading.read(model, series.hu, spacing_mm, **about)
 
 
-def read_each(paths: pd.Series, *, image_size: ImageSize) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the regions of some patients' head CT; a CT that cannot be read is left out.
+def readings(paths: pd.Series, *, image_size: ImageSize) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return automatic readings of some patients' head CT; one that cannot be read has none.
 
     Parameters
     ----------
@@ -117,17 +120,10 @@ def read_each(paths: pd.Series, *, image_size: ImageSize) -> tuple[pd.DataFrame,
     flags : pandas.DataFrame
         ``patient_id, reason``: why a reading is doubted.
     """
-    from postarrest.models.ct_reader import network
-
-    model, rows, flags = network.trained(), [], []
-    for patient, path in paths.items():
-        try:
-            read = _read(model, read_series(path, image_size=image_size))
-        except DataErrors:
-            continue
-        rows.append(read.rows.assign(patient_id=patient))
-        flags += [(patient, reading.REASONS[flag]) for flag in read.flags]
-    return _joined(rows, _COLUMNS), pd.DataFrame(flags, columns=["patient_id", "reason"])
+    found = [(patient, read) for patient, _, read in _readable(paths, image_size, errors=[])]
+    flags = [(patient, reading.REASONS[flag]) for patient, read in found for flag in read.flags]
+    rows = [read.rows.assign(patient_id=patient) for patient, read in found]
+    return _joined(rows, list(GWR.columns)), pd.DataFrame(flags, columns=["patient_id", "reason"])
 
 
 def _proposals(read: AutomaticReading) -> pd.DataFrame:
@@ -157,7 +153,7 @@ def drawn(series: Series, level: Level) -> Image.Image:
 def _write(found: list[dict], here: places.Here) -> None:
     flags = [(one["patient_id"], reading.REASONS[flag]) for one in found for flag in one["flags"]]
     tables = {
-        "gwr_auto.csv": _joined([one["rows"] for one in found], _COLUMNS),
+        "gwr_auto.csv": _joined([one["rows"] for one in found], list(GWR.columns)),
         "proposals.csv": _joined(
             [one["proposals"] for one in found],
             ["patient_id", "region", "side", "slice_index", "row", "column"],

@@ -138,6 +138,11 @@ class Study(About):
             applies[notebook] &= applies.get(first, True)
         return tuple(name for name in NOTEBOOKS if applies.get(name, True))
 
+    @property
+    def marker_files(self) -> tuple[str, ...]:
+        """Names of the scores files of gray-to-white-matter ratios, manual and automatic, that it has."""
+        return tuple(f"scores_{n[3:]}.csv" for n in ("02_gwr", "02_gwr_automatic") if n in self.notebooks)
+
     def section_of(self, notebook: str, key: str) -> str:
         """Return the section of the study file that sets a notebook's parameter; where none does, its own."""
         others = (_FOLLOWS.get(notebook, notebook), "common")

@@ -129,6 +129,7 @@
     for (const folded of all('details', preview)) folded.replaceWith(...all('.scroll', folded))
     for (const each of all('[id], [tabindex]', preview)) for (const name of ['id', 'tabindex']) each.removeAttribute(name)
     preview.hidden = false
+    of = link
     beside(link)
   }
 
@@ -137,7 +138,6 @@
     const above = bottom + preview.offsetHeight > innerHeight && top > innerHeight - bottom
     preview.style.left = `${Math.max(8, Math.min(left, innerWidth - preview.offsetWidth - 8))}px`
     preview.style.top = `${above ? Math.max(4, top - preview.offsetHeight - 4) : bottom + 4}px`
-    of = link
   }
 
   for (const link of all('main a[href*="#tab-"], main a[href*="#fig-"]')) {
