@@ -58,35 +58,39 @@ def finished(journal: Path) -> int:
     return len(re.findall(rb'"state": ?[12]\b', journal.read_bytes()))
 
 
-def resumed_tables(project: Path) -> dict[str, bytes]:
+def reach(process: subprocess.Popen, line: str) -> None:
+    if not any(line in told for told in process.stderr):
+        pytest.fail(f"the run ended before '{line}'")
+
+
+def reach_search(process: subprocess.Popen, project: Path) -> list[Path]:
+    """Wait until a stack's search is in its middle; return the searches found."""
+    found = []
+    while not any(5 <= finished(journal) < TRIALS for journal in found):
+        assert process.poll() is None, "the run ended before a search was met"
+        time.sleep(0.05)
+        found = list((project / "build" / "smoke" / "optuna").glob("*-ensemble-*.journal"))
+    return found
+
+
+def test_a_run_killed_in_five_steps_ends_with_the_same_tables(undisturbed, tmp_path):
+    project = project_in(tmp_path)
+    for line, after_s in [("simulate the patients", 3), ("(03_cnn)", 12), ("(04_stacking)", 10)]:
+        with start(project) as process:
+            reach(process, line)
+            time.sleep(after_s)
+            kill(process)
+    with start(project) as process:
+        searches = reach_search(process, project)
+        kill(process)
+    begun = [journal for journal in searches if finished(journal) < TRIALS]
+    assert begun
+    with start(project) as process:
+        reach(process, "(05_evaluation)")
+        time.sleep(8)
+        kill(process)
+    # The search that was cut went on where it had been.
+    assert all(finished(journal) == TRIALS for journal in begun)
     done = run(project, "smoke")
     assert done.returncode == 0, done.stderr
-    return tables(project)
-
-
-@pytest.mark.parametrize(
-    ("line", "after_s"),
-    [("simulate the patients", 3), ("(03_cnn)", 12), ("(04_stacking)", 10), ("(05_evaluation)", 8)],
-)
-def test_resumed_run_ends_with_the_same_tables(undisturbed, tmp_path, line, after_s):
-    project = project_in(tmp_path)
-    with start(project) as process:
-        if not any(line in told for told in process.stderr):
-            pytest.fail(f"the run ended before '{line}'")
-        time.sleep(after_s)
-        kill(process)
-    assert resumed_tables(project) == undisturbed
-
-
-def test_run_killed_in_the_middle_of_a_search_goes_on_with_it(undisturbed, tmp_path):
-    project = project_in(tmp_path)
-    found = []
-    with start(project) as process:
-        while not any(finished(journal) >= 5 for journal in found):
-            assert process.poll() is None, "the run ended before a search was met"
-            time.sleep(0.05)
-            found = list((project / "build" / "smoke" / "optuna").glob("*-ensemble-*.journal"))
-        kill(process)
-    assert any(5 <= finished(journal) < TRIALS for journal in found)
-    assert resumed_tables(project) == undisturbed
-    assert all(finished(journal) == TRIALS for journal in found)
+    assert tables(project) == undisturbed

@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from pipeline_project import copy_project, run, steps
 from postarrest import models
@@ -429,6 +430,12 @@ def test_no_identifier_reaches_the_report(smoke):
             text = path.read_text(encoding="utf-8")
             shown += [f"{path.name}: {p}" for p in patients if p in text]
     assert shown == []
+
+
+def test_no_number_of_a_table_is_shown_in_full(smoke):
+    for page in (smoke / "reports" / "smoke").glob("*.html"):
+        cells = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select("table.data td")
+        assert not [c.text for c in cells if re.search(r"\d\.\d{6}", c.text)], page.name
 
 
 def test_no_path_of_the_machine_reaches_the_report(smoke):

@@ -51,6 +51,23 @@ def test_small_numbers_are_not_shown_as_zero_and_counts_not_as_fractions():
     assert cells.to_numpy().tolist() == [["0.0003", "3"], ["0.50", ""]]
 
 
+def test_a_column_that_is_the_same_in_all_rows_is_said_once_even_the_first():
+    wide = pd.DataFrame({c: [1, 2, 3] for c in "abcdefgh"})
+    wide.insert(0, "outcome_label", "revised")
+    shown, said = tables.narrowed(wide)
+    assert list(shown) == list("abcdefgh")
+    assert said == "All rows: outcome label revised."
+    alike = pd.DataFrame({c: [1, 1, 1] for c in "abcdefghi"})
+    assert list(tables.narrowed(alike)[0]) == ["a"]
+
+
+@pytest.mark.parametrize(("columns", "size"), [(6, ""), (9, "small"), (14, "broad")])
+def test_a_table_is_printed_small_or_on_a_broad_page_rather_than_cut_off(columns, size):
+    data = pd.DataFrame({f"sensitivity {k}": [0.5, k / 20] for k in range(columns)} | {"model": "cnn"})
+    html = tables.table_html(data.assign(note="x" * 100), anchor="a", caption="A")
+    assert BeautifulSoup(html, "html.parser").find("table")["class"] == ["data", *filter(None, [size])]
+
+
 def test_a_part_of_a_table_waits_to_be_joined(shown, here):
     Page(here, notebook="04_stacking", part="outer-2").table(
         pd.DataFrame({"fold": [2]}), name="leakage", caption="None."

@@ -80,7 +80,7 @@ def realised_fnr(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
                 continue
             chosen_in, applied_to = (_missed(parts, thresholds) for parts in (training, tested))
             fn, n_good = applied_to.sum(axis=0)
-            lower, upper = proportion_interval(fn, n_good)
+            lower, upper = map(float, proportion_interval(fn, n_good))
             trained = chosen_in[:, 0].sum() / chosen_in[:, 1].sum()
             worst = (applied_to[:, 0] / applied_to[:, 1]).max()
             about = (label["outcome_label"], label["model"], rule, target, trained)

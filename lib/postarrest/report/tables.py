@@ -22,6 +22,9 @@ from postarrest.words import (
 # A table with more rows is folded, and one with more cells is shown in part; its file has all.
 _LONGEST_OPEN_TABLE = 60
 _MOST_SHOWN_CELLS = 2500
+# Characters of a row, with the space between columns, that fit on an upright printed page in 7.5 and in 6
+# points. Longer cells are wrapped.
+_PORTRAIT, _PORTRAIT_SMALL, _WRAPPED = 125, 190, 24
 # A table with more columns and at least so many rows says once what all its rows have in common.
 _MOST_COLUMNS, _FEWEST_ROWS = 8, 3
 
@@ -66,6 +69,7 @@ def table_html(
         heads=list(cells),
         numeric=numeric,
         rows=cells.to_numpy().tolist(),
+        size=_size_in_print(cells),
         n_rows=len(data),
         folded=len(data) > _LONGEST_OPEN_TABLE,
         anchor=anchor,
@@ -73,6 +77,14 @@ def table_html(
         name=name,
         note=" ".join(filter(None, [constant, note_in_words(note)])),
     )
+
+
+def _size_in_print(cells: pd.DataFrame) -> str:
+    """Return "", "small" or "broad": how a table is printed so that no column is cut off."""
+    heads = [max(map(len, head.split())) for head in cells]
+    longest = [cells.iloc[:, k].str.len().clip(upper=_WRAPPED).max() for k in range(cells.shape[1])]
+    characters = sum(2 + max(pair) for pair in zip(heads, longest, strict=True))
+    return "" if characters <= _PORTRAIT else "small" if characters <= _PORTRAIT_SMALL else "broad"
 
 
 def narrowed(data: pd.DataFrame, *, network: str = "") -> tuple[pd.DataFrame, str]:
@@ -89,9 +101,11 @@ def narrowed(data: pd.DataFrame, *, network: str = "") -> tuple[pd.DataFrame, st
     in_cells = {column for value, pair in limits.items() for column in (value, *pair)}
     if len(data) < _FEWEST_ROWS or data.shape[1] - 2 * len(limits) <= _MOST_COLUMNS:
         return data, ""
-    # The first column names the row, and P values belong in their column even if they are all alike.
-    several = [c for c in data.columns[1:] if c not in in_cells and not is_p_value(c)]
+    # P values belong in their column even if they are all alike.
+    several = [c for c in data.columns if c not in in_cells and not is_p_value(c)]
     constant = [c for c in several if data[c].astype(str).nunique() == 1]
+    # Of rows that are all alike, the first column stays.
+    constant = constant[len(constant) == data.shape[1] :]
     cells, _ = for_readers(data[constant].head(1), network=network)
     said = [f"{uncapitalised(head)} {cell}" for head, cell in zip(cells, cells.iloc[0], strict=True) if cell]
     return data.drop(columns=constant), f"All rows: {'; '.join(said)}." if said else ""
