@@ -32,7 +32,7 @@ model_path: str = ""  # folder of a frozen model whose thresholds are carried ov
 n_resamples: int = 1000  # bootstrap resamples of patients
 seed: int = 2026  # seed of the resamples
 primary: list = []  # the two models of the primary comparison, named beforehand; none if empty
-focus: str = ""  # model whose band and operating points are drawn; blank: the highest AUC
+focus: str = ""  # model whose band and operating points are drawn; blank: ensemble, cnn or the first
 fixed_thresholds: dict = {"0.5": ["probability", 0.5], "GWR 1.2": ["gwr_[!u]*", 1.2]}  # name: [models, value]
 
 # %%
@@ -74,7 +74,7 @@ page.standard_table(performance, name="performance")
 # %%
 frozen = models.bundle.thresholds_of(model_path)
 thresholds = evaluation.thresholds.table(final, table, fixed=fixed_thresholds, frozen=frozen)
-focus = focus or evaluation.discrimination.best_model(aucs)
+focus = evaluation.discrimination.main_model([auc["of"] for auc in aucs], focus)
 page.figures(
     figures.by_set(figures.curves.curves, final, performance, thresholds, focus=focus, **resampling),
     name="roc",

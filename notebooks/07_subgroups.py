@@ -91,7 +91,7 @@ page.standard_table(subgroups, name="subgroups")
 # %%
 course = describe.course(cohort)
 main = scores.main(final)
-drawn = evaluation.subgroups.main_model(list(main["model"].unique()), focus)
+drawn = evaluation.discrimination.main_model(list(main["model"].unique()), focus)
 by_risk = evaluation.withdrawal.by_risk(main[main["model"] == drawn], course, mask_below=mask_below)
 page.standard_table(by_risk, name="withdrawal")
 if len(by_risk):

@@ -26,6 +26,18 @@ def test_few_patients_do_not_support_a_model_of_models(tmp_path, n_good, leads):
     assert "0.48" in text and "0.76" in text
 
 
+def test_the_network_that_a_study_is_about_leads_however_few_are_tested(tmp_path):
+    where = ["revised", "holdout"]
+    rows = [
+        [*where, "gwr_bg", "roc_auc", "good", 0.91, 0.77, 0.97, True, 64, 13],
+        [*where, "cnn", "roc_auc", "good", 0.82, 0.64, 0.92, True, 64, 13],
+    ]
+    pd.DataFrame(rows, columns=COLUMNS.split()).to_csv(tmp_path / "performance.csv", index=False)
+    result = summary.of(load.load("smoke", environment={}), tmp_path)
+    assert result.main == "cnn"
+    assert "optimistic" not in result.text
+
+
 def test_calibration_of_the_main_model_is_stated(tmp_path):
     where = ["revised", "fold mean"]
     row = [*where, "ensemble", "roc_auc", "good", 0.8, 0.7, 0.9, True, 90, 36]

@@ -238,9 +238,15 @@ def aucs(performance: pd.DataFrame, rows: pd.DataFrame) -> list[dict[str, object
     ]
 
 
-def best_model(aucs: Iterable[Mapping[str, object]]) -> str:
-    """Return the model with the highest AUC, the first of equals; ``aucs`` is from :func:`aucs`."""
-    return max(aucs, key=lambda auc: auc["roc_auc"].value)["of"]
+def main_model(models: Sequence[str], focus: str = "") -> str:
+    """Return the main model: ``focus`` if given and present, or that of a paper; not chosen by its results.
+
+    Examples
+    --------
+    >>> main_model(["ohca", "ensemble"]), main_model(["gwr_av", "gwr_bg"]), main_model(["ct", "cnn"], "ct")
+    ('ensemble', 'gwr_av', 'ct')
+    """
+    return next(model for model in (focus, "ensemble", "cnn", *models) if model in set(models))
 
 
 def summary(performance: pd.DataFrame) -> pd.DataFrame:

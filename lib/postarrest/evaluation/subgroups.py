@@ -17,11 +17,10 @@ from postarrest.describe.masking import hide_small_counts
 from postarrest.estimate import Estimate
 from postarrest.evaluation import calibration, comparisons, confusion, decision, thresholds
 from postarrest.evaluation.delong import delong
+from postarrest.evaluation.discrimination import main_model
 from postarrest.evaluation.intervals import proportion_interval
 
 EVERYBODY = "All patients"
-# The models that are tested on their own, the first that a study has, unless it names another.
-_MAIN = ("ensemble", "cnn")
 # Scales on which the intervals of a measure are symmetric, and its levels are compared.
 _SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "roc_auc": logit,
@@ -47,17 +46,6 @@ class Limits:
 
     least: int = 10
     mask_below: int = 0
-
-
-def main_model(models: Sequence[str], focus: str = "") -> str:
-    """Return the model whose tests are corrected on their own: ``focus`` if given, and present.
-
-    Examples
-    --------
-    >>> main_model(["ohca", "ensemble"]), main_model(["gwr_av", "gwr_bg"]), main_model(["ct", "cnn"], "ct")
-    ('ensemble', 'gwr_av', 'ct')
-    """
-    return next(model for model in (focus, *_MAIN, *models) if model in set(models))
 
 
 def decided(
@@ -135,7 +123,8 @@ def table(
     decisions : pandas.DataFrame
         From :func:`decided`.
     focus : str
-        The prespecified model; blank: see :func:`main_model`.
+        The prespecified model, whose tests are corrected on their own; blank: see
+        :func:`postarrest.evaluation.discrimination.main_model`.
     net_benefit_at : sequence of float
         Threshold probabilities of the net benefit.
     limits : Limits

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from postarrest import scores
-from postarrest.evaluation.subgroups import main_model
+from postarrest.evaluation.discrimination import main_model
 from postarrest.evaluation.updating import IN_WORDS
 from postarrest.figures import looks, style
 from postarrest.words import interval_in_words, model_in_words, text_in_words

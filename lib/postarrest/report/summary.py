@@ -16,8 +16,6 @@ from postarrest.report.used import NO_NETWORK, UsedNetwork
 from postarrest.study.load import Study
 from postarrest.words import listed, model_in_words, p_equals, uncapitalised, words
 
-# The first of these that a study has is its main model: prespecified, not chosen by its results.
-_MAIN = ("ensemble", "cnn")
 # A variant of the main model, or a model of the same predictors, is not a comparator.
 _VARIANTS = ("ensemble_logistic", super_learner.MODEL, *stacking.REFERENCES)
 # With fewer patients of the rarer outcome, a model of models is hardly better supported than its parts.
@@ -105,7 +103,7 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
     tested = aucs[aucs["set"].isin(_SETS)]
     if tested.empty:
         raise ValueError("tables/performance.csv has no AUC of test patients.")
-    main = _first((*_MAIN, *tested["model"]), tested["model"])
+    main = discrimination.main_model(list(tested["model"]))
     own = tested[tested["model"] == main]
     where = {
         "outcome_label": _first((*study.outcome_labels, *own["outcome_label"]), own["outcome_label"]),
@@ -118,7 +116,7 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
     aucs = _rows(aucs, mean).set_index("model")
     n, n_good = (int(aucs.loc[main, column]) for column in ("n", "n_good"))
     prespecified, n_rarer = main, min(n_good, n - n_good)
-    if n_rarer < _FEW:
+    if n_rarer < _FEW and main == "ensemble":
         # What the data support best: chosen by its result, which the sentence says.
         main = result.main = str(aucs.loc[aucs["n"] == n, "lower"].idxmax())
         of_rarer = model_in_words(prespecified, network.name)
