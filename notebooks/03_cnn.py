@@ -138,7 +138,7 @@ page.table(
 
 # %%
 page.figure(
-    figures.cnn.history({network.name: result.tuned.history}),
+    figures.cnn.history({("cnn",): result.tuned.history}),
     name="cnn_search",
     caption="The search: each trial (circles) and the best so far (line).",
     alt=f"ROC-AUC of {len(result.tuned.history)} trials; the best reaches {result.tuned.auc:.2f}.",

@@ -133,7 +133,7 @@ page.table(
     "leave trees that cannot tell the outcomes apart.",
 )
 page.figure(
-    figures.cnn.history({"ensemble": stack.tuned.history}),
+    figures.cnn.history({("ensemble",): stack.tuned.history}),
     name="stack_search",
     caption="The search for the stack: each trial (circles) and the best so far (line).",
     alt=f"ROC-AUC of each of {len(stack.tuned.history)} trials with the best so far.",

@@ -1,5 +1,6 @@
 """Figures of the CNN: its input, its training, its search, and Grad-CAM."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 
 from postarrest.figures import looks, style
 from postarrest.models.cnn.gradcam import TISSUES
+from postarrest.words import words
 
 
 def slices(variants: Iterable[np.ndarray]) -> Figure:
@@ -53,22 +55,24 @@ def training(curve: pd.DataFrame, best_epoch: int) -> Figure:
     return fig
 
 
-def history(searches: Mapping[str, pd.DataFrame]) -> Figure:
+def history(searches: Mapping[tuple[str, ...], pd.DataFrame]) -> Figure:
     """Draw each search's trials, and the best so far.
 
     Parameters
     ----------
     searches : Mapping
-        Name of a model to its ``history`` (``trial, auc, best``).
+        Identifiers of a model and, if there are several, of its algorithm to its ``history``
+        (``trial, auc, best``).
     """
     n = len(searches)
     width = min(style.DOUBLE_COLUMN_IN, 2.4 * n + 0.8)
     with style.drawing(1, n, width=width, height=2.3, sharey=True, squeeze=False) as (fig, axes):
-        for ax, (name, trials) in zip(axes[0], searches.items(), strict=True):
+        for ax, ((model, *algorithm), trials) in zip(axes[0], searches.items(), strict=True):
             ax.plot(trials["trial"], trials["auc"], "o", ms=3, color=style.NEUTRAL, mfc="none")
             ax.step(trials["trial"], trials["best"], where="post", color=style.GOOD)
             stopped = int(trials["auc"].isna().sum())
-            ax.set_title(looks.panel_title(name), fontsize=8)
+            lines = [line for name in algorithm for line in textwrap.wrap(words()["algorithms"][name], 24)]
+            ax.set_title(looks.panel_title(model, *lines), fontsize=8)
             ax.set_xlabel(f"Trial (n = {len(trials)}, {stopped} stopped early)", fontsize=7)
         axes[0, 0].set_ylabel("Mean ROC-AUC where chosen")
     return fig

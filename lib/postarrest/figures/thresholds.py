@@ -128,11 +128,11 @@ def thresholds(rows: pd.DataFrame, table: pd.DataFrame) -> Figure:
     return fig
 
 
-# Words and colour of each decision, from the left.
+# Words and look of each decision, from the left.
 DECISIONS = {
-    "poor": ("predicted poor", style.POOR),
-    "indeterminate": ("indeterminate", "0.85"),
-    "good": ("predicted good", style.GOOD),
+    "poor": ("predicted poor", {"facecolor": "white", "edgecolor": style.POOR, "hatch": "////", "lw": 0.5}),
+    "indeterminate": ("indeterminate", {"facecolor": "0.85", "edgecolor": "white", "lw": 0.5}),
+    "good": ("predicted good", {"facecolor": style.GOOD, "edgecolor": "white", "lw": 0.5}),
 }
 
 
@@ -159,17 +159,15 @@ def three_way(table: pd.DataFrame) -> Figure:
             ):
                 counts["indeterminate"] = n - counts["poor"] - counts["good"]
                 left = np.zeros(len(shown))
-                for decision, (_, color) in DECISIONS.items():
+                for decision, (_, look) in DECISIONS.items():
                     share = (counts[decision] / n).to_numpy(float)
-                    ax.barh(names, share, left=left, color=color, edgecolor="white", lw=0.5)
+                    ax.barh(names, share, left=left, **look)
                     left += share
                 of = f"{n.iloc[0]}" if n.nunique() == 1 else f"{n.min()} to {n.max()}"
                 ax.set(xlim=(0, 1), title=f"{outcome.capitalize()} outcomes (n = {of})")
                 ax.set_xlabel("Share of them")
             pair[0].set_ylabel(f"Chosen on\n{_CHOSEN_ON[chosen_on]}", fontsize=7)
-        handles = [
-            plt.Rectangle((0, 0), 1, 1, color=color, label=words) for words, color in DECISIONS.values()
-        ]
+        handles = [plt.Rectangle((0, 0), 1, 1, label=words, **look) for words, look in DECISIONS.values()]
         fig.legend(handles=handles, loc="outside lower center", ncols=3)
     return fig
 

@@ -227,8 +227,8 @@ class Bases:
         Parts of the ``hyperparameters`` table.
     algorithms : pandas.DataFrame
         ``fold, model, algorithm, auc, used``: every algorithm that was tried.
-    histories : dict of str to pandas.DataFrame
-        Trials of each search.
+    histories : dict of (str, str) to pandas.DataFrame
+        Trials of each search, by model and algorithm.
     rows : list of pandas.DataFrame
         Parts of the scores table; the CNN's are in a table of its own.
     settings : dict of str to Chosen
@@ -239,7 +239,7 @@ class Bases:
     test: pd.DataFrame
     chosen: list[pd.DataFrame]
     algorithms: pd.DataFrame
-    histories: dict[str, pd.DataFrame]
+    histories: dict[tuple[str, str], pd.DataFrame]
     rows: list[pd.DataFrame]
     settings: dict[str, Chosen]
 
@@ -296,6 +296,6 @@ def fit_bases(
         settings[name] = Chosen(base.algorithm, base.tuned[base.algorithm].values, list(x))
         for algorithm, tuned in base.tuned.items():
             tried.append((split.fold, name, algorithm, tuned.auc, algorithm == base.algorithm))
-            histories[f"{name}\n{algorithm}"] = tuned.history
+            histories[name, algorithm] = tuned.history
     algorithms = pd.DataFrame(tried, columns=["fold", "model", "algorithm", "auc", "used"])
     return Bases(pd.DataFrame(development), pd.DataFrame(test), chosen, algorithms, histories, rows, settings)
