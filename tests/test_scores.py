@@ -71,6 +71,10 @@ BROKEN = {
         "\n".join([HEADER, GOOD[0], GOOD[2]]),
         ["y_good: found y_good 0 in all 2 test rows of model ct", "expected patients of both outcomes"],
     ),
+    "one outcome only in repeated splits": (
+        "\n".join([HEADER, *GOOD, *(line.replace("test,1", "test,2") for line in (GOOD[0], GOOD[2]))]),
+        ["row 2, y_good: found one outcome only in test rows of model ct", "fold 2; expected both in each"],
+    ),
     "nobody tested": (
         "\n".join([HEADER, *(line.replace("test", "train_oof") for line in GOOD)]),
         ["role: found no test row of model ct"],

@@ -379,7 +379,8 @@ def _between_rows(table: pd.DataFrame) -> Iterator[_Broken]:
 
 def _without_test(table: pd.DataFrame) -> Iterator[_Broken]:
     for (outcome, stage, model), rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
-        y_good = rows.loc[rows["role"] == "test", "y_good"]
+        test = rows[rows["role"] == "test"]
+        y_good, outcomes = test["y_good"], test.groupby("fold")["y_good"].nunique()
         name = f"model {model} (outcome {outcome}, stage {stage})"
         first = rows.index[:1]
         if y_good.empty:
@@ -388,3 +389,8 @@ def _without_test(table: pd.DataFrame) -> Iterator[_Broken]:
         elif y_good.nunique() == 1:
             found = f"y_good {y_good.iloc[0]} in all {len(y_good)} test rows of {name}"
             yield "both outcomes", first, "y_good", "patients of both outcomes", pd.Series(found, index=first)
+        elif test["patient_id"].duplicated().any() and (outcomes == 1).any():
+            # Folds of a cross-validation are pooled, but each of repeated splits is evaluated by itself.
+            folds = ", ".join(map(str, outcomes.index[outcomes == 1]))
+            found, expected = f"one outcome only in test rows of {name}, fold {folds}", "both in each split"
+            yield "both outcomes", first, "y_good", expected, pd.Series(found, index=first)

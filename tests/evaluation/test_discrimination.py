@@ -290,6 +290,39 @@ def test_table_of_a_cross_validation():
     assert summary["roc_auc"].iloc[0] == str(pooled).replace("95 % CI ", "")
 
 
+def divided(folds: np.ndarray) -> pd.DataFrame:
+    """Rows of the pooled patients of a cross-validation of two models."""
+    y, a, b = golden_case(len(folds), 40, 6)
+    about = {"patient_id": [f"P{i:03d}" for i in range(len(folds))], "y_good": y, "fold": folds}
+    about |= {"kind": "probability", "role": "test"}
+    models = [pd.DataFrame(about | {"model": name, "score": score}) for name, score in (("a", a), ("b", b))]
+    return scores.sets(scores.check(pd.concat(models)))
+
+
+def test_folds_with_one_outcome_have_no_mean():
+    """As when each fold leaves out one patient: the pooled AUC is defined, that of a fold is not."""
+    alone, several = divided(np.arange(60) + 1), divided(np.arange(60) % 3 + 1)
+    for rows, expected in ((alone, {"pooled"}), (several, {"pooled", "fold mean"})):
+        performed = discrimination.table(discrimination.resample(rows, n_resamples=20))
+        assert set(performed["set"]) == expected
+        assert set(comparisons.comparisons(rows, n_resamples=20)["set"]) == expected
+    # A row of one patient would be that patient's outcome and score.
+    assert discrimination.by_fold(alone).empty
+    assert len(discrimination.by_fold(several)) == 6
+    one = several[(several["fold"] != 2) | (several["y_good"] == 0)]
+    assert set(discrimination.by_fold(one)["fold"]) == {1, 3}
+    assert set(discrimination.table(discrimination.resample(one, n_resamples=20))["set"]) == {"pooled"}
+
+
+def test_models_that_were_tested_in_different_folds_have_no_mean_to_compare():
+    rows = divided(np.arange(60) % 3 + 1)
+    other = rows["fold"].where(rows["model"] == "a", rows["fold"] % 3 + 1)
+    for mixed in (rows.assign(fold=other), rows.assign(fold=rows["fold"] + 3 * (rows["model"] == "b"))):
+        found = discrimination.table(discrimination.resample(mixed, n_resamples=20))
+        assert set(found["set"]) == {"pooled"}
+        assert set(comparisons.comparisons(mixed, n_resamples=20)["set"]) == {"pooled"}
+
+
 def test_table_of_a_holdout_shows_markers_on_all_patients_too():
     rows = scores.sets(scores.check(holdout_scores()))
     performed = discrimination.table(discrimination.resample(rows, n_resamples=50))

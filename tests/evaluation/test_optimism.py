@@ -81,3 +81,12 @@ def test_of_repeated_hold_out_splits_the_first_counts_as_in_every_other_table():
     pd.testing.assert_frame_equal(realised_fnr(table), realised_fnr(first))
     assert inner_outer(table)["folds"].tolist() == [1]
     assert inner_outer(table)["lower"].isna().all()
+
+
+def test_folds_with_one_outcome_have_no_auc_and_no_false_pessimism():
+    table = folds(k=3)
+    table.loc[(table["fold"] == 2) & (table["role"] == "test"), "y_good"] = 0
+    assert inner_outer(table).empty
+    found = realised_fnr(table)
+    assert len(found) and found["fnr_fold_max"].notna().all()
+    assert (found["fnr_fold_max"] >= found["fnr"]).all()

@@ -61,3 +61,12 @@ def test_calibration_of_the_main_model_is_stated(tmp_path):
     # Of fits without a slope nothing is stated.
     calibration.assign(slope=float("nan")).to_csv(tmp_path / "calibration.csv", index=False)
     assert "Calibration" not in summary.of(load.load("smoke", environment={}), tmp_path).further
+
+
+def test_without_a_mean_over_folds_the_pooled_auc_is_stated(tmp_path):
+    """As when each fold leaves out one patient."""
+    row = ["revised", "pooled", "ensemble", "roc_auc", "good", 0.8, 0.7, 0.9, True, 90, 36]
+    pd.DataFrame([row], columns=COLUMNS.split()).to_csv(tmp_path / "performance.csv", index=False)
+    result = summary.of(load.load("smoke", environment={}), tmp_path)
+    assert "AUC 0.80 (95 % CI 0.70 to 0.90) in 90 patients" in result.headline
+    assert "folds" not in result.sentences[0]

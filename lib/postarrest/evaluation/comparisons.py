@@ -10,7 +10,14 @@ import pandas as pd
 from postarrest.estimate import Estimate
 from postarrest.evaluation.bootstrap import Bootstrap
 from postarrest.evaluation.delong import DeLong
-from postarrest.evaluation.discrimination import METRICS, PROCEDURE, bootstrap_of, delong_of, mean_delong
+from postarrest.evaluation.discrimination import (
+    METRICS,
+    PROCEDURE,
+    bootstrap_of,
+    comparable_folds,
+    delong_of,
+    mean_delong,
+)
 
 
 def comparisons(
@@ -85,9 +92,8 @@ def _tests(common: pd.DataFrame) -> list[tuple[str, str, DeLong]]:
     """Return (set, method, AUCs) of some models in the same patients."""
     name = common["set"].iloc[0]
     tests = [(name, "DeLong", delong_of(common))]
-    if name == "pooled" and common.groupby("fold")["y_good"].nunique().min() == 2:
-        folds = [delong_of(of_fold) for _, of_fold in common.groupby("fold")]
-        mean = mean_delong(folds)
+    if folds := comparable_folds(common):
+        mean = mean_delong([delong_of(of_fold) for of_fold in folds.values()])
         tests += [("fold mean", "DeLong", mean), ("fold mean", PROCEDURE, mean.for_procedure(len(folds)))]
     return tests
 

@@ -82,7 +82,7 @@ def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> l
     list of Resampled
         One per outcome label, set and group of models. Cross-validated models have two: ``pooled`` (all test
         patients together) and ``fold mean`` (the mean of the measures over the folds, with patients resampled
-        within their fold).
+        within their fold), if it is defined (:func:`comparable_folds`).
     """
     results = []
     cohorts = rows.groupby("outcome_label")["patient_id"].nunique()
@@ -93,13 +93,33 @@ def resample(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> l
                 split = {"stratified": False, "n_cohort": int(cohorts[outcome])}
                 whole[_SPLIT] = bootstrap_of(group, n_resamples=n_resamples, seed=seed, **split)
             results.append(Resampled(outcome, name, whole, delong_of(group)))
-            if name == "pooled":
-                folds = dict(list(group.groupby("fold")))
+            if folds := comparable_folds(group):
                 each = [_both(rows, n_resamples=n_resamples, seed=seed + k) for k, rows in folds.items()]
                 means = {how: bootstrap.mean([fold[how] for fold in each]) for how in whole}
                 test = mean_delong([delong_of(rows) for rows in folds.values()])
                 results.append(Resampled(outcome, "fold mean", means, test, len(folds)))
     return results
+
+
+def comparable_folds(rows: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """Return the test folds over which measures have a mean, by number; none if it is not defined.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets` of one outcome label and set, of models that score the same
+        patients.
+
+    Returns
+    -------
+    dict of pandas.DataFrame
+        Empty if these are not pooled folds, if the patients of a fold all have the same outcome (as when
+        each fold leaves out one patient), or if the models divided the patients into different folds.
+    """
+    folds = {int(k): of_fold for k, of_fold in rows[rows["set"] == "pooled"].groupby("fold")}
+    comparable = all(f["y_good"].nunique() == 2 and len(scores.groups(f)) == 1 for f in folds.values())
+    alike = rows.groupby("fold")["model"].nunique().eq(rows["model"].nunique()).all()
+    return folds if comparable and alike else {}
 
 
 def _both(rows: pd.DataFrame, **settings: int) -> dict[str, Bootstrap]:
@@ -279,13 +299,16 @@ def by_fold(rows: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``outcome_label, model, fold, n, n_good, roc_auc, pr_auc, brier`` for the good outcome, without
-        intervals, since a fold is too small.
+        intervals, since a fold is too small. A fold whose patients all have the same outcome has no row: it
+        has no AUC, and if it is a single patient, the others would be that patient's outcome and score.
     """
     columns = ["outcome_label", "model", "fold", "n", "n_good", "roc_auc", "pr_auc", "brier"]
     wanted = [bootstrap.MEASURES.index(m) for m in ("roc_auc", "pr_auc_good", "brier")]
     found = []
     pooled = rows[rows["set"] == "pooled"]
     for key, of_fold in pooled.groupby(["outcome_label", "model", "fold"], sort=False):
+        if of_fold["y_good"].nunique() < 2:
+            continue
         boot = bootstrap_of(of_fold, n_resamples=0, jackknife=False)
         found.append([*key, boot.n, boot.n_good, *boot.estimate[0, wanted]])
     return pd.DataFrame(found, columns=columns)

@@ -26,11 +26,12 @@ def inner_outer(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``outcome_label, model, folds, inner, outer, optimism, lower, upper``: means over the folds, inner
-        less outer, and its interval, from :func:`postarrest.evaluation.intervals.mean_over_splits`.
+        less outer, and its interval, from :func:`postarrest.evaluation.intervals.mean_over_splits`. Models
+        whose test or training patients have the same outcome in all of a fold have no row.
     """
     found = []
     for label, _, training, tested in with_training(rows, train):
-        if not training:
+        if not training or any(part["y_good"].nunique() < 2 for part in (*training, *tested)):
             continue
         inner, outer = (
             np.array([roc_auc_score(part["y_good"], part["score"]) for part in parts])
@@ -59,8 +60,8 @@ def realised_fnr(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
         One row per outcome label, model and rule with a limit: ``target`` (the limit of the FNR, for
         Spec-Max-CI of its upper confidence limit), ``fnr_where_chosen`` (in the training patients, over the
         folds), ``fn, n_good, fnr, fnr_lower, fnr_upper`` (in the test patients, with the exact 95 %
-        interval), and ``fnr_fold_max``, the highest FNR of a fold. Rules without a threshold in one of the
-        folds have no row.
+        interval), and ``fnr_fold_max``, the highest FNR of a fold with good outcomes. Rules without a
+        threshold in one of the folds have no row.
 
     Examples
     --------
@@ -82,7 +83,8 @@ def realised_fnr(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
             fn, n_good = applied_to.sum(axis=0)
             lower, upper = map(float, proportion_interval(fn, n_good))
             trained = chosen_in[:, 0].sum() / chosen_in[:, 1].sum()
-            worst = (applied_to[:, 0] / applied_to[:, 1]).max()
+            with_good = applied_to[applied_to[:, 1] > 0]
+            worst = (with_good[:, 0] / with_good[:, 1]).max()
             about = (label["outcome_label"], label["model"], rule, target, trained)
             found.append((*about, fn, n_good, fn / n_good, lower, upper, worst))
     columns = [

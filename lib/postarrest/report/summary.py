@@ -111,8 +111,10 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
     }
     result = Summary(main, where, network.name)
     # Of cross-validated models, the AUC is the mean over the folds, which has an interval for the procedure.
-    folds = where["set"] == "pooled"
-    mean = where | {"set": "fold mean"} if folds else where
+    # Where a fold has patients of one outcome only there is none, and the pooled patients have one AUC.
+    mean = where | {"set": "fold mean"}
+    folds = where["set"] == "pooled" and main in set(_rows(aucs, mean)["model"])
+    mean = mean if folds else where
     aucs = _rows(aucs, mean).set_index("model")
     n, n_good = (int(aucs.loc[main, column]) for column in ("n", "n_good"))
     prespecified, n_rarer = main, min(n_good, n - n_good)
