@@ -47,8 +47,9 @@ def model_in_words(name: str, network: str = "") -> str:
     >>> model_in_words("ct", "ResNet50"), model_in_words("ct")
     ('Head CT (ResNet50)', 'Head CT')
     """
-    known = words()["models"].get(name, in_words(name))
-    return known.format(network=network).replace(" ()", "")
+    known = words()["models"].get(name)
+    # Somebody else's name is no template: it may have braces of its own.
+    return known.format(network=network).replace(" ()", "") if known else in_words(name)
 
 
 def uncapitalised(name: str) -> str:

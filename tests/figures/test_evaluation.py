@@ -43,6 +43,21 @@ def markers() -> _Study:
     return _Study(holdout_scores(), outcome="standard", which="all")
 
 
+@pytest.mark.parametrize("name", ["a{b} $c_d$", "100 % $\\frac{x}", "{}"])
+def test_names_from_elsewhere_are_drawn_as_they_are(name):
+    """Braces and dollar signs are no template and no mathematics."""
+    study = _Study(nested_scores().replace({"model": {"ct": name}}))
+    drawn = [
+        figures.curves.curves(study.rows, study.performance, study.thresholds, focus=name, n_resamples=20),
+        figures.forest.forest(evaluation.published.forest_rows(study.performance, [])),
+    ]
+    assert model_in_words(name) == name.replace("_", " ")
+    for fig in drawn:
+        # Also labels of ticks, which matplotlib makes only when it draws.
+        shown = render(fig)["svg"].decode()
+        assert name.replace("_", " ").split("{")[0] in shown
+
+
 def _texts(fig) -> str:
     found = [text.get_text() for ax in fig.axes for text in ax.texts]
     found += [ax.get_title() for ax in fig.axes]

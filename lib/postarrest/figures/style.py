@@ -35,6 +35,8 @@ _RC = {
     "legend.fontsize": 7,
     "lines.linewidth": 1.5,
     "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    # Names of models, hospitals and thresholds may have dollar signs, which are not mathematics.
+    "text.parse_math": False,
     # The same figure gives the same file: no random ids in SVG.
     "svg.hashsalt": "postarrest",
 }

@@ -16,7 +16,11 @@ from postarrest.report.rendering import render as render_template
 _LARGEST_INLINE_SVG = 60_000
 _PREVIEW_WIDTH_PX = 1200
 _PREVIEW_COLORS = 64
-_NO_LAYOUT = {"figure.constrained_layout.use": False, "figure.autolayout": False}
+# Labels of ticks are made only when a figure is saved, and are no mathematics either.
+_SAVING = {
+    **{"figure.constrained_layout.use": False, "figure.autolayout": False, "text.parse_math": False},
+    **{"svg.hashsalt": "postarrest", "pdf.fonttype": 42},
+}
 
 
 def render(fig: Figure) -> dict[str, bytes]:
@@ -24,7 +28,7 @@ def render(fig: Figure) -> dict[str, bytes]:
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
     drawn = {}
     fig.set_dpi(300)
-    with mpl.rc_context({"svg.hashsalt": "postarrest", "pdf.fonttype": 42, **_NO_LAYOUT}):
+    with mpl.rc_context(_SAVING):
         # Laid out once, at the PNG's resolution: matplotlib would do so again for each file.
         fig.draw_without_rendering()
         fig.set_layout_engine(None)
