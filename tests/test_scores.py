@@ -75,6 +75,10 @@ BROKEN = {
         "\n".join([HEADER, *GOOD, *(line.replace("test,1", "test,2") for line in (GOOD[0], GOOD[2]))]),
         ["row 2, y_good: found one outcome only in test rows of model ct", "fold 2; expected both in each"],
     ),
+    "no final stage": (
+        "\n".join([HEADER + ",stage", *(line + ",before_platt" for line in GOOD)]),
+        ["row 2, stage: found before_platt in every row; expected rows whose stage is final"],
+    ),
     "nobody tested": (
         "\n".join([HEADER, *(line.replace("test", "train_oof") for line in GOOD)]),
         ["role: found no test row of model ct"],

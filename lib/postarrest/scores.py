@@ -378,6 +378,9 @@ def _between_rows(table: pd.DataFrame) -> Iterator[_Broken]:
 
 
 def _without_test(table: pd.DataFrame) -> Iterator[_Broken]:
+    if not (table["stage"] == "final").any():
+        first = pd.Series("before_platt in every row", index=table.index[:1])
+        yield "stages", first.index, "stage", "rows whose stage is final", first
     for (outcome, stage, model), rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
         test = rows[rows["role"] == "test"]
         y_good, outcomes = test["y_good"], test.groupby("fold")["y_good"].nunique()
