@@ -44,6 +44,7 @@ def test_a_study_with_a_frozen_model_fits_nothing(project, tmp_path):
     root = project(FROZEN.format("[]", "ask"))
     with pytest.raises(StudyError, match="MODEL=folder"):
         load.load("mine", root=root, environment={})
+    (tmp_path / "manifest.json").write_text("{}")
     given = {"POSTARREST_MODEL": str(tmp_path)}
     loaded = load.load("mine", root=root, environment=given)
     assert loaded.notebooks == ("01_cohort", "05_evaluation", "08_external")
@@ -68,6 +69,43 @@ def test_a_frozen_model_of_this_project_is_made_first(project):
     assert list(load.with_sources(["hospital2"])) == ["hospital2", "ensemble"]
     with pytest.raises(StudyError, match="are not there: 'build/absent/model'"):
         load.load("mine", root=project(FROZEN.format("[]", "build/absent/model")), environment={})
+
+
+def test_what_is_no_frozen_model_and_no_scores_table_is_refused(project, tmp_path):
+    root = project(FROZEN.format("[]", "ask"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "file.json").touch()
+    for place, found in (("empty", "a folder without manifest.json"), ("empty/file.json", "a file")):
+        with pytest.raises(StudyError, match=f"found {found} as model: .*; expected the folder of a frozen"):
+            load.load("mine", root=root, environment={"POSTARREST_MODEL": str(tmp_path / place)})
+    root = project("study: {title: t, question: q, protocols: [], modalities: [], scores: ask}\n")
+    with pytest.raises(StudyError, match="found a folder as scores table: 'empty'; expected a CSV file"):
+        load.load("mine", root=root, environment={"POSTARREST_SCORES": str(tmp_path / "empty")})
+
+
+def test_a_study_does_not_wait_for_its_own_frozen_model(project, tmp_path):
+    root = project(FROZEN.format("[]", "build/mine/model"))
+    (tmp_path / "build/mine/model").mkdir(parents=True)
+    (tmp_path / "build/mine/model/manifest.json").touch()
+    for given in ({}, {"POSTARREST_MODEL": str(tmp_path / "build/mine/model")}):
+        with pytest.raises(StudyError, match="'model' is the study's own frozen model; expected another"):
+            load.load("mine", root=root, environment=given)
+
+
+def test_studies_whose_models_need_each_other_are_refused(project, tmp_path):
+    root = project(FROZEN.format("[]", "build/other/model"))
+    other = tmp_path / "params" / "other.yaml"
+    other.write_text(FROZEN.format("[]", "build/third/model"))
+    (tmp_path / "params" / "third.yaml").write_text(HEAD)
+    # An updated model is a frozen model, so that one may lead to another.
+    assert list(load.with_sources(["mine"], root=root)) == ["mine", "other", "third"]
+    other.write_text(FROZEN.format("[]", "build/mine/model"))
+    with pytest.raises(StudyError, match="these use each other's frozen models: mine, other"):
+        load.with_sources(["mine"], root=root)
+    (tmp_path / "scores.csv").touch()
+    other.write_text("study: {title: t, question: q, protocols: [], modalities: [], scores: scores.csv}\n")
+    with pytest.raises(StudyError, match="'model' is that of 'other', which makes no frozen model"):
+        load.with_sources(["mine"], root=root)
 
 
 def test_real_study_asks_for_its_data(tmp_path):

@@ -7,7 +7,7 @@ parameters cell of a notebook is the schema of its section.
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from postarrest.files import kind_at
+from postarrest.models import bundle
 from postarrest.models.settings import NAMED_WEIGHTS
 from postarrest.places import ROOT
 from postarrest.settings import Settings, distinct
@@ -240,8 +241,12 @@ def load(
     _refuse(name, errors)
     data = "" if data == "simulated" else _resolved(data, root)
     scores = _resolved(scores, root) if scores else ""
+    if scores not in ("", "ask") and not Path(scores).is_file():
+        errors.append(f"found a folder as scores table: '{Path(scores).name}'; expected a CSV file.")
     if model and _study_of(model, root) is None:
         model = _resolved(model, root)
+    errors += _errors_of_model(name, model, root)
+    _refuse(name, errors)
     asked = tuple(notebook for notebook in OPTIONAL if notebook in content)
     given = {
         "name": name,
@@ -260,13 +265,42 @@ def load(
 
 
 def with_sources(names: Iterable[str], *, root: Path = ROOT) -> dict[str, Study]:
-    """Return studies by name, and the studies whose frozen models they use, which must be made first."""
+    """Return studies by name, and the studies whose frozen models they use, which must be made first.
+
+    Raises
+    ------
+    StudyError
+        As :func:`load`, and if a study makes no model for another, or studies use each other's.
+    """
     found = {name: load(name, root=root) for name in names}
-    for study in list(found.values()):
-        source = _study_of(study.model, root)
+    waiting = list(found)
+    # A model may be the update of another study's, and so on.
+    for name in waiting:
+        source = _study_of(found[name].model, root)
         if source and source not in found:
             found[source] = load(source, root=root)
+            waiting.append(source)
+        if source and not (found[source].protocols or found[source].model):
+            _refuse(name, [f"section 'study': 'model' is that of '{source}', which makes no frozen model."])
+    for name in found:
+        chain = [name]
+        while (source := _study_of(found[chain[-1]].model, root)) and source not in chain:
+            chain.append(source)
+        if source:
+            _refuse(name, [f"section 'study': these use each other's frozen models: {', '.join(chain)}."])
     return found
+
+
+def _errors_of_model(name: str, model: str, root: Path) -> Iterator[str]:
+    """Yield why a study cannot use this frozen model."""
+    place = root / model
+    if model in ("", "ask"):
+        return
+    if place == (root / "build" / name / "model").resolve() or _study_of(model, root) == name:
+        yield "section 'study': 'model' is the study's own frozen model; expected another study's."
+    elif _study_of(model, root) is None and not (place / bundle.MANIFEST).is_file():
+        found = "a file" if place.is_file() else f"a folder without {bundle.MANIFEST}"
+        yield f"found {found} as model: '{place.name}'; expected the folder of a frozen model."
 
 
 def _study_of(model: str, root: Path) -> str | None:
