@@ -150,6 +150,15 @@ def test_without_scores_there_is_no_summary(project, capsys):
     assert capsys.readouterr().err == "one: no scores yet; make report STUDY=one.\n"
 
 
+@pytest.mark.parametrize("below", ["0", "-5", "1", "4", "101"])
+def test_less_than_is_promised_is_never_hidden(project, capsys, below):
+    before = summary(project, "one").read_text()
+    assert steps.main(["site-summary", "one", "--mask-below", below]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"MASK (--mask-below): found {below}; expected a whole number from 5 to 100")
+    assert summary(project, "one").read_text() == before
+
+
 def test_the_same_study_in_two_hospitals_is_one_model(project):
     models = {json.loads(summary(project, name).read_text())["model"] for name in ("one", "two")}
     assert len(models) == 1

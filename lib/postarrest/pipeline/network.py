@@ -13,12 +13,15 @@ from postarrest.describe import sites as describe_sites
 from postarrest.evaluation import network, sites
 from postarrest.files import write_text
 from postarrest.models import bundle
+from postarrest.refused import Refused
 from postarrest.report import pooled
 from postarrest.study import load
 from postarrest.study.schema import StudyError
 
 # What decides which models are fitted; a hospital's own columns, codes and paths do not.
 _PROCEDURE = ("splits", "03_cnn", "04_stacking")
+# Of what a study file may hide: postarrest.settings.MaskBelow.
+_MOST_HIDDEN = 100
 
 
 def site_summary(study: str, *, mask_below: int, model: str) -> None:
@@ -32,7 +35,16 @@ def site_summary(study: str, *, mask_below: int, model: str) -> None:
         Counts from 1 to below this are hidden.
     model : str
         Name of the model whose scores these are, the same in all hospitals; blank: the study's procedure.
+
+    Raises
+    ------
+    Refused
+        If fewer counts would be hidden than a summary promises, or the study has no scores.
     """
+    if not network.BELOW <= mask_below <= _MOST_HIDDEN:
+        # Below 2 nothing would be hidden; a hospital may hide more than is promised to patients, not less.
+        expected = f"a whole number from {network.BELOW} to {_MOST_HIDDEN}, below which counts are hidden"
+        raise Refused(f"MASK (--mask-below): found {mask_below}; expected {expected}.")
     loaded, here = load.load(study), places.open(study, save_to="report")
     place = Path(loaded.scores) if loaded.scores else here.build("scores.csv")
     if not place.is_file():
