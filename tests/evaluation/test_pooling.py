@@ -12,6 +12,7 @@ from scipy.stats import chi2
 from sklearn.metrics import log_loss, roc_auc_score
 
 from postarrest.evaluation import calibration, network, pooling, sites
+from postarrest.evaluation import shared as shared_by
 
 
 def hospitals(seed=1, *, n_sites=5, n=200):
@@ -43,7 +44,7 @@ def shared(rows, **settings):
     for site in sorted(rows["site"].unique()):
         here = rows[rows["site"] == site]
         one = network.summarise(here, decided(here), model="m", outcome="CPC 1 or 2", **settings)
-        found.append(network.Summary.model_validate(json.loads(json.dumps(one, allow_nan=False))))
+        found.append(shared_by.Summary.model_validate(json.loads(json.dumps(one, allow_nan=False))))
     return found
 
 
@@ -169,4 +170,27 @@ def test_decisions_that_do_not_add_up_are_refused():
     one = network.summarise(hospitals(n_sites=2), decided(hospitals(n_sites=2)), model="m", outcome="o")
     one["sites"][0]["models"]["m"]["decisions"][0]["tp"] += 1
     with pytest.raises(ValueError, match=r"decisions at .* do not add up"):
-        network.Summary.model_validate(one)
+        shared_by.Summary.model_validate(one)
+
+
+def test_predictions_that_do_not_differ_are_pooled():
+    """There is no slope then, and no test of it; everything else is defined."""
+    rows = hospitals(n_sites=2)
+    found = pooling.together(shared(rows.assign(score=rows["score"].where(rows["kind"] == "marker", 0.3))))
+    of_model = found[found["model"] == "m"].set_index("metric")
+    assert of_model.loc[["calibration test", "slope"], "estimate"].isna().all()
+    assert of_model.loc["calibration test", "exact"].startswith("no: not defined")
+    assert np.isfinite(of_model.loc[["oe", "brier", "log_loss", "intercept", "roc_auc"], "estimate"]).all()
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 1e-9, 0.5, 1.0]), st.integers(2, 30))
+@settings(max_examples=20)
+def test_whatever_patients_give_can_be_pooled(seed, extreme, n):
+    rng = np.random.default_rng(seed)
+    y = np.r_[0, 0, 1, 1, rng.integers(0, 2, n)]
+    score = np.where(rng.random(len(y)) < 0.5, extreme, rng.choice([rng.random(), 0.3, 1 - 1e-12], len(y)))
+    about = {"patient_id": range(len(y)), "y_good": y, "site": "a", "fold": 1, "role": "test", "model": "m"}
+    about |= {"outcome_label": "standard", "stage": "final", "set": "holdout", "kind": "probability"}
+    rows = pd.DataFrame(about | {"score": score})
+    both = shared(rows, below=0, fewest=2) * 2
+    pooling.together(both), pooling.accuracy(both), pooling.calibration_bins(both)

@@ -110,7 +110,138 @@ BAD = {
         r"bad\.json: sites\.0\.models\.ensemble\.decisions\.0\.tn: found -3; ",
     ),
     "unknown key": (lambda c: changed(c, lambda d: d.update(rows=[1])), r"bad\.json: rows: "),
+    "nested": (lambda c: "[" * 10_000 + "]" * 10_000, r"bad\.json: not JSON"),
+    "thousands of digits": (
+        lambda c: json.dumps(c).replace('"version": 1', f'"version": {"7" * 5000}'),
+        r"bad\.json: not JSON",
+    ),
+    "a text of a thousand signs as version": (
+        lambda c: changed(c, lambda d: d.update(version="9" * 5000)),
+        r"bad\.json: version 9{80} of the format",
+    ),
+    "no hospital": (
+        lambda c: changed(c, lambda d: d.update(sites=[])),
+        r"bad\.json: sites: list should have",
+    ),
+    "no text": (
+        lambda c: changed(c, lambda d: d["sites"][0].update(site="a\ud800")),
+        r"bad\.json: sites\.0\.site: found characters that cannot be printed",
+    ),
+    "a name of two lines": (
+        lambda c: changed(c, lambda d: d["sites"][0].update(models={"a\nb": model_of(d)})),
+        r"sites\.0\.models\.a\?b: found characters that cannot be printed",
+    ),
+    "hospital twice": (
+        lambda c: changed(c, lambda d: d["sites"].append(d["sites"][0])),
+        r"bad\.json: summary: found a hospital twice; expected each once",
+    ),
+    "too much hidden": (
+        lambda c: changed(c, lambda d: d.update(suppressed_below=10**12)),
+        r"suppressed_below: found 1000000000000; expected to be less than or equal to 100|suppressed_below",
+    ),
+    "more hidden than there are patients": (
+        lambda c: changed(c, lambda d: d.update(suppressed_below=60)),
+        r"found .* with counts hidden below 60",
+    ),
+    "does not add up": (
+        lambda c: changed(c, lambda d: d["sites"][0].update(good=d["sites"][0]["good"] - 1)),
+        r"sites\.0: found \d+ good and \d+ poor outcomes of 100 patients; expected as many together",
+    ),
 }
+
+
+def model_of(content):
+    return content["sites"][0]["models"]["ensemble"]
+
+
+# A part of the first hospital's model, what is put there, and what the message says.
+BAD_MODELS = [
+    ("bins", [], "found a probability with other parts; expected sums, expected and 10 bins"),
+    ("sums", None, "found a probability with other parts"),
+    ("record.expected", None, "found a probability with other parts"),
+    ("kind", "marker", "found a marker with other parts"),
+    ("sums.fit", [1.0], "sums: found 1 and 3 numbers of fit and its information; expected 2 and 3"),
+    ("sums.fit_information", [0.0, 0.0, 0.0], "sums: found an information of fit that is not above 0"),
+    ("sums.squared_error", 1e9, "found squared_error 1e+09; expected 0 to 100 of 100 patients"),
+    ("sums.squared_error", float("inf"), "found squared_error inf; expected 0 to 100"),
+    ("sums.weight_xx", 0.0, "found a weight_x that is too large"),
+    ("sums.residual", 0.25, "found residual 0.25; expected"),
+    ("record.expected", -3.0, "found expected -3; expected 0 to 100"),
+    ("record.expected", 101.0, "found expected 101; expected 0 to 100"),
+    ("record.auc_variance", float("inf"), "record.auc_variance: found inf; expected"),
+    ("record.auc", 1e-300, "found auc 1e-300; expected a share of"),
+    ("record.auc_variance", 0.0, "found auc_variance 0; expected"),
+    ("record.auc_variance", 0.2, "found auc_variance 0.2; expected"),
+    ("record.n_good", 100, "found n_good 100 of n 100; expected at least 2 of each outcome"),
+    ("record.slope_se", 0.0, "record.slope_se: found 0.0; expected"),
+    ("bins.0.good", 10**9, "bins.0.good: found 1000000000; expected a whole number from 0 to 1,000,000"),
+    ("bins.0.expected", None, "bins.0: found a bin that is hidden in part"),
+    ("bins.0", {"good": "hidden", "poor": "hidden", "expected": 1.0}, "a bin that is hidden in part"),
+    ("bins.0", {"good": 90, "poor": 0, "expected": 1.0}, "good outcomes in the bins; expected at most"),
+    (
+        "bins.0",
+        {"good": 0, "poor": 1, "expected": 0.9},
+        "found expected 0.9 of 1 patients in the bin 0 to 0.1",
+    ),
+    ("decisions.0.fp", "<7", "decisions at 0.5 do not add up|'<7' with counts hidden below 5"),
+    ("decisions.0.chosen_on", "luck", "decisions.0.chosen_on: expected 'train_oof' or 'fixed'"),
+    ("decisions.0.threshold", float("nan"), "decisions.0.threshold: found nan; expected a finite number"),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "message"), BAD_MODELS)
+def test_what_no_patients_can_give_is_not_pooled(project, capsys, place, value, message):
+    content = json.loads(summary(project, "two").read_text())
+    at = model_of(content)
+    *way, last = (int(part) if part.isdigit() else part for part in place.split("."))
+    for part in way:
+        at = at[part]
+    at[last] = value
+    bad = project / "bad.json"
+    bad.write_text(json.dumps(content))
+    assert steps.main(["pool", str(summary(project, "one")), str(bad)]) == 1
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert said.startswith("bad.json: sites.0.models.ensemble") or "'<7'" in said
+    assert any(words in said for words in message.split("|")), said
+    assert not (project / "reports/pool").exists()
+
+
+def test_one_name_means_one_kind_and_one_threshold(project, capsys):
+    content = json.loads(summary(project, "two").read_text())
+    decisions = content["sites"][0]["models"]["ensemble"]["decisions"]
+    assert decisions[0]["rule"] == "0.5"
+    decisions[0]["threshold"] = 0.4
+    content["sites"][1]["models"]["ct"] |= {"kind": "marker", "sums": None, "bins": []}
+    content["sites"][1]["models"]["ct"]["record"]["expected"] = None
+    bad = project / "bad.json"
+    bad.write_text(json.dumps(content))
+    assert steps.main(["pool", str(summary(project, "one")), str(bad)]) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert [line.split(": ", 1)[1].split(", in ")[0] for line in said] == [
+        "the fixed threshold '0.5' of 'ensemble' is 0.4",
+        "'ct' is marker",
+    ]
+
+
+def test_a_name_that_no_file_can_have_is_one_message(project, capsys):
+    assert steps.main(["pool", "x" * 5000 + ".json"]) == 1
+    assert capsys.readouterr().err.strip() == "x" * 200 + ": no such file."
+
+
+def test_a_summary_that_could_not_be_pooled_is_not_written(project, capsys):
+    before = summary(project, "one").read_text()
+    assert steps.main(["site-summary", "one", "--model", "a\tb"]) == 1
+    assert "one: no summary of these scores: model: found characters" in capsys.readouterr().err
+    assert summary(project, "one").read_text() == before
+
+
+def test_names_of_hospitals_and_models_are_shown_as_they_are(project):
+    text = summary(project, "two").read_text()
+    odd = project / "odd.json"
+    odd.write_text(text.replace('"site 1"', '"{a} $b_c$ <i>"').replace('"ct"', '"{x} $y"'))
+    assert steps.main(["pool", str(odd)]) == 0
+    page = BeautifulSoup((project / "reports/pool/index.html").read_text(), "html.parser")
+    assert "{a} $b_c$ <i>" in page.get_text() and "{x} $y" in page.get_text()
 
 
 @pytest.mark.parametrize("kind", BAD)

@@ -1,151 +1,24 @@
 """What a hospital of a network shares: aggregates only.
 
-A summary (:class:`Summary`) holds counts and sums of each hospital and model, over at least
-``suppressed_below`` patients of either outcome, and no patient's row or identifier.
+A summary (:class:`postarrest.evaluation.shared.Summary`) holds counts and sums of each hospital and model,
+over at least ``suppressed_below`` patients of either outcome, and no patient's row or identifier.
 :mod:`postarrest.evaluation.pooling` says what follows exactly from it.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
 from scipy.special import logit
 
 from postarrest.describe import hide_small_counts
 from postarrest.describe.sites import FEWEST
 from postarrest.evaluation import calibration, sites
-from postarrest.settings import Settings
+from postarrest.evaluation.shared import BOUND, EDGES
 
 FORMAT, VERSION = "postarrest site summary", 1
 BELOW = 5
-EDGES = tuple(i / 10 for i in range(11))
-# Probabilities of 0 and 1 in the sums: a fixed bound, so that sums of hospitals are those of all patients.
-_BOUND = 1e-6
-
-_Whole = Annotated[int, Field(ge=0)]
-_Count = _Whole | Annotated[str, Field(pattern=r"^(<\d+|hidden)$")]
-_Number = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Record(Settings):
-    """What :func:`postarrest.evaluation.sites.measure` returns; None where undefined."""
-
-    n: _Whole
-    n_good: _Whole
-    auc: Annotated[float, Field(ge=0, le=1)]
-    auc_variance: Annotated[float, Field(ge=0)]
-    expected: _Number | None
-    intercept: _Number | None
-    intercept_se: _Number | None
-    slope: _Number | None
-    slope_se: _Number | None
-
-
-class Sums(Settings):
-    """Sums over a hospital's patients of outcome y, probability p and log odds x.
-
-    Parameters
-    ----------
-    squared_error, log_loss : float
-        Of y from p.
-    residual, residual_x : float
-        Of y - p, and of (y - p) x: the score of intercept and slope where nothing needs correction.
-    weight, weight_x, weight_xx : float
-        Of p (1 - p), times x, times its square: the information there.
-    fit, fit_information : list of float
-        Intercept and slope of the hospital's own logistic recalibration, and the three numbers of its
-        information; empty without a slope.
-    """
-
-    squared_error: Annotated[float, Field(ge=0)]
-    log_loss: Annotated[float, Field(ge=0)]
-    residual: _Number
-    residual_x: _Number
-    weight: Annotated[float, Field(ge=0)]
-    weight_x: _Number
-    weight_xx: Annotated[float, Field(ge=0)]
-    fit: list[_Number]
-    fit_information: list[_Number]
-
-
-class Bin(Settings):
-    """Patients whose probability lies between two of :data:`EDGES`, and the sum of their probabilities."""
-
-    good: _Count
-    poor: _Count
-    expected: Annotated[float, Field(ge=0)] | None
-
-
-class Decision(Settings):
-    """Decisions at one threshold."""
-
-    rule: str
-    chosen_on: str
-    threshold: _Number
-    tp: _Count
-    fp: _Count
-    fn: _Count
-    tn: _Count
-
-
-class Model(Settings):
-    """One model in one hospital; a marker has no sums and no bins."""
-
-    kind: Literal["probability", "marker"]
-    record: Record
-    sums: Sums | None
-    bins: list[Bin]
-    decisions: list[Decision]
-
-
-class Site(Settings):
-    """One hospital; without models where it has too few patients of an outcome."""
-
-    site: str
-    n: _Count
-    good: _Count
-    poor: _Count
-    note: str
-    models: dict[str, Model]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Site":
-        for name, model in self.models.items():
-            record = model.record
-            if record.n_good > record.n or not isinstance(self.n, int) or record.n > self.n:
-                raise ValueError(f"{name} has more patients than the hospital, or more good outcomes than n.")
-            for one in model.decisions:
-                both = ((one.tp, one.fn), record.n_good), ((one.fp, one.tn), record.n - record.n_good)
-                if any(all(isinstance(c, int) for c in cells) and sum(cells) != n for cells, n in both):
-                    raise ValueError(f"{name}'s decisions at {one.rule} do not add up to its patients.")
-        return self
-
-
-class Summary(Settings):
-    """What one hospital, or a study of several, shares.
-
-    Parameters
-    ----------
-    format, version : str, int
-        :data:`FORMAT` and :data:`VERSION`.
-    model : str
-        Which model or procedure gave the scores; only summaries of one can be pooled.
-    outcome : str
-        The good outcome in words.
-    suppressed_below : int
-        Counts from 1 to below this are hidden, with others that would give them away.
-    sites : list of Site
-        The hospitals.
-    """
-
-    format: str
-    version: int
-    model: str
-    outcome: str
-    suppressed_below: _Whole
-    sites: list[Site]
 
 
 def summarise(
@@ -166,7 +39,7 @@ def summarise(
     decisions : pandas.DataFrame
         From :func:`postarrest.evaluation.sites.at_thresholds`.
     model, outcome : str
-        As in :class:`Summary`.
+        As in :class:`postarrest.evaluation.shared.Summary`.
     below : int
         Counts from 1 to below this are hidden.
     fewest : int
@@ -210,7 +83,7 @@ def _of_model(rows: pd.DataFrame, record: pd.Series, decisions: pd.DataFrame, be
 
 
 def _sums(y: np.ndarray, p: np.ndarray) -> dict[str, Any]:
-    bounded = np.clip(p, _BOUND, 1 - _BOUND)
+    bounded = np.clip(p, BOUND, 1 - BOUND)
     x, weight, residual = logit(bounded), p * (1 - p), y - p
     own, _ = calibration.log_odds(p)
     fit: list[float] = []

@@ -15,7 +15,7 @@ from scipy.stats import chi2, norm
 
 from postarrest.evaluation import sites
 from postarrest.evaluation.intervals import proportion_interval
-from postarrest.evaluation.network import EDGES, Model, Site, Summary
+from postarrest.evaluation.shared import EDGES, Model, Site, Summary
 
 _CELLS = ["tp", "fp", "fn", "tn"]
 _KEYS = ["model", "rule", "chosen_on"]
@@ -145,8 +145,11 @@ def _together(models: Sequence[Model], n: int, n_good: int) -> Iterator[tuple]:
     information = np.sum(
         [_matrix([m.sums.weight, m.sums.weight_x, m.sums.weight_xx]) for m in models], axis=0
     )
-    statistic = float(score @ np.linalg.solve(information, score))
-    yield "calibration test", statistic, nan, nan, float(chi2.sf(statistic, 2)), _EXACT
+    if _is_singular(information):
+        yield "calibration test", nan, nan, nan, nan, "no: not defined, the predictions do not differ"
+    else:
+        statistic = float(score @ np.linalg.solve(information, score))
+        yield "calibration test", statistic, nan, nan, float(chi2.sf(statistic, 2)), _EXACT
     yield "intercept", *_fixed_effect(models), nan, "no: mean of the hospitals, weighted by information"
     yield "slope", *_slope(models), nan, "no: mean of the hospitals' fits, weighted by information"
     yield (
@@ -162,6 +165,11 @@ def _matrix(values: Sequence[float]) -> np.ndarray:
     return np.array([[values[0], values[1]], [values[1], values[2]]])
 
 
+def _is_singular(information: np.ndarray) -> bool:
+    """Return whether predictions that hardly differ say nothing of a slope."""
+    return bool(np.linalg.matrix_rank(information, hermitian=True) < len(information))
+
+
 def _fixed_effect(models: Sequence[Model]) -> tuple[float, float, float]:
     effect, error = np.array([[m.record.intercept, m.record.intercept_se] for m in models], float).T
     weight = 1 / error**2
@@ -171,9 +179,9 @@ def _fixed_effect(models: Sequence[Model]) -> tuple[float, float, float]:
 
 def _slope(models: Sequence[Model]) -> tuple[float, float, float]:
     fits = [(np.array(m.sums.fit), _matrix(m.sums.fit_information)) for m in models if m.sums.fit]
-    if not fits:
+    information = np.sum([np.zeros((2, 2)), *(matrix for _, matrix in fits)], axis=0)
+    if _is_singular(information):
         return np.nan, np.nan, np.nan
-    information = np.sum([matrix for _, matrix in fits], axis=0)
     slope = float(np.linalg.solve(information, np.sum([matrix @ fit for fit, matrix in fits], axis=0))[1])
     reach = float(norm.ppf(0.975) * np.sqrt(np.linalg.inv(information)[1, 1]))
     return slope, slope - reach, slope + reach

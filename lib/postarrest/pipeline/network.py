@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from postarrest import places, scores
 from postarrest.describe import sites as describe_sites
 from postarrest.evaluation import network, sites
-from postarrest.files import write_text
+from postarrest.evaluation.shared import Summary
+from postarrest.files import kind_at, write_text
 from postarrest.models import bundle
 from postarrest.refused import Refused
 from postarrest.report import pooled
@@ -22,6 +23,9 @@ from postarrest.study.schema import StudyError
 _PROCEDURE = ("splits", "03_cnn", "04_stacking")
 # Of what a study file may hide: postarrest.settings.MaskBelow.
 _MOST_HIDDEN = 100
+# A summary of ten thousand hospitals is smaller.
+_MOST_BYTES = 256 * 2**20
+_MOST_SHOWN = 80
 
 
 def site_summary(study: str, *, mask_below: int, model: str) -> None:
@@ -61,6 +65,11 @@ def site_summary(study: str, *, mask_below: int, model: str) -> None:
     }
     fewest = given["fewest_per_outcome"]
     found = network.summarise(rows, decisions, **about, below=mask_below, fewest=fewest)
+    try:
+        Summary.model_validate(found)
+    except ValidationError as error:
+        # Now, and not in the hospital that pools it: a name, for example, that cannot be printed.
+        raise StudyError(f"{study}: no summary of these scores: {_in_words(error)}") from None
     to = here.report_dir / "site-summary.json"
     write_text(to, json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     n = len(found["sites"])
@@ -105,7 +114,7 @@ def pool(summaries: Sequence[str]) -> None:
     found = [_read(Path(name)) for name in summaries]
     errors = [one for one in found if isinstance(one, str)]
     both = zip(summaries, found, strict=True)
-    valid = [(name, one) for name, one in both if isinstance(one, network.Summary)]
+    valid = [(name, one) for name, one in both if isinstance(one, Summary)]
     errors += _differences(valid)
     if not errors and not any(one.models for _, summary in valid for one in summary.sites):
         errors = ["No hospital of these summaries has enough patients of either outcome to be judged."]
@@ -117,42 +126,49 @@ def pool(summaries: Sequence[str]) -> None:
     print(f"Open {to.relative_to(places.ROOT)}")
 
 
-def _read(path: Path) -> network.Summary | str:
+def _read(path: Path) -> Summary | str:
     """Return a summary, or why it cannot be used."""
-    if not path.is_file():
-        return f"{path.name}: no such file."
+    # The name may be too long for the file system, too.
+    name = path.name[:200]
+    if kind_at(path) != "file":
+        return f"{name}: no such file."
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            return f"{name}: more than {_MOST_BYTES // 2**20} MB; expected a file of 'make site-summary'."
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        return f"{path.name}: not JSON; expected a file of 'make site-summary'."
+    except OSError as error:
+        return f"{name}: cannot be read ({error.strerror}); expected a file of 'make site-summary'."
+    except (ValueError, RecursionError):
+        # No JSON, not UTF-8, a number of thousands of digits, or thousands of brackets in each other.
+        return f"{name}: not JSON; expected a file of 'make site-summary'."
     if not isinstance(content, dict) or content.get("format") != network.FORMAT:
-        return f"{path.name}: another format; expected a file of 'make site-summary'."
+        return f"{name}: another format; expected a file of 'make site-summary'."
     if content.get("version") != network.VERSION:
         return (
-            f"{path.name}: version {content.get('version')} of the format, expected {network.VERSION}; "
-            "use the same version of this software in every hospital."
+            f"{name}: version {str(content.get('version'))[:_MOST_SHOWN]} of the format, "
+            f"expected {network.VERSION}; use the same version of this software in every hospital."
         )
     try:
-        return network.Summary.model_validate(content)
+        return Summary.model_validate(content)
     except ValidationError as error:
-        return f"{path.name}: {_in_words(error)}"
+        return f"{name}: {_in_words(error)}"
 
 
 def _in_words(error: ValidationError) -> str:
     """Return the first thing that is wrong; names of patients cannot be in it, but a text is not repeated."""
     first = error.errors(include_url=False)[0]
-    # Types that were tried in turn are no part of the place.
-    place = ".".join(
-        str(part) for part in first["loc"] if not str(part).startswith(("constrained", "int", "str"))
-    )
+    # Names of models are keys, in which anything may be.
+    place = ".".join(str(part)[:_MOST_SHOWN] for part in first["loc"] if part != "[key]")
+    place = "".join(sign if sign.isprintable() else "?" for sign in place)
     value = first["input"]
-    shown = f"found {value}; " if isinstance(value, int | float) else ""
+    shown = f"found {str(value)[:_MOST_SHOWN]}; " if isinstance(value, int | float) else ""
     message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    more = f" ({error.error_count() - 1} further errors)" if error.error_count() > 2 else ""
-    return f"{place}: {shown}{message[:1].lower() + message[1:].rstrip('.')}{more}."
+    further = error.error_count() - 1
+    more = f" ({further} further error{'s' if further > 1 else ''})" if further else ""
+    return f"{place or 'summary'}: {shown}{message[:1].lower() + message[1:].rstrip('.')}{more}."
 
 
-def _differences(summaries: Sequence[tuple[str, network.Summary]]) -> list[str]:
+def _differences(summaries: Sequence[tuple[str, Summary]]) -> list[str]:
     """Return why summaries do not belong together, one line for each that differs from the first."""
     errors: list[str] = []
     names, seen = [name for name, _ in summaries], [one for _, one in summaries]
@@ -164,4 +180,19 @@ def _differences(summaries: Sequence[tuple[str, network.Summary]]) -> list[str]:
             mine, theirs = getattr(one, field), getattr(first, field)
             if mine != theirs:
                 errors.append(f"{name}: the {field} is '{mine}', that of {names[0]} '{theirs}'.")
-    return errors
+    return errors + list(dict.fromkeys(_models_that_differ(summaries)))
+
+
+def _models_that_differ(summaries: Sequence[tuple[str, Summary]]) -> Iterator[str]:
+    """Yield models of one name that are of two kinds, or have a fixed threshold of two values."""
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for name, summary in summaries:
+        for model, found in ((m, f) for one in summary.sites for m, f in one.models.items()):
+            said = {f"'{model}'": found.kind}
+            for one in found.decisions:
+                if one.chosen_on == "fixed":
+                    said[f"the fixed threshold '{one.rule}' of '{model}'"] = str(one.threshold)
+            for what, value in said.items():
+                earlier, theirs = first.setdefault((model, what), (name, value))
+                if value != theirs:
+                    yield f"{name}: {what} is {value}, in {earlier} {theirs}; expected the same."

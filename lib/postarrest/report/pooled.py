@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from postarrest import figures
 from postarrest.evaluation import pooling, sites
-from postarrest.evaluation.network import Summary
+from postarrest.evaluation.shared import Summary
 from postarrest.files import write_text
 from postarrest.report.drawings import figure_html
 from postarrest.report.rendering import render
