@@ -62,6 +62,10 @@ def write(folder: Path, source: Path, cohort: pd.DataFrame, mask_below: int = 0)
     described = bundle.population(cohort, cohort["y_good"], variables=used, mask_below=mask_below)
     about = {"columns": bundle.contract_of(used, cohort), "ct": None, "export": bundle.export_of({}, used)}
     about |= {"models": ["ensemble"], "main": "ensemble", "thresholds": thresholds}
+    auc = {"auc": 0.8, "auc_lower": 0.7, "auc_upper": None}
+    about |= {"title": "Tiny", "intended_use": "None.", "simulated": True, "simulation": {}, "network": ""}
+    about |= {"outcome": {"label": "standard", "meaning": "CPC 1 or 2"}}
+    about |= {"out_of_fold": {"ensemble": {"kind": "probability"} | auc}}
     return bundle.write(folder, {source: kept}, population=described, study="tiny", **about)
 
 
@@ -179,11 +183,72 @@ def test_every_byte_of_the_manifest_counts(copy):
         (lambda m: m["files"].update({"absent.skops": "0"}), "absent.skops: found no such file"),
         (lambda m: m["files"].update({"../up": "0"}), "found no such file"),
         (lambda m: m["parts"].pop(0), "which is no part"),
+        (
+            lambda m: m["packages"].update({"no-such": "1.0"}),
+            "frozen with no-such 1.0, which is not installed",
+        ),
+        (lambda m: m["packages"].update({"": "1.0"}), "which is not installed"),
+        (lambda m: m["population"].update(n_good=10**6), "population: found n_good 1000000 of n"),
+        (
+            lambda m: m["population"].update(n="12"),
+            r"population\.n: found 12 \(text\); expected a whole number",
+        ),
+        (lambda m: m["population"]["moments"]["mean"].pop(), r"population\.moments: found other sizes"),
+        (lambda m: m["parts"].append(m["parts"][0]), r"parts: found '\w+' twice"),
+        (lambda m: m["parts"][0].update(name="../up"), r"parts\.0: found the name '\.\./up'"),
+        (lambda m: m["parts"][0].update(kind="magic"), r"parts\.0\.kind: found magic \(text\); expected"),
+        (
+            lambda m: m["parts"][0].update(kind="recalibrated"),
+            r"parts\.0: found 0 scores of kind recalibrated",
+        ),
+        (
+            lambda m: m["parts"][-1].update(settings={}),
+            r"parts\.\d: found no setting floor_min; expected a num",
+        ),
+        (lambda m: m["export"].update(colums={}), "export: found colums; expected codes, columns"),
+        (lambda m: m["files"].clear(), "needs lab.skops, which files does not list"),
+        (lambda m: m["columns"].clear(), "which columns does not list"),
+        (lambda m: m["thresholds"].clear(), "thresholds: found none of ensemble"),
+        (lambda m: m["out_of_fold"].clear(), "out_of_fold: found nothing of ensemble"),
+        (lambda m: m.update(main="lab"), "main: found lab; expected one of models"),
+        (lambda m: m.update(format=float("inf")), "found something else"),
+        (lambda m: m.update(format=True), "found something else"),
     ],
 )
 def test_another_bundle_than_this_library_reads_is_refused(copy, change, message):
     edited(copy, change)
     with pytest.raises(BundleError, match=message):
+        bundle.load(copy)
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", [[]], {"a": {}}])
+def test_whatever_is_said_otherwise_is_told_in_words(copy, value):
+    """Of every field; what may be anything is no field that is used."""
+    used = ["parts", "files", "columns", "packages", "main", "models", "thresholds", "export", "population"]
+    used += ["simulated", "simulation", "out_of_fold", "outcome", "study", "title", "intended_use"]
+    intact = (copy / "manifest.json").read_text()
+    for name in used:
+        allowed = {"text": ("main", "study", "title", "intended_use")}.get(str(value), ())
+        if name in allowed or (name == "simulation" and isinstance(value, dict)):
+            continue
+        edited(copy, lambda m, name=name: m.update({name: value}))
+        with pytest.raises(BundleError, match=rf"manifest\.json: |{name}"):
+            bundle.load(copy)
+        (copy / "manifest.json").write_text(intact)
+    edited(copy, lambda m: [m.pop(name) for name in used])
+    with pytest.raises(BundleError) as error:
+        bundle.load(copy)
+    # All in one message.
+    assert {line.split(": ")[1] for line in str(error.value).splitlines()} == set(used)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 10_000, '{"format": ' + "7" * 5000 + "}", '{"format": 1e999}', '{"format": [1]}', "{}", "\ud800"],
+)
+def test_what_is_no_manifest_is_refused(copy, text):
+    (copy / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(BundleError, match=r"manifest\.json: found something else; expected that of a frozen"):
         bundle.load(copy)
 
 

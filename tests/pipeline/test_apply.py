@@ -59,6 +59,11 @@ def frozen(export, tmp_path_factory) -> tuple[Path, pd.DataFrame]:
     names = list(dict.fromkeys(table["model"]))
     about = {
         "study": "first",
+        "title": "First",
+        "intended_use": "None.",
+        "network": "",
+        "simulation": {},
+        "outcome": {"label": "standard", "meaning": "CPC 1 or 2"},
         "out_of_fold": freeze.described(development),
         "columns": bundle.contract_of(used, cohort),
         "export": bundle.export_of({}, used),

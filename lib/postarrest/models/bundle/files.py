@@ -13,8 +13,10 @@ from typing import Any
 from postarrest.data.contract import PATIENTS
 from postarrest.files import write_text
 from postarrest.models import parts as kept_parts
+from postarrest.models.bundle import manifest as manifests
 from postarrest.models.ct_reader import network
 from postarrest.models.parts import Part, PartError
+from postarrest.refused import Refused
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -27,7 +29,7 @@ _PACKAGES = {
 }
 
 
-class BundleError(ValueError):
+class BundleError(Refused):
     """A frozen model that cannot be used; the message says what was found and what was expected."""
 
 
@@ -114,8 +116,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     BundleError
-        If there is none, it or a file of the model was changed, it is of a newer format, or the packages here
-        are not those that the model needs.
+        If there is none, it or a file of the model was changed, it lacks what it must say, it is of a newer
+        format, or the packages here are not those that the model needs.
     """
     folder = Path(folder)
     place = folder / MANIFEST
@@ -123,14 +125,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{folder.name}: found no {MANIFEST}; expected the folder of a frozen model.")
     try:
         manifest = json.loads(place.read_text(encoding="utf-8"))
-        version, said = int(manifest["format"]), manifest["sha256"]
-    except (ValueError, KeyError, TypeError):
-        raise BundleError(f"{MANIFEST}: found something else; expected that of a frozen model.") from None
+        own_hash = _own_hash(manifest)
+        version = manifest["format"]
+        known = isinstance(version, int) and not isinstance(version, bool) and version >= 1
+    except OSError as error:
+        raise BundleError(f"{MANIFEST}: cannot be read ({error.strerror}).") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        known = False
+    if not known:
+        raise BundleError(f"{MANIFEST}: found something else; expected that of a frozen model.")
     if version > FORMAT:
         newer = "It was made by a newer postarrest; update this one."
-        raise BundleError(f"{MANIFEST}: found format {version}; expected at most {FORMAT}. {newer}")
-    if said != _own_hash(manifest):
+        raise BundleError(f"{MANIFEST}: found format {str(version)[:20]}; expected at most {FORMAT}. {newer}")
+    if manifest.get("sha256") != own_hash:
         raise _changed(MANIFEST)
+    if problems := manifests.problems(manifest):
+        raise BundleError("\n".join(f"{MANIFEST}: {problem}." for problem in problems))
     for name, sha256 in manifest["files"].items():
         if Path(name).name != name or not (folder / name).is_file():
             raise BundleError(f"{name}: found no such file in {folder.name}; the manifest lists it.")
@@ -152,16 +162,10 @@ def load(folder: Path) -> Bundle:
     manifest = read_manifest(folder)
     found: list[Part] = []
     for one in manifest["parts"]:
-        part = kept_parts.of_json(one)
-        if missing := set(part.scores) - {earlier.name for earlier in found}:
-            raise BundleError(f"model '{part.name}' uses {', '.join(sorted(missing))}, which is no part.")
         try:
-            found.append(_with_estimator(part, Path(folder)))
+            found.append(_with_estimator(kept_parts.of_json(one), Path(folder)))
         except PartError as error:
             raise BundleError(f"{folder}: {error}") from error
-    stated = {manifest["main"], *manifest["models"], *manifest["thresholds"]}
-    if missing := stated - {part.name for part in found}:
-        raise BundleError(f"{MANIFEST}: names {', '.join(sorted(missing))}, which is no part.")
     return Bundle(manifest, tuple(found))
 
 
@@ -181,7 +185,11 @@ def _with_estimator(part: Part, folder: Path) -> Part:
 
 def _check_versions(packages: Mapping[str, str]) -> None:
     for name, made_with in packages.items():
-        here = metadata.version(name)
+        try:
+            here = metadata.version(name)
+        except (metadata.PackageNotFoundError, ValueError):
+            found = f"the model was frozen with {name[:80]} {made_with[:80]}, which is not installed"
+            raise BundleError(f"{MANIFEST}: {found}; install it to use the model.") from None
         # A third number is a repair; the second may change what a model computes or how it is written.
         if here.split(".")[:2] != made_with.split(".")[:2]:
             found = f"the model was frozen with {name} {made_with}, and {here} is installed"
