@@ -31,6 +31,18 @@ BROKEN = {
         "\n".join([HEADER, GOOD[0], "b,1,ct,probability,test,1,high", GOOD[2]]),
         ["row 3, score: found", "expected a finite number"],
     ),
+    "an open quote": (
+        "\n".join([HEADER, GOOD[0], '"' + GOOD[1], GOOD[2]]),
+        ["scores.csv: found a quote left open in row 3; expected two quotes around a cell"],
+    ),
+    "an open quote in the header": (
+        "\n".join(['"' + HEADER, *GOOD]),
+        ["scores.csv: found a quote left open in row 1; expected two quotes around a cell"],
+    ),
+    "a score beyond all measures": (
+        "\n".join([HEADER, *GOOD, "d,1,m,marker,test,1,1.7e308"]),
+        ["row 5, score: found 1.7e308; expected a finite number within ±1e+100"],
+    ),
     "score missing and infinite": (
         "\n".join([HEADER, "a,0,ct,probability,test,1,", "b,1,ct,probability,test,1,inf", GOOD[2]]),
         ["row 2, score: found a blank cell", "row 3, score: found inf; expected a finite number"],
@@ -99,6 +111,17 @@ def test_invalid_tables_are_refused_with_locations(tmp_path, name):
         scores.read(path)
     for words in expected:
         assert words in str(refused.value), str(refused.value)
+
+
+def test_rows_are_numbered_as_in_the_file_where_lines_are_blank(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text(
+        "\n".join([HEADER, "", GOOD[0], "", "  ", ",,,,,,", "b,1,ct,probability,test,1,high", GOOD[2]])
+    )
+    with pytest.raises(DataErrors, match=r"^1 error in the data:\s+scores\.csv, row 7, score: found"):
+        scores.read(path)
+    path.write_text("\n".join([HEADER, "", GOOD[0], "", *GOOD[1:], "", ""]))
+    assert len(scores.read(path)) == 3
 
 
 def test_each_rule_has_a_name(tmp_path):

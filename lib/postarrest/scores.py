@@ -12,6 +12,7 @@ folds are one cross-validation and are pooled. Where a patient is tested in seve
 repeated hold-out splits, of which the first is the main result.
 """
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -48,6 +49,8 @@ def _is_fold(fold: pd.Series) -> pd.Series:
 
 _LONGEST_NAME = 200
 _MOST_FOLDS = 100_000
+# Beyond this, differences and squares of scores are no numbers.
+_MOST_SCORE = 1e100
 _NAME = _column("name", f"a name of at most {_LONGEST_NAME} printable characters", _is_name)
 CELLS = pa.DataFrameSchema(
     {
@@ -57,7 +60,9 @@ CELLS = pa.DataFrameSchema(
         "kind": _codes("probability", "marker"),
         "role": _codes("train_oof", "test"),
         "fold": _column("fold", f"a whole number from 1 to {_MOST_FOLDS}", _is_fold),
-        "score": _column("number", "a finite number", np.isfinite),
+        "score": _column(
+            "number", f"a finite number within ±{_MOST_SCORE:g}", lambda x: x.abs() <= _MOST_SCORE
+        ),
         "outcome_label": _NAME,
         "stage": _codes("before_platt", "final"),
     }
@@ -137,8 +142,7 @@ def check(table: pd.DataFrame, *, name: str = "scores", tested: bool = True) -> 
     """
     if table.empty:
         raise DataErrors([_no_rows(name)])
-    raw = table.reset_index(drop=True)
-    raw = raw.astype(str).fillna("")
+    raw = table.reset_index(drop=True).astype(str).fillna("")
     return _checked(_placed(raw, name), tested=tested)
 
 
@@ -159,9 +163,9 @@ def write(table: pd.DataFrame, path: Path, *, tested: bool = True) -> None:
     postarrest.data.errors.DataErrors
         Listing every error with its location.
     """
-    name = Path(path).name
-    checked = pd.DataFrame(columns=list(COLUMNS)) if table.empty else check(table, name=name, tested=tested)
-    write_text(path, checked.to_csv(index=False, lineterminator="\n"))
+    if not table.empty:
+        table = check(table, name=Path(path).name, tested=tested)
+    write_text(path, table.reindex(columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
 
 
 def sets(table: pd.DataFrame) -> pd.DataFrame:
@@ -198,11 +202,8 @@ def sets(table: pd.DataFrame) -> pd.DataFrame:
         if rows["kind"].iloc[0] == "marker" and len(first) > len(evaluated):
             parts.append(first.assign(set="all"))
     # Set by set, so that the models of a set follow each other in every table.
-    return pd.concat(parts).sort_values("set", key=_set_order, kind="stable", ignore_index=True)
-
-
-def _set_order(names: pd.Series) -> pd.Series:
-    return names.map({"holdout": 0, "pooled": 1, "all": 2})
+    order = {"holdout": 0, "pooled": 1, "all": 2}
+    return pd.concat(parts).sort_values("set", key=lambda n: n.map(order), kind="stable", ignore_index=True)
 
 
 def main(rows: pd.DataFrame) -> pd.DataFrame:
@@ -283,23 +284,24 @@ def _load(path: Path) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             as_text = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "index_col": False}
             header = pd.read_csv(path, header=None, nrows=1, **as_text)
-            raw = pd.read_csv(path, **as_text)
+            # Blank lines are read, so that later rows have the numbers that a spreadsheet gives them.
+            raw = pd.read_csv(path, skip_blank_lines=False, **as_text)
+            raw = raw[raw.apply(lambda cells: cells.str.strip() != "").any(axis=1)]
     except pd.errors.EmptyDataError:
         found, expected = "an empty file", "a header and rows"
     except UnicodeDecodeError:
         found, expected = "bytes that are not UTF-8", "a CSV file in UTF-8"
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         # pandas names the line and how many cells it has, and nothing of what they contain.
-        found, expected = str(error).strip(), "as many cells in every row as in the header"
+        quote = re.search(r"inside string starting at row (\d+)", str(error))
+        found = f"a quote left open in row {int(quote[1]) + 1}" if quote else str(error).strip()
+        expected = "two quotes around a cell" if quote else "as many cells in every row as in the header"
     else:
         # pandas would give the second of two columns another name.
         names = header.iloc[0].str.strip()
-        twice = sorted(set(names[names.duplicated()]) & set(COLUMNS))
-        if twice:
-            found = [
-                Finding(path.name, "columns", "two columns of this name", "one", 1, name) for name in twice
-            ]
-            raise DataErrors(found)
+        about = (path.name, "columns", "two columns of this name", "one", 1)
+        if twice := sorted(set(names[names.duplicated()]) & set(COLUMNS)):
+            raise DataErrors([Finding(*about, name) for name in twice])
         return _placed(raw, path.name)
     raise DataErrors([Finding(path.name, "file", found, expected)])
 
@@ -316,7 +318,7 @@ def _placed(raw: pd.DataFrame, name: str) -> pd.DataFrame:
         raise DataErrors([Finding(name, "columns", found, "this column", column=c) for c in missing])
     absent = {column: value for column, value in OPTIONAL.items() if column not in raw}
     placed = raw.assign(**absent)[list(COLUMNS)].apply(lambda column: column.str.strip())
-    return placed.assign(_file=name, _row=np.arange(2, len(raw) + 2))
+    return placed.assign(_file=name, _row=raw.index + 2)
 
 
 def _checked(raw: pd.DataFrame, *, tested: bool) -> pd.DataFrame:
@@ -384,8 +386,7 @@ def _without_test(table: pd.DataFrame) -> Iterator[_Broken]:
     for (outcome, stage, model), rows in table.groupby(["outcome_label", "stage", "model"], sort=False):
         test = rows[rows["role"] == "test"]
         y_good, outcomes = test["y_good"], test.groupby("fold")["y_good"].nunique()
-        name = f"model {model} (outcome {outcome}, stage {stage})"
-        first = rows.index[:1]
+        first, name = rows.index[:1], f"model {model} (outcome {outcome}, stage {stage})"
         if y_good.empty:
             found = f"no test row of {name}"
             yield "test rows", first, "role", "rows whose role is test", pd.Series(found, index=first)

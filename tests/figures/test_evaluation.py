@@ -58,6 +58,17 @@ def test_names_from_elsewhere_are_drawn_as_they_are(name):
         assert name.replace("_", " ").split("{")[0] in shown
 
 
+@pytest.mark.parametrize("spread", [0.0, 20.0, 1e5])
+def test_large_scores_are_drawn(spread):
+    """Numbers near 1e17 lie 16 apart, too few for thirty bins."""
+    table = holdout_scores()
+    table = table[table["model"] == "gwr_av"]
+    rows = scores.sets(scores.check(table.assign(score=1e17 + spread * table["score"])))
+    rows = rows[(rows["outcome_label"] == "standard") & (rows["set"] == "all")]
+    ax = figures.thresholds.distributions(rows).axes[0]
+    assert sum(abs(bar.get_height()) for bar in ax.patches) == pytest.approx(2)
+
+
 def _texts(fig) -> str:
     found = [text.get_text() for ax in fig.axes for text in ax.texts]
     found += [ax.get_title() for ax in fig.axes]

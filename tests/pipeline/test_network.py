@@ -235,6 +235,22 @@ def test_a_summary_that_could_not_be_pooled_is_not_written(project, capsys):
     assert summary(project, "one").read_text() == before
 
 
+def test_models_that_a_scores_table_from_elsewhere_lacks_are_told_before_it_is_evaluated(project, capsys):
+    table = project / "build" / "one" / "scores.csv"
+    (project / "params" / "given.yaml").write_text(
+        f"study: {{title: T, question: Q, protocols: [], modalities: [], scores: '{table}'}}\n"
+        "05_evaluation: {primary: [ensemble, w], focus: ensembel}\n"
+    )
+    assert steps.main(["scores", "--study", "given", str(table)]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "params/given.yaml: section '05_evaluation': 'primary' names 'w', which has no scores."
+        " Known: ct, ensemble.",
+        "params/given.yaml: section '05_evaluation': 'focus' names 'ensembel', which has no scores."
+        " Did you mean 'ensemble'?",
+    ]
+    assert not (project / "build" / "given" / "scores.csv").exists()
+
+
 def test_names_of_hospitals_and_models_are_shown_as_they_are(project):
     text = summary(project, "two").read_text()
     odd = project / "odd.json"

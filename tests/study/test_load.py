@@ -133,6 +133,7 @@ def test_an_optional_notebook_runs_where_the_file_names_its_section(project):
         ("n_retuned: 200", "n_retuned is 200, expected at most n_bootstraps"),
         ("shares: [0.5, 0.2]", "shares is [0.5, 0.2], expected increasing numbers above 0, at most 1"),
         ("test_share: 1.0", "'test_share' is 1.0"),
+        ("rule: zz", "section '06_stability': found the rule 'zz', expected rules among F1-max"),
         ("spaces: {tree: {}}", "'spaces.tree' is 'tree' (text), expected"),
     ],
 )

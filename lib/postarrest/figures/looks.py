@@ -199,6 +199,23 @@ def note(
     ax.annotate(text, at, xytext=offset, textcoords="offset points", fontsize=fontsize, va=va, **look)
 
 
+def histogram_edges(values: np.ndarray, *, bins: int) -> np.ndarray:
+    """Return the edges of equal bins over all values, or of fewer where numbers so large lie no closer.
+
+    Examples
+    --------
+    >>> histogram_edges(np.array([0.0, 1.0]), bins=2).tolist()
+    [0.0, 0.5, 1.0]
+    >>> histogram_edges(np.array([1e17, 1e17 + 16]), bins=30).tolist()
+    [1e+17, 1.0000000000000002e+17]
+    """
+    low, high = float(np.min(values)), float(np.max(values))
+    if low == high:
+        around = max(0.5, float(np.spacing(abs(low))))
+        low, high = low - around, high + around
+    return np.unique(np.linspace(low, high, bins + 1))
+
+
 def mirrored_histogram(
     ax: Axes, y_good: np.ndarray, score: np.ndarray, *, edges: np.ndarray, share: bool = False
 ) -> None:

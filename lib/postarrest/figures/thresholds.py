@@ -35,7 +35,7 @@ def distributions(rows: pd.DataFrame) -> Figure:
     values = looks.outcomes_and_scores(rows)
     with style.panels(len(values), height=1.9) as (fig, axes):
         for ax, (model, (y_good, score)) in zip(axes, values.items(), strict=False):
-            edges = np.histogram_bin_edges(score, bins=30)
+            edges = looks.histogram_edges(score, bins=30)
             looks.mirrored_histogram(ax, y_good, score, edges=edges, share=True)
             ax.set_title(looks.panel_title(model), fontsize=8)
             ax.set_xlabel("Score")

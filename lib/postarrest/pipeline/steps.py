@@ -87,9 +87,16 @@ def freeze_study(study: str) -> None:
 def combine_scores(study: str, parts: list[str]) -> None:
     """Write ``build/<study>/scores.csv``, the evaluation's only input, from the models' files."""
     from postarrest import scores
+    from postarrest.study import StudyError, load, sections
 
-    here = places.open(study, save_to="report")
-    scores.write(scores.combine([Path(p) for p in parts]), here.out("scores.csv"))
+    here, loaded = places.open(study, save_to="report"), load.load(study)
+    table = scores.combine([Path(p) for p in parts])
+    if loaded.scores:
+        # Which models there are is only known from a table from elsewhere itself.
+        named = {"05_evaluation": load.complete_parameters(loaded, "05_evaluation")}
+        if errors := list(sections.errors_of_names(named, list(dict.fromkeys(table["model"])))):
+            raise StudyError("\n".join(f"params/{study}.yaml: {error}" for error in errors))
+    scores.write(table, here.out("scores.csv"))
 
 
 def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]) -> int:

@@ -171,9 +171,11 @@ def _in_words(item: Any, known: Iterable[str]) -> str:
         return f"'{place}' is missing."
     if kind == "setting" and (found := item["ctx"]["found"]):
         # What was found is not the value itself.
-        return f"{place}: found {found}, expected {item['ctx']['expected']}."
+        # A rule for several keys together has no place of its own.
+        return f"{place}{': ' if place else ''}found {found}, expected {item['ctx']['expected']}."
     message = item["msg"].removeprefix("Value error, ").replace("Input should be ", "")
-    message = _LIMITS.get(kind, message).format(**item.get("ctx", {}))
+    if kind in _LIMITS:
+        message = _LIMITS[kind].format(**item.get("ctx", {}))
     expected = TYPES_IN_WORDS.get(kind.removesuffix("_type"), message)
     is_exponent = kind == "float_type" and isinstance(value, str) and "e" in value.lower()
     hint = " In YAML, write 1.0e-3, not 1e-3." if is_exponent else ""

@@ -113,13 +113,21 @@ def between_sections(study: Any, parameters: Mapping[str, Mapping[str, Any]]) ->
             comparators=stacking["comparators"],
             learners=stacking["super_learner"],
         )
-        yield from _errors_of_names(parameters, names)
+        yield from errors_of_names(parameters, names)
     if study.simulated:
         yield from _errors_of_simulation(study, splits, cohort)
 
 
-def _errors_of_names(parameters: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:
-    """Yield parameters that name a model without scores."""
+def errors_of_names(parameters: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> Iterator[str]:
+    """Yield parameters that name a model without scores, one line each.
+
+    Parameters
+    ----------
+    parameters : Mapping
+        Notebook -> all its parameters.
+    names : iterable of str
+        Models that have scores.
+    """
     for notebook, given in parameters.items():
         asked = [("primary", name) for name in given.get("primary", [])]
         asked += [(key, given[key]) for key in ("focus", "model") if key in given]
