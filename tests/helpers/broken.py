@@ -458,6 +458,18 @@ def _(folder):
     return {"outcome": outcome, "predictors": ["eeg_*"]}
 
 
+@case("a predictor named like the outcome")
+def _(folder):
+    patients().assign(y_good=["1", "0"] * 3).to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["y_good"]}
+
+
+@case("a predictor named like the outcome, by a pattern")
+def _(folder):
+    patients().assign(y_good=["1", "0"] * 3).to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["y*"]}
+
+
 @case("an unknown criterion")
 def _(folder):
     write(folder)

@@ -76,3 +76,14 @@ UNITS: dict[str, dict[str, float]] = {
 # Names for readers: of the columns in Table 1, in its order, and of codes.
 NAMES = {name: column.title for name, column in PATIENTS.columns.items() if column.title}
 LEVELS: dict[str, str] = _CONTRACT["levels"]
+
+
+def is_outcome(name: str) -> bool:
+    """Return whether a column tells the outcome, by its name: one of `OUTCOME`, or an outcome label.
+
+    Examples
+    --------
+    >>> is_outcome("cpc"), is_outcome("y_good_standard"), is_outcome("age_years")
+    (True, True, False)
+    """
+    return name in OUTCOME or str(name).startswith("y_good")

@@ -210,8 +210,10 @@ def _named_predictors(mapping: ExportSettings, raw: tablefile.RawTable, found: F
     names: list[str] = []
     for name in mapping.predictors:
         matched = tablefile.matching(raw.header, [name]) if "*" in name else []
-        if mapping.outcome_column in matched:
-            what, expected = "the outcome among the predictors", "columns known before the outcome"
+        # The study's own outcome is kept in a column named like a label, which no predictor may replace.
+        told = [m for m in matched if m == mapping.outcome_column or contract.is_outcome(m)]
+        if told:
+            what, expected = f"{told[0]!r} among the predictors", "columns known before the outcome"
             found.errors.append(Finding(raw.file, "settings", what, expected, column=name))
         names += matched or [name]
     return names

@@ -143,7 +143,7 @@ def _contract_name(name: str, info: ValidationInfo) -> str:
 def _predictor(name: str) -> str:
     if not name:
         raise wrong("the name of a column")
-    if name in ("patient_id", *contract.OUTCOME):
+    if name == "patient_id" or contract.is_outcome(name):
         raise wrong("a column known before the outcome")
     return name
 

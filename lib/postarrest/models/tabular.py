@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
 
-from postarrest.data.contract import OUTCOME
+from postarrest.data.contract import is_outcome
 from postarrest.models import hyperparameters, ohca
 from postarrest.models.crossfit import CrossFit, OutOfFold
 from postarrest.models.forests import ExtraTrees, Forest
@@ -181,7 +181,7 @@ def predictors_of(name: str, model: BaseLearner, cohort: pd.DataFrame) -> pd.Dat
     x = as_predictors(cohort[names])
     for column in names:
         values = x[column].dropna()
-        if _is_outcome(column):
+        if is_outcome(column):
             errors.append(f"predictor '{column}' is part of the outcome and unknown beforehand.")
         elif values.empty:
             errors.append(f"predictor '{column}' has no values.")
@@ -216,11 +216,7 @@ def known_beforehand(cohort: pd.DataFrame) -> pd.DataFrame:
     >>> list(known_beforehand(pd.DataFrame(columns=["age_years", "cpc", "y_good_standard"])).columns)
     ['age_years']
     """
-    return cohort[[column for column in cohort.columns if not _is_outcome(column)]]
-
-
-def _is_outcome(column: str) -> bool:
-    return column in OUTCOME or str(column).startswith("y_good")
+    return cohort[[column for column in cohort.columns if not is_outcome(column)]]
 
 
 def _matches(column: str, wanted: str) -> bool:
