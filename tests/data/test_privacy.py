@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from broken import patients, write_gwr
+from broken import many, patients, write_gwr
 from canary import BIRTHDAYS, CANARIES, ID, NAME, forms, plant, search, traces
 from heads import series
 from postarrest.data import (
@@ -23,6 +23,7 @@ from postarrest.data import (
     read_slices,
     select,
 )
+from postarrest.data.cohort import GIVEN_ONCE
 from postarrest.describe import hide_small_counts
 from postarrest.pipeline import check_data
 
@@ -108,6 +109,26 @@ def test_errors_are_reported_without_names(planted: Path):
     assert not list(traces(str(caught.value).encode(), where=""))
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+
+
+def test_a_reason_for_exclusion_that_few_patients_have_is_not_shown(tmp_path: Path):
+    reasons = ["stroke\x1b[2J"] * 6 + ["head\ntrauma"] * 4 + [f"{NAME} went home", f"{NAME} refused"]
+    table = many(48)
+    table["exclusion"] = [*reasons, *[""] * 36]
+    table.to_csv(tmp_path / "patients.csv", index=False)
+    study = read_export(tmp_path)
+    included, flow = select(study.patients, criteria={"max_age_years": 70})
+    assert flow.to_numpy().tolist()[1:4] == [
+        ["excluded", "stroke\x1b[2J", 6, 42],
+        ["excluded", "head\ntrauma", 4, 38],
+        ["excluded", GIVEN_ONCE, 2, 36],
+    ]
+    lines = check_data.check(tmp_path, criteria={"max_age_years": 70}).summary.splitlines()
+    assert [line.split() for line in lines if line.startswith("  excluded")] == [
+        ["excluded", "stroke", "[2J", "6", "42"],
+        ["excluded", "other", "reasons,", "each", "rare", "6", "36"],
+        ["excluded", "older", "than", "70", "years", *map(str, (36 - len(included), len(included)))],
+    ]
 
 
 def test_small_numbers_of_patients_can_be_hidden():

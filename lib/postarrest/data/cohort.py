@@ -11,6 +11,8 @@ from postarrest.data.mapping import Criteria, ExportSettings, Outcome, as_code, 
 
 # What the revised label needs besides CPC.
 REVISED = ("awake_after_ct", "death_cause_intracranial")
+# In place of a reason that one patient has, which may be a free text about that patient.
+GIVEN_ONCE = "reasons given for one patient each"
 # Column and reason of each criterion that is a limit.
 LIMITS = {
     "min_age_years": ("age_years", "younger than {:g} years"),
@@ -80,7 +82,8 @@ def select(patients: pd.DataFrame, *, criteria: Mapping[str, Any]) -> tuple[pd.D
         Rows of `patients`.
     flow : pandas.DataFrame
         One row per step: ``step`` (screened, excluded, kept, included), ``reason``, ``n`` (patients),
-        ``n_left``.
+        ``n_left``. Reasons in the data that only one patient has are one row, `GIVEN_ONCE`, unless the
+        criterion names them.
 
     Raises
     ------
@@ -89,16 +92,18 @@ def select(patients: pd.DataFrame, *, criteria: Mapping[str, Any]) -> tuple[pd.D
 
     Examples
     --------
-    >>> screened = pd.DataFrame({"age_years": [70, 12, 55, 61], "exclusion": [None, None, "trauma", None]})
+    >>> reasons = [None, None, "trauma", "trauma", None, "seen by Dr No"]
+    >>> screened = pd.DataFrame({"age_years": [70, 12, 55, 40, 61, 50], "exclusion": reasons})
     >>> included, flow = select(screened, criteria={"exclusions": "all", "min_age_years": 18})
     >>> included.index.tolist()
-    [0, 3]
+    [0, 4]
     >>> flow
-           step                 reason  n  n_left
-    0  screened                         4       4
-    1  excluded                 trauma  1       3
-    2  excluded  younger than 18 years  1       2
-    3  included                         2       2
+           step                              reason  n  n_left
+    0  screened                                      6       6
+    1  excluded                              trauma  2       4
+    2  excluded  reasons given for one patient each  1       3
+    3  excluded               younger than 18 years  1       2
+    4  included                                      2       2
     """
     try:
         Criteria.model_validate(criteria)
@@ -128,6 +133,9 @@ def _steps(
     """Yield what one criterion does: step, reason, and to which patients it applies."""
     if name == "exclusions":
         reasons = patients.get("exclusion", pd.Series(pd.NA, index=patients.index, dtype="str"))
+        named = value if isinstance(value, list) else []
+        once = reasons.map(reasons.value_counts()).eq(1) & ~reasons.isin(named)
+        reasons = reasons.mask(once, GIVEN_ONCE)
         # Ties in alphabetical order, so that the record does not depend on the order of the rows.
         by_size = reasons.value_counts().sort_index().sort_values(ascending=False, kind="stable").index
         applied = {"all": list(by_size), "none": []}.get(value, value) if isinstance(value, str) else value

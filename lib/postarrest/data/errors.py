@@ -164,7 +164,7 @@ def listing(findings: Iterable[Finding]) -> str:
     for (file, column, _, expected), of_found in kinds.items():
         for found, rows in _few(of_found).items():
             where = ", ".join(filter(None, (file, _rows_in_words(rows), column)))
-            lines.append(f"  {where}: found {found}; expected {expected}.")
+            lines.append(printable(f"  {where}: found {found}; expected {expected}."))
     return "\n".join(lines)
 
 
@@ -225,6 +225,19 @@ def described(cell: str) -> str:
     cell = cell.strip()
     patterns = (p for p in _DESCRIPTIONS if re.fullmatch(p, cell, re.IGNORECASE | re.DOTALL))
     return _DESCRIPTIONS[next(patterns)].format(cell=cell, length=len(cell))
+
+
+def printable(text: str) -> str:
+    r"""Return a line with a blank for each character that a terminal acts on instead of showing it.
+
+    Names of columns and categories come from a file: they may contain line ends and escape codes.
+
+    Examples
+    --------
+    >>> printable("inter-hospital\ntransfer"), printable("\x1b[2J")
+    ('inter-hospital transfer', ' [2J')
+    """
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def stays_inside(path: Path, folder: Path) -> bool:

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from postarrest import files, places
 from postarrest.data import errors
-from postarrest.data.cohort import outcome_labels, select
+from postarrest.data.cohort import GIVEN_ONCE, outcome_labels, select
 from postarrest.data.contract import PATIENTS
 from postarrest.data.errors import Finding
 from postarrest.data.export import StudyData, examine
@@ -35,6 +35,8 @@ from postarrest.study.schema import StudyError
 
 _COLUMNS, _ROWS, _TILE, _LABEL = 8, 6, 160, 14
 _MOST_SHOWN = 8
+# A text that fewer patients have may identify them.
+_FEWEST_SHOWN = 5
 _WHICH = (
     "Which data? Type: make check-data STUDY=name DATA=/path/to/export (docs/running.md, 'Your own data')."
 )
@@ -121,7 +123,7 @@ def _summary(
             included, flow = select(study.patients, criteria=settings.get("criteria") or {})
         except ValueError:  # reported among the errors
             included, flow = select(study.patients, criteria={})
-        lines += ["", "Patients", *_indented(flow)]
+        lines += ["", "Patients", *_indented(_flow(flow, study.patients))]
         lines += ["", "Outcome", *_outcome(included, settings.get("outcome") or {})]
         lines += ["", "Readings and images", *_modalities(study, included, formats)]
         lines += ["", "Values of the included patients", *_indented(_values(included))]
@@ -135,7 +137,17 @@ def _summary(
             first, n = of_kind[0], len(of_kind)
             found = errors.described(first.found) if first.verbatim else first.found
             lines.append(f"  {place}: {rule}, {n} time{'s' if n > 1 else ''}, such as {found}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(errors.printable, lines)) + "\n"
+
+
+def _flow(flow: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
+    """Return the participant flow, in which the rare ones of the reasons in the data are merged."""
+    own = flow["reason"].isin([GIVEN_ONCE, *patients.get("exclusion", pd.Series(dtype="str")).dropna()])
+    steps = [flow[own & (flow["step"] == step)] for step in ("excluded", "kept")]
+    rare_merged = [merge_rare_reasons(step, below=_FEWEST_SHOWN) for step in steps]
+    flow = pd.concat([flow[~own], *rare_merged]).sort_index()
+    left = flow["n"].iloc[0] - flow["n"].where(flow["step"] == "excluded", 0).cumsum()
+    return flow.assign(n_left=left)
 
 
 def _indented(table: pd.DataFrame) -> list[str]:
@@ -192,10 +204,10 @@ def _content(column: pd.Series, *, known: Sequence[str]) -> str:
         return f"{column.median():g} ({column.min():g} to {column.max():g})"
     if pd.api.types.is_numeric_dtype(column):
         return ", ".join(f"{level:g}: {n}" for level, n in counts.items())
-    # A text that few patients have may identify them, unless it is one of the contract's own codes.
+    # The contract's own codes identify nobody.
     is_code = counts.index.isin(known)
     texts = pd.DataFrame({"step": "", "reason": counts.index, "n": counts.to_numpy()})
-    rare_merged = merge_rare_reasons(texts[~is_code], below=5, label="other texts, each rare")
+    rare_merged = merge_rare_reasons(texts[~is_code], below=_FEWEST_SHOWN, label="other texts, each rare")
     shown = pd.concat([texts[is_code], rare_merged])
     listed = [f"{text} {n}" for text, n in zip(shown["reason"], shown["n"], strict=True)]
     more = [f"and {len(listed) - _MOST_SHOWN} more"] if len(listed) > _MOST_SHOWN else []
