@@ -494,6 +494,24 @@ def _(folder):
     return {"table_format": {"separator": ";"}}
 
 
+@case("numbered rows as the outcome")
+def _(folder):
+    write(folder)
+    return {"columns": {"cpc": "{row}"}}
+
+
+@case("numbered rows as a predictor")
+def _(folder):
+    write(folder)
+    return {"predictors": ["{row}"]}
+
+
+@case("numbered rows as an outcome of the study")
+def _(folder):
+    write(folder)
+    return {"outcome": {"column": "{row}", "good": [1], "poor": [2], "meaning": "alive"}}
+
+
 @case("numbered rows together with CT")
 def _(folder):
     write(folder)

@@ -74,6 +74,15 @@ class TableFormat(Settings):
         return self
 
 
+def _named(column: str) -> str:
+    if column in ("", ROW_NUMBERS):
+        raise wrong("the name of a column")
+    return column
+
+
+_NameInExport = Annotated[str, AfterValidator(_named)]
+
+
 class Outcome(Settings):
     """An outcome other than CPC.
 
@@ -87,7 +96,7 @@ class Outcome(Settings):
         The good outcome in words, such as ``"alive at discharge"``.
     """
 
-    column: str = Field(min_length=1)
+    column: _NameInExport
     good: list[Scalar] = Field(min_length=1)
     poor: list[Scalar] = Field(min_length=1)
     meaning: str = Field(min_length=1, max_length=200)
@@ -141,11 +150,16 @@ def _contract_name(name: str, info: ValidationInfo) -> str:
 
 
 def _predictor(name: str) -> str:
-    if not name:
-        raise wrong("the name of a column")
     if name == "patient_id" or contract.is_outcome(name):
         raise wrong("a column known before the outcome")
     return name
+
+
+def _ids_alone_numbered(columns: dict[str, str]) -> dict[str, str]:
+    if numbered := [name for name in columns if columns[name] == ROW_NUMBERS and name != "patient_id"]:
+        expected = "the name of a column; only for patient_id are the rows numbered"
+        raise wrong(expected, ", ".join(f"{name}: '{ROW_NUMBERS}'" for name in numbered))
+    return columns
 
 
 def _each_its_own(columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
@@ -250,11 +264,14 @@ class ExportSettings(Settings):
     """
 
     modalities: Annotated[list[Literal["gwr", "ct"]], AfterValidator(distinct)] = Field([])
-    predictors: Annotated[list[Annotated[str, AfterValidator(_predictor)]], AfterValidator(distinct)] = Field(
-        []
-    )
+    predictors: Annotated[
+        list[Annotated[_NameInExport, AfterValidator(_predictor)]], AfterValidator(distinct)
+    ] = Field([])
     columns: Annotated[
-        dict[_ContractName, _ColumnOfExport], AfterValidator(_each_its_own), AfterValidator(_ids_for_files)
+        dict[_ContractName, _ColumnOfExport],
+        AfterValidator(_ids_alone_numbered),
+        AfterValidator(_each_its_own),
+        AfterValidator(_ids_for_files),
     ] = Field({})
     codes: Annotated[dict[_ContractName, dict[Scalar, Scalar]], AfterValidator(_fitting)] = Field({})
     units: Annotated[dict[str, str], AfterValidator(_convertible)] = Field({})
