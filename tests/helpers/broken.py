@@ -1172,6 +1172,12 @@ def _(folder):
     return {"columns": {"pupil_left_mm": "pupil", "pupil_right_mm": "pupil"}}
 
 
+@case("a column mapped to one that is read under its own name")
+def _(folder):
+    write(folder)
+    return {"columns": {"low_flow_min": "rosc_to_ct_min"}}
+
+
 @case("a code that the contract does not have")
 def _(folder):
     write(folder)

@@ -166,7 +166,8 @@ def _each_its_own(columns: dict[str, str], info: ValidationInfo) -> dict[str, st
     """Refuse two columns of one table that are read from the same column of the export."""
     predictors = info.data.get("predictors", [])
     for table in ([*contract.PATIENTS.columns, *predictors], list(contract.GWR.columns)):
-        exports = {name: columns[name] for name in table if name in columns}
+        # A column that is not mapped is read under its own name.
+        exports = {name: columns.get(name, name) for name in table}
         for name, export in exports.items():
             if others := [n for n in exports if exports[n] == export and n != name]:
                 raise wrong("a column of the export for each", f"{export!r} for {name} and {others[0]}")
