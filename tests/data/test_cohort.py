@@ -256,6 +256,13 @@ def test_predictors_are_numbers_or_categories_and_may_be_a_pattern(tmp_path: Pat
     assert found.columns.is_unique
 
 
+def test_a_huge_number_that_means_missing_is_a_code(tmp_path: Path):
+    table = good().assign(ph=["7.1", "8.98846567431158e+307", "6.8", "7.2", "7", "7.3"])
+    codes = {"ph": {8.98846567431158e307: None}}
+    found = read_export(as_csv(table, tmp_path / "p.csv"), predictors=["ph"], codes=codes)
+    assert found.patients["ph"].isna().tolist() == [False, True, *[False] * 4]
+
+
 def test_rows_are_numbered_where_an_export_has_no_ids(tmp_path: Path):
     path = as_csv(good().drop(columns="patient_id"), tmp_path / "p.csv")
     found = read_export(path, columns={"patient_id": "{row}"})

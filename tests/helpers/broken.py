@@ -628,6 +628,13 @@ def _(folder):
     return {"predictors": ["ph"]}
 
 
+@case("the number that Stata writes for a missing value")
+def _(folder):
+    ph = ["7.1", "8.98846567431158e+307", "6.8", "7.2", "7.0", "7.3"]
+    patients().assign(ph=ph).to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["ph"]}
+
+
 @case("a formula in a predictor of categories")
 def _(folder):
     patients().assign(site=["a", "=cmd()", "b", "a", "b", "a"]).to_csv(folder / "patients.csv", index=False)

@@ -16,6 +16,9 @@ _YES_NO = {**dict.fromkeys(("yes", "y", "1"), 1.0), **dict.fromkeys(("no", "n", 
 _NUMBERS_FROM = 0.5
 _MOST_LEVELS = 30
 _ANISOCORIA_MM = 3
+# Nothing that is measured is larger, and models that keep numbers in 32 bits stop at 3.4e38. Statistics
+# programs export a missing value as one of the largest numbers that they know.
+_LARGEST = 1e15
 # Words that mean "included", where the contract expects a blank cell.
 _NOT_A_REASON = {"no", "none", "0", "false", "included", "n/a", "na", "-"}
 # Reports the cells of one column that break a rule: cells, rule, what is expected.
@@ -84,7 +87,10 @@ def _numbers(column: pd.Series, decimal: str, report: Report) -> pd.Series:
     wrong = column[column.notna() & numbers.isna()]
     report(wrong, "number", wrong.map(lambda cell: _number_expected(cell, decimal)).astype(object))
     report(column[np.isinf(numbers)], "number", "a finite number")
-    return numbers.where(~np.isinf(numbers))
+    too_large = numbers.abs() > _LARGEST
+    expected = "a number up to 1e15; for one that means missing, set codes: {column: {number: null}}"
+    report(column[too_large & ~np.isinf(numbers)], "number", expected)
+    return numbers.where(~too_large)
 
 
 def _number_expected(cell: str, decimal: str) -> str:
