@@ -590,3 +590,11 @@ def test_a_date_in_a_parquet_table_is_reported_as_a_date(tmp_path: Path):
     good().assign(low_flow_min=datetime.date(2021, 3, 4)).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(DataErrors, match="found a date; expected a number, not a date"):
         read_export(tmp_path / "p.parquet")
+
+
+def test_numbers_of_an_excel_file_have_no_decimal_sign(tmp_path: Path):
+    table = with_types(good()).assign(ph=["7,1", *map(str, np.arange(6.5, 7, 0.1).round(1))])
+    table.to_excel(tmp_path / "p.xlsx", index=False)
+    found = read_export(tmp_path / "p.xlsx", predictors=["ph"], table_format={"decimal": ","}).patients
+    assert found["lactate_mmol_l"].iloc[0] == 7.5
+    assert found["ph"].tolist() == [7.1, 6.5, 6.6, 6.7, 6.8, 6.9]

@@ -635,6 +635,31 @@ def _(folder):
     return {"predictors": ["ph"]}
 
 
+def with_commas(folder: Path, **columns: list) -> dict[str, Any]:
+    """Write the patients with decimal commas, and some columns as they are given."""
+    table = patients().replace(r"\.", ",", regex=True).assign(**columns)
+    table.to_csv(folder / "patients.csv", index=False, sep=";")
+    return {"table_format": {"delimiter": ";", "decimal": ","}}
+
+
+@case("a point where decimals have a comma")
+def _(folder):
+    return with_commas(folder, creatinine_umol_l=["80", "1.234", "95", "", "150", "99,5"])
+
+
+@case("points in a predictor where decimals have a comma")
+def _(folder):
+    ph = ["7.1", "6.9", "7.05", "7.2", "7.0", "7.3"]
+    return with_commas(folder, ph=ph) | {"predictors": ["ph"]}
+
+
+@case("commas in a predictor where decimals have a point")
+def _(folder):
+    ph = ["7,1", "6,9", "7,05", "7,2", "7,0", "7,3"]
+    patients().assign(ph=ph).to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["ph"]}
+
+
 @case("a formula in a predictor of categories")
 def _(folder):
     patients().assign(site=["a", "=cmd()", "b", "a", "b", "a"]).to_csv(folder / "patients.csv", index=False)

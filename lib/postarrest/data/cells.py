@@ -9,11 +9,13 @@ import pandera.pandas as pa
 from postarrest.data import checks, contract, errors
 from postarrest.data.errors import Finding, Findings, in_rows
 from postarrest.data.mapping import ExportSettings, as_code
+from postarrest.data.tablefile import CSV_SUFFIXES
 
 _YES_NO = {**dict.fromkeys(("yes", "y", "1"), 1.0), **dict.fromkeys(("no", "n", "0"), 0.0)}
 # A column of numbers with some words in it has errors; a column of words with some numbers in it is
 # categorical.
 _NUMBERS_FROM = 0.5
+_EITHER = ".,"
 _MOST_LEVELS = 30
 _ANISOCORIA_MM = 3
 # Nothing that is measured is larger, and models that keep numbers in 32 bits stop at 3.4e38. Statistics
@@ -38,13 +40,13 @@ def typed_columns(
 
         about = schema.columns[name].metadata if name in schema.columns else {"kind": "predictor"}
         column = _decoded(cells[name], settings.codes_of(name))
-        decimal = settings.table_format.decimal
+        signs = _decimal_signs(settings.table_format.decimal, file)
         match about["kind"]:
             case "id":
                 column = _ids(column, report)
             case "number" | "whole number":
                 factor = contract.UNITS.get(name, {}).get(settings.units.get(name, ""), 1)
-                column = _numbers(column, decimal, report) * factor
+                column = _numbers(column, signs, report) * factor
             case "yes or no":
                 column = _yes_no(column, report)
             case "code":
@@ -53,7 +55,7 @@ def typed_columns(
             case "text":
                 _report_formulas(column, report)
             case "predictor":
-                column = _predictor(column, decimal, report)
+                column = _predictor(column, signs, report)
                 if column.notna().any() or cells[name].isna().all():  # else its cells are errors
                     found.errors += _predictor_errors(column, file, shown[name])
         typed[name] = column
@@ -75,17 +77,28 @@ def _ids(column: pd.Series, report: Report) -> pd.Series:
     return column.where(column.notna(), "row" + column.index.astype(str))
 
 
-def _as_numbers(column: pd.Series, decimal: str) -> pd.Series:
+def _decimal_signs(declared: str, file: str) -> str:
+    """Return the decimal signs of a file's numbers.
+
+    With a decimal comma, a point in a text file separates thousands. Other files also store numbers as such,
+    which arrive with a point.
+    """
+    return declared if declared == "." or file.lower().endswith(CSV_SUFFIXES) else _EITHER
+
+
+def _as_numbers(column: pd.Series, signs: str) -> pd.Series:
     """Return numbers, NaN for anything that is not one."""
-    text = column.str.replace(",", ".") if decimal == "," else column
+    text = column.str.replace(",", ".", regex=False) if "," in signs else column
+    if "." not in signs:
+        text = text.mask(column.str.contains(".", regex=False, na=False))
     is_number = text.str.fullmatch(errors.NUMBER_PATTERN).fillna(False).astype(bool)
     return pd.to_numeric(text.where(is_number)).astype(float)
 
 
-def _numbers(column: pd.Series, decimal: str, report: Report) -> pd.Series:
-    numbers = _as_numbers(column, decimal)
+def _numbers(column: pd.Series, signs: str, report: Report) -> pd.Series:
+    numbers = _as_numbers(column, signs)
     wrong = column[column.notna() & numbers.isna()]
-    report(wrong, "number", wrong.map(lambda cell: _number_expected(cell, decimal)).astype(object))
+    report(wrong, "number", wrong.map(lambda cell: _number_expected(cell, signs)).astype(object))
     report(column[np.isinf(numbers)], "number", "a finite number")
     too_large = numbers.abs() > _LARGEST
     expected = "a number up to 1e15; for one that means missing, set codes: {column: {number: null}}"
@@ -93,10 +106,11 @@ def _numbers(column: pd.Series, decimal: str, report: Report) -> pd.Series:
     return numbers.where(~too_large)
 
 
-def _number_expected(cell: str, decimal: str) -> str:
+def _number_expected(cell: str, signs: str) -> str:
     what = errors.described(cell)
     has_separators = {",", "."} <= {*cell} and errors.is_number(cell.replace(",", ""))
-    has_comma = decimal == "." and errors.is_number(cell.replace(",", ".", 1))
+    has_point = signs == "," and errors.is_number(cell.replace(".", "").replace(",", ".", 1))
+    has_comma = signs == "." and errors.is_number(cell.replace(",", ".", 1))
     has_wide_digit = any(c.isdigit() and not c.isascii() for c in cell)
     # The first that applies is returned.
     reasons = {
@@ -104,6 +118,7 @@ def _number_expected(cell: str, decimal: str) -> str:
         "a number; save the results of formulas as values": what == "a formula",
         "a number, not a spreadsheet's error": cell.startswith("#"),
         "a finite number": "inf" in cell.casefold(),
+        "a number with a decimal comma and no point, as table_format says": has_point,
         "a number without thousands separators": has_separators,
         "a number with a decimal point; for decimal commas, set table_format: {decimal: ','}": has_comma,
         "a number in ASCII digits, not full-width ones": has_wide_digit,
@@ -120,12 +135,12 @@ def _yes_no(column: pd.Series, report: Report) -> pd.Series:
     return numbers
 
 
-def _predictor(column: pd.Series, decimal: str, report: Report) -> pd.Series:
+def _predictor(column: pd.Series, signs: str, report: Report) -> pd.Series:
     """Return a column of numbers or, if fewer than half of its values are numbers, of categories."""
-    # Numbers in percent are numbers that a person must change, not categories.
-    numbers = _as_numbers(column.dropna().str.removesuffix("%").str.strip(), decimal)
+    # Numbers in percent or with another decimal sign are numbers that a person must change, not categories.
+    numbers = _as_numbers(column.dropna().str.removesuffix("%").str.strip(), _EITHER)
     if numbers.notna().mean() >= _NUMBERS_FROM or column.isna().all():
-        return _numbers(column, decimal, report)
+        return _numbers(column, signs, report)
     _report_formulas(column, report)
     return column
 

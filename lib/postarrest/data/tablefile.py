@@ -26,7 +26,8 @@ from postarrest.data.errors import DataErrors, Finding, nearest
 from postarrest.data.mapping import TableFormat
 from postarrest.data.workbook import hidden_from_readers
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".parquet")
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+SUFFIXES = (*CSV_SUFFIXES, ".xlsx", ".xlsm", ".parquet")
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # A registry of a whole country has some 100,000 arrests a year. Reading stops beyond these limits, so that a
 # wrong file costs seconds and bounded memory.
