@@ -487,7 +487,7 @@ def test_rows_that_may_be_of_another_reader_are_listed(tmp_path: Path):
     warned = [w for w in read_export(tmp_path, **mapping).warnings if w.rule == "readers"]
     assert [(w.row, w.found) for w in warned] == [
         (3, ""),
-        (None, "names of readers that differ only in capitals"),
+        (None, "names of readers that differ only in capitals or full-width characters"),
     ]
 
 

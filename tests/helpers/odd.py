@@ -50,6 +50,21 @@ def _(folder):
     table.to_csv(folder / "patients.csv", index=False)
 
 
+@odd("ids that differ in full-width characters")
+def _(folder):
+    table = patients()
+    table["patient_id"] = [f"{CANARY}1", f"{CANARY}１", *IDS[2:]]
+    table.to_csv(folder / "patients.csv", index=False)
+
+
+@odd("three spellings of a hospital, and two of a category")
+def _(folder):
+    site = ["Osaka", "osaka", "ＯＳＡＫＡ", "Osaka", "Kyoto", "Kyoto"]
+    came_from = ["Home", "Home", "home", "Ward", "Ward", "Ward"]
+    patients().assign(site=site, came_from=came_from).to_csv(folder / "patients.csv", index=False)
+    return {"predictors": ["came_from"]}
+
+
 @odd("two rows again under new ids")
 def _(folder):
     again = many().assign(patient_id=[f"{CANARY}B{i}" for i in range(24)])[:2]

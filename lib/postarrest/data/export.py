@@ -291,8 +291,8 @@ def _check_readers(readers: pd.Series, file: str, found: Findings) -> None:
         blank = readers[readers == ""]
         expected = "a name in every row, as a rule, where there are several readers"
         found.warnings += in_rows(blank, file, "readers", expected, "reader")
-    if len({name.casefold() for name in names}) < len(names):
-        what = "names of readers that differ only in capitals"
+    if len(set(map(plausible.folded, names))) < len(names):
+        what = "names of readers that differ only in capitals or full-width characters"
         found.warnings.append(Finding(file, "readers", what, "one spelling per reader", column="reader"))
 
 

@@ -4,6 +4,7 @@ What would make every result wrong is an error; the rest are warnings, which not
 check-data` lists.
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -44,6 +45,8 @@ def check(
         Extended in place.
     """
     found.warnings += _ids_alike(patients["patient_id"], file)
+    for name in patients:
+        found.warnings += _spellings(patients[name], name, file, names.get(name, name))
     errors, warnings = _copies(patients, file)
     found.errors += errors
     found.warnings += warnings
@@ -68,6 +71,17 @@ def check(
             found.warnings.append(Finding(file, "separates", what, expected, column=shown))
         if name not in contract.PATIENTS.columns and pd.api.types.is_numeric_dtype(known[name]):
             found.warnings += _codes_for_missing(patients[name], file, shown)
+
+
+def folded(text: str) -> str:
+    """Return a text without what a person hardly sees: capitals, and characters of full or half width.
+
+    Examples
+    --------
+    >>> folded("OSAKA") == folded("Ｏｓａｋａ"), folded("Osaka") == folded("Osaka 2")
+    (True, False)
+    """
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def separates(values: pd.Series, good: pd.Series) -> bool:
@@ -173,10 +187,24 @@ def shared_ids(patients: Sequence[str], rows: Sequence[int]) -> list[Finding]:
 
 
 def _ids_alike(ids: pd.Series, file: str) -> Iterator[Finding]:
-    folded = ids.str.casefold()
-    alike = folded.duplicated(keep=False) & ~ids.duplicated(keep=False)
-    what = pd.Series("an id that differs from another only in capitals", index=ids.index[alike])
+    alike = ids.map(folded).duplicated(keep=False) & ~ids.duplicated(keep=False)
+    what = "an id that differs from another only in capitals or full-width characters"
+    what = pd.Series(what, index=ids.index[alike])
     yield from in_rows(what, file, "capitals", "one spelling per patient", "patient_id", verbatim=False)
+
+
+def _spellings(values: pd.Series, name: str, file: str, shown: str) -> Iterator[Finding]:
+    """Yield the cells of a column of texts in which a text is spelled otherwise than it is most often."""
+    about = contract.PATIENTS.columns[name].metadata if name in contract.PATIENTS.columns else {}
+    if pd.api.types.is_numeric_dtype(values) or about.get("kind", "text") != "text":
+        return
+    counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    texts = counts.index.to_series()
+    usual = texts.groupby(texts.map(folded)).transform("first")
+    other = values[values.notna() & (values != values.map(usual))]
+    what = "a text that differs from a more frequent one only in capitals or full-width characters"
+    expected = "one spelling of each; codes: {column: {a spelling: the usual one}} joins them"
+    yield from in_rows(other.map(lambda _: what), file, "spelling", expected, shown, verbatim=False)
 
 
 def _copies(patients: pd.DataFrame, file: str) -> tuple[list[Finding], list[Finding]]:
