@@ -65,6 +65,38 @@ def _(folder):
     return {"predictors": ["came_from"]}
 
 
+def contradicting(name: str, **columns: list) -> None:
+    @odd(name)
+    def _(folder: Path) -> None:
+        patients().assign(**columns).to_csv(folder / "patients.csv", index=False)
+
+
+# Their CPC is 1, 5, 2, 5, 3, 5.
+contradicting("a survivor with days to death", arrest_to_death_days=["", "3", "9", "0", "", "1"])
+contradicting("a survivor with a cause of death", death_cause=["", "sepsis", "", "brain", "sepsis", "brain"])
+contradicting("a survivor who died of the brain", death_cause_intracranial=["0", "1", "", "1", "1", "0"])
+contradicting("a good CPC in a patient who was never awake", awake_after_ct=["1", "0", "0", "0", "0", "0"])
+contradicting(
+    "treatment withdrawn after death",
+    arrest_to_death_days=["", "3", "", "0", "", "1"],
+    withdrawal_day=["", "3", "", "2", "", "1"],
+)
+contradicting(
+    "a day of withdrawal where treatment was not withdrawn",
+    treatment_withdrawn=["0", "1", "0", "0", "0", "1"],
+    withdrawal_day=["", "3", "", "2", "", "1"],
+)
+contradicting(
+    "a CT after death",
+    arrest_to_death_days=["", "3", "", "0", "", "0"],
+    rosc_to_ct_min=["60", "75", "50", "170", "110", "1500"],
+)
+contradicting(
+    "a low-flow time longer than the whole time",
+    arrest_to_circulation_min=["25", "30", "18", "50", "30", "35"],
+)
+
+
 @odd("two rows again under new ids")
 def _(folder):
     again = many().assign(patient_id=[f"{CANARY}B{i}" for i in range(24)])[:2]

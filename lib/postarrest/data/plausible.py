@@ -6,7 +6,7 @@ check-data` lists.
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,51 @@ _COPIED_SHARE = 0.1
 _BLOCKS, _NEARLY = 32, 1.0
 # What databases and forms write for a value that is missing.
 _CODES = (-1, -9, -99, -999, 88, 99, 888, 999, 8888, 9999, 99999)
+_BLANK = "this column blank where the CPC is 1 to 4"
+# What two columns cannot both say of one patient: their names, what is found, what would fit, where it is so.
+_CONTRADICTIONS: dict[tuple[str, str], tuple[str, str, Callable[[pd.Series, pd.Series], pd.Series]]] = {
+    ("cpc", "arrest_to_death_days"): (
+        "a survivor with a time of death",
+        _BLANK,
+        lambda cpc, days: (cpc < 5) & days.notna(),
+    ),
+    ("cpc", "death_cause"): (
+        "a survivor with a cause of death",
+        _BLANK,
+        lambda cpc, cause: (cpc < 5) & cause.notna(),
+    ),
+    # No is what many exports say of a survivor.
+    ("cpc", "death_cause_intracranial"): (
+        "a survivor with a cause of death",
+        _BLANK,
+        lambda cpc, intracranial: (cpc < 5) & (intracranial == 1),
+    ),
+    ("cpc", "awake_after_ct"): (
+        "a CPC of 1 or 2 in a patient who was not awake after the CT",
+        "yes where the CPC is 1 or 2",
+        lambda cpc, awake: (cpc < 3) & (awake == 0),
+    ),
+    ("withdrawal_day", "arrest_to_death_days"): (
+        "a withdrawal of treatment after death",
+        "a withdrawal up to the day of death",
+        lambda withdrawal, death: withdrawal > death,
+    ),
+    ("treatment_withdrawn", "withdrawal_day"): (
+        "a day of a withdrawal that was not made",
+        "a blank day where treatment was not withdrawn",
+        lambda withdrawn, day: (withdrawn == 0) & day.notna(),
+    ),
+    ("rosc_to_ct_min", "arrest_to_death_days"): (
+        "a CT after death",
+        "a CT up to the day of death",
+        lambda minutes, days: minutes > (days + 1) * 24 * 60,
+    ),
+    ("low_flow_min", "arrest_to_circulation_min"): (
+        "a low-flow time longer than from arrest to circulation",
+        "a low-flow time that is part of it",
+        lambda low_flow, whole: low_flow > whole,
+    ),
+}
 
 
 def check(
@@ -47,6 +92,7 @@ def check(
     found.warnings += _ids_alike(patients["patient_id"], file)
     for name in patients:
         found.warnings += _spellings(patients[name], name, file, names.get(name, name))
+    found.warnings += _contradictions(patients, file, names)
     errors, warnings = _copies(patients, file)
     found.errors += errors
     found.warnings += warnings
@@ -205,6 +251,15 @@ def _spellings(values: pd.Series, name: str, file: str, shown: str) -> Iterator[
     what = "a text that differs from a more frequent one only in capitals or full-width characters"
     expected = "one spelling of each; codes: {column: {a spelling: the usual one}} joins them"
     yield from in_rows(other.map(lambda _: what), file, "spelling", expected, shown, verbatim=False)
+
+
+def _contradictions(patients: pd.DataFrame, file: str, names: Mapping[str, str]) -> Iterator[Finding]:
+    for (one, other), (what, expected, applies) in _CONTRADICTIONS.items():
+        if {one, other} <= set(patients):
+            rows = patients.index[applies(patients[one], patients[other])]
+            columns = f"{names.get(one, one)}, {names.get(other, other)}"
+            found = pd.Series(what, index=rows)
+            yield from in_rows(found, file, "contradiction", expected, columns, verbatim=False)
 
 
 def _copies(patients: pd.DataFrame, file: str) -> tuple[list[Finding], list[Finding]]:
