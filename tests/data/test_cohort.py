@@ -456,7 +456,7 @@ def test_readings_are_typed_and_gaps_are_warnings(tmp_path: Path):
     found = read_export(tmp_path, **mapping)
     assert len(found.gwr) == 6 * 32 - 33
     assert found.gwr["reading"].dtype == np.int64
-    assert found.gwr["mean_hu"].tolist() == [34.5] * len(found.gwr)
+    assert found.gwr["mean_hu"].tolist() == found.gwr["reading"].map({1: 34.5, 2: 34.8}).tolist()
     assert [w.found for w in found.warnings] == [
         "1 included patients with no readings",
         "1 included patients with some readings",
@@ -465,7 +465,8 @@ def test_readings_are_typed_and_gaps_are_warnings(tmp_path: Path):
 
 def test_the_same_region_may_be_read_by_several_readers(tmp_path: Path):
     mapping = write_gwr(tmp_path) | {"columns": {"reader": "rater"}}
-    table = pd.concat([gwr().assign(rater=name) for name in ("Sato, K.", "2")])
+    others = gwr().replace({"mean_hu": {"34.5": "33.9", "34.8": "34.1"}})
+    table = pd.concat([gwr().assign(rater="Sato, K."), others.assign(rater="2")])
     table.to_csv(tmp_path / "gwr.csv", index=False)
     found = read_export(tmp_path, **mapping)
     assert found.gwr.groupby("reader", sort=False).size().to_dict() == {"Sato, K.": 192, "2": 192}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from broken import many
+from broken import gwr, many, patients
 from postarrest.data import errors
 from postarrest.data.export import examine
 from postarrest.pipeline import check_data
@@ -55,6 +55,23 @@ def test_a_perfect_separation_in_few_patients_is_chance(tmp_path):
     table = many(18)
     table["found"] = table["cpc"].isin(["1", "2"]).astype(int)
     assert found(tmp_path, table, predictors=["found"]) == ([], [])
+
+
+@pytest.mark.parametrize("cells", [{"mean_hu": "x"}, {"reading": ""}, {"region": "x"}, {"side": "L"}])
+def test_readings_with_errors_in_every_row_have_no_ratios(tmp_path, cells):
+    patients().to_csv(tmp_path / "patients.csv", index=False)
+    gwr().assign(**cells).to_csv(tmp_path / "gwr.csv", index=False)
+    study = examine(tmp_path, modalities=["gwr"])
+    assert study.errors
+    assert not {"ratio", "copied"} & {finding.rule for finding in [*study.errors, *study.warnings]}
+
+
+def test_readings_that_agree_in_some_regions_are_not_copied(tmp_path):
+    patients().to_csv(tmp_path / "patients.csv", index=False)
+    table = gwr()
+    table.loc[table.index[:-1], "mean_hu"] = "34.5"
+    table.to_csv(tmp_path / "gwr.csv", index=False)
+    assert examine(tmp_path, modalities=["gwr"]).warnings == ()
 
 
 def test_the_page_and_the_summary_count_what_is_to_be_checked(tmp_path):

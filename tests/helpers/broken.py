@@ -83,7 +83,9 @@ def gwr() -> pd.DataFrame:
     keys = pd.MultiIndex.from_product(
         [IDS, ["1", "2"], contract.REGIONS, ["L", "R"]], names=["patient_id", "reading", "region", "side"]
     )
-    return keys.to_frame(index=False).assign(mean_hu="34.5", area_mm2="12").astype(object)
+    table = keys.to_frame(index=False).assign(mean_hu="34.5", area_mm2="12").astype(object)
+    # Nobody reads the same twice.
+    return table.assign(mean_hu=table["mean_hu"].mask(table["reading"] == "2", "34.8"))
 
 
 def write_gwr(folder: Path, *, row: int = 3, **cells: Any) -> dict[str, Any]:
@@ -715,6 +717,7 @@ reading("an unknown region", region="THAL")
 reading("an unknown side", side="both")
 reading("a reading of 900 HU", mean_hu="900")
 reading("a reading without a value", mean_hu="")
+reading("white matter of 0 HU", region="PLIC", side="L", row=6, mean_hu="0")
 
 
 # ---------------------------------------------------------------------- where the CTs lie

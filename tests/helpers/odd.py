@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pydicom
 
-from broken import CANARY, IDS, Broken, at, bright, checked, many, patients, png_bytes, sheet, with_spo2
+from broken import CANARY, IDS, Broken, at, bright, checked, gwr, many, patients, png_bytes, sheet, with_spo2
 from heads import dicom, head, header, png, save, series
 from postarrest.data import errors, window
 
@@ -139,6 +139,21 @@ written_in("koi8-r", read_as="shift_jis", causes=RUSSIAN)
 written_in("koi8-r", read_as="cp1251", causes=RUSSIAN)
 written_in("koi8-r", read_as="cp1252", causes=RUSSIAN)
 written_in("utf-8", read_as="koi8-r", causes=RUSSIAN)
+
+
+@odd("a ratio of gray to white matter above 2")
+def _(folder):
+    hu = gwr()["mean_hu"].mask((gwr().index >= 4) & (gwr().index < 8), "12")
+    patients().to_csv(folder / "patients.csv", index=False)
+    gwr().assign(mean_hu=hu).to_csv(folder / "gwr.csv", index=False)
+    return {"modalities": ["gwr"]}
+
+
+@odd("a second reading copied from the first")
+def _(folder):
+    patients().to_csv(folder / "patients.csv", index=False)
+    gwr().assign(mean_hu="34.5").to_csv(folder / "gwr.csv", index=False)
+    return {"modalities": ["gwr"]}
 
 
 @odd("rows hidden by a filter in an Excel file")

@@ -66,6 +66,8 @@ OUTCOME = (
     *("cpc", "awake_after_ct", "death_cause_intracranial", "death_cause", "arrest_to_death_days"),
     *("treatment_withdrawn", "withdrawal_day"),
 )
+# The regions of each ratio: gray matter, and the white matter by which it is divided.
+RATIOS = ((("CN", "PU"), ("PLIC", "CC")), (("MC1", "MC2"), ("MW1", "MW2")))
 REGIONS = tuple(GWR.columns["region"].metadata["codes"])
 # Factors from the units of laboratories and exports onto the contract's, by column.
 UNITS: dict[str, dict[str, float]] = {

@@ -277,6 +277,7 @@ def _gwr(
         gwr = gwr.astype({"reading": int})
     gwr["reader"] = gwr["reader"].fillna("") if "reader" in gwr else ""
     _check_readers(gwr["reader"], raw.file, found)
+    plausible.check_readings(gwr, file=raw.file, found=found)
     return gwr.reset_index(drop=True)
 
 

@@ -7,6 +7,7 @@ check-data` lists.
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,11 @@ _COPIED_SHARE = 0.1
 _BLOCKS, _NEARLY = 32, 1.0
 # What databases and forms write for a value that is missing.
 _CODES = (-1, -9, -99, -999, 88, 99, 888, 999, 8888, 9999, 99999)
-_BLANK = "this column blank where the CPC is 1 to 4"
+# Ratios of gray to white matter outside are hardly of a brain.
+_RATIOS = (0.7, 2.0)
+# Two readings that agree in as many regions, or more, are one.
+_EQUAL_READINGS = 20
+_BLANK = "the latter blank where the CPC is 1 to 4"
 # What two columns cannot both say of one patient: their names, what is found, what would fit, where it is so.
 _CONTRADICTIONS: dict[tuple[str, str], tuple[str, str, Callable[[pd.Series, pd.Series], pd.Series]]] = {
     ("cpc", "arrest_to_death_days"): (
@@ -39,7 +44,7 @@ _CONTRADICTIONS: dict[tuple[str, str], tuple[str, str, Callable[[pd.Series, pd.S
     ),
     # No is what many exports say of a survivor.
     ("cpc", "death_cause_intracranial"): (
-        "a survivor with a cause of death",
+        "a survivor with an intracranial cause of death",
         _BLANK,
         lambda cpc, intracranial: (cpc < 5) & (intracranial == 1),
     ),
@@ -117,6 +122,43 @@ def check(
             found.warnings.append(Finding(file, "separates", what, expected, column=shown))
         if name not in contract.PATIENTS.columns and pd.api.types.is_numeric_dtype(known[name]):
             found.warnings += _codes_for_missing(patients[name], file, shown)
+
+
+def check_readings(gwr: pd.DataFrame, *, file: str, found: Findings) -> None:
+    """Add white matter that makes no ratio to the errors in `found`, and odd readings to the warnings.
+
+    Parameters
+    ----------
+    gwr : pandas.DataFrame
+        Typed columns of `contract.GWR`; the index is the row of the file.
+    file : str
+        Name of the file in messages.
+    found : Findings
+        Extended in place.
+    """
+    white = gwr["region"].isin([region for _, white in contract.RATIOS for region in white])
+    low, _ = contract.GWR.columns["mean_hu"].metadata["bounds"]
+    none = gwr.loc[white & gwr["mean_hu"].between(low, 0), "mean_hu"].map("{:g}".format)
+    expected = "above 0 HU in white matter, by which gray matter is divided"
+    found.errors += in_rows(none, file, "ratio", expected, "mean_hu")
+    session = ["reader", "reading"]
+    values = gwr.pivot_table("mean_hu", ["patient_id", *session], "region").reindex(columns=contract.REGIONS)
+    rows = gwr.index.to_series().groupby([gwr[name] for name in values.index.names]).first()
+    for gray, white in contract.RATIOS:
+        of_gray, of_white = (values[list(part)].sum(axis=1, skipna=False) for part in (gray, white))
+        ratio = (of_gray / of_white)[of_white > 0]
+        odd = ratio[ratio.notna() & ~ratio.between(*_RATIOS)].map("a ratio of {:.2f}".format)
+        odd.index = rows[odd.index]
+        expected = "{:g} to {:g} as a rule, for ({} + {}) / ({} + {})".format(*_RATIOS, *gray, *white)
+        found.warnings += in_rows(odd, file, "ratio", expected, "mean_hu", verbatim=False)
+    sessions = gwr.pivot_table("mean_hu", ["patient_id", "region", "side"], session)
+    for one, other in combinations(sessions, 2):
+        both = sessions[[one, other]].dropna()
+        if len(both) >= _EQUAL_READINGS and (both[one] == both[other]).all():
+            what = f"reading {other[1]:g} the same as another reading in all {len(both)} regions"
+            found.warnings.append(
+                Finding(file, "copied", what, "values that were read again", column="mean_hu")
+            )
 
 
 def folded(text: str) -> str:
