@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pydicom
+from openpyxl.worksheet.formula import ArrayFormula
 from PIL import Image
 
 from heads import dicom, head, nifti, png, save, series
@@ -326,6 +327,13 @@ def _(folder):
     for line in [list(patients().columns), *patients().to_numpy().tolist()]:
         book.active.append(line)
     book.active["C3"] = "=60+11"
+    book.save(folder / "patients.xlsx")
+
+
+@case("an Excel formula of several cells without a result")
+def _(folder):
+    book = sheet()
+    book.active["C3"] = ArrayFormula("C3", "=60+11")
     book.save(folder / "patients.xlsx")
 
 

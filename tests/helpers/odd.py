@@ -172,6 +172,18 @@ def _(folder):
     book.save(folder / "patients.xlsx")
 
 
+@odd("a hidden sheet of the right name beside a visible one")
+def _(folder):
+    book = sheet()
+    book.active.title = "patients"
+    book.active.sheet_state = "hidden"
+    shown = book.create_sheet("export")
+    for row in book["patients"].iter_rows(values_only=True):
+        shown.append(row)
+    book.active = shown
+    book.save(folder / "patients.xlsx")
+
+
 @odd("numbers in percent in an Excel file")
 def _(folder):
     return with_spo2(folder, [0.97, 0.88, 0.91, 0.99, 0.85, 0.9])

@@ -258,7 +258,8 @@ def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) 
     def table(*, results: bool) -> RawTable:
         return _collect(path, _rows(book(results=results)[title]), names, note)
 
-    title = _chosen_sheet(path, book(results=False), sheet)
+    plain = book(results=False)
+    title = _chosen_sheet(path, plain, sheet)
     note = f"sheet {title}"
     formulas = table(results=False)
     columns = {name: formulas.header.index(name) + 1 for name in formulas.cells}
@@ -266,6 +267,9 @@ def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) 
     errors, doubts = hidden_from_readers(content, **about)
     if errors:
         raise DataErrors(errors)
+    if not sheet and plain[title].sheet_state != "visible":
+        expected = "a sheet that is shown, or its name in table_format: {sheet: ...}"
+        doubts.append(Finding(path.name, "hidden", "a hidden sheet, which is read", expected))
     formulas = replace(formulas, warnings=tuple(doubts))
     if not formulas.cells.apply(lambda column: column.str.startswith("=", na=False)).any(axis=None):
         return formulas
@@ -275,9 +279,13 @@ def _read_sheet(path: Path, content: bytes, names: Collection[str], sheet: str) 
 
 
 def _rows(sheet: Any, last: int | None = None) -> Iterator[tuple]:
+    from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
+
     # Each as long as its own last cell: a sheet with one cell in its far corner has 17 thousand million.
     sheet.reset_dimensions()
-    return sheet.iter_rows(max_row=last, values_only=True)
+    for row in sheet.iter_rows(max_row=last, values_only=True):
+        # A formula of several cells is an object; like any other, it begins with =.
+        yield tuple("={}" if isinstance(cell, ArrayFormula | DataTableFormula) else cell for cell in row)
 
 
 def _chosen_sheet(path: Path, book: Any, sheet: str) -> str:
