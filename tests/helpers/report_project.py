@@ -1,5 +1,6 @@
 """A small project with executed notebooks, for the tests of the report."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,7 @@ study:
   modalities: [{modalities}]
   outcome_labels: [revised, standard]
   scores: "{scores}"
+  model: "{model}"
 simulate: {{seed: 5}}
 splits: {{outer_folds: {folds}, inner_folds: 3, repeats: 1}}
 """
@@ -51,17 +53,20 @@ def make(
     modalities: str = "gwr, ct",
     folds: int = 2,
     scores: str = "",
+    model: str = "",
 ) -> Path:
     """Write the project: parameters, the real notebooks, the lock file."""
     (root / "params").mkdir(parents=True)
     (root / "params" / "tiny.yaml").write_text(
-        STUDY.format(protocols=protocols, modalities=modalities, folds=folds, scores=scores)
-        + ("" if "ct" in modalities or scores else WITHOUT_CT)
+        STUDY.format(protocols=protocols, modalities=modalities, folds=folds, scores=scores, model=model)
+        + ("" if "ct" in modalities or scores or model else WITHOUT_CT)
     )
     shutil.copytree(places.ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns("*.ipynb"))
     shutil.copy(places.ROOT / "requirements.lock", root)
     shutil.copy(places.ROOT / "params" / "published.yaml", root / "params")
     (root / "docs").mkdir()
+    if model:
+        (root / model).mkdir(parents=True)
     for name in ("tripod-ai.yaml", "probast-ai.yaml"):
         shutil.copy(places.ROOT / "docs" / name, root / "docs")
     return root
@@ -148,7 +153,9 @@ def run_all(root: Path, monkeypatch) -> dict[str, Notebook]:
             missing = {"variable": ["Creatinine, µmol/L", "No-flow time, min"], "overall": ["3", "12"]}
             _table(notebook, monkeypatch, "missingness", pd.DataFrame(missing))
         elif run.notebook == "05_evaluation":
-            _evaluation(notebook, monkeypatch)
+            _evaluation(notebook, monkeypatch, frozen=bool(held.model))
+        elif run.notebook == "08_external":
+            _external(notebook, monkeypatch)
         elif run.part:
             models = ["ohca", "pupil"] if run.notebook == "04_stacking" else ["cnn, revised label"]
             chosen = {"fold": 1, "model": models, "parameter": "C", "value": 0.25, "search_space": "0.1 to 1"}
@@ -210,10 +217,25 @@ def _scores(here: places.Here) -> None:
     scores.write(pd.DataFrame(rows)[list(scores.COLUMNS)], here.build("scores.csv"))
 
 
-def _evaluation(notebook: Notebook, monkeypatch) -> None:
+def _external(notebook: Notebook, monkeypatch) -> None:
+    """Show what the page on other patients shows, with an update of intercept and slope."""
+    described = pd.DataFrame({"variable": ["Patients"], "frozen": ["300"], "here": ["90"]})
+    _table(notebook, monkeypatch, "external_population", described)
+    _table(notebook, monkeypatch, "external_scored", pd.DataFrame({"model": ["ensemble"], "scored": [90]}))
+    judged = pd.DataFrame(
+        {"update": ["none", "intercept", "intercept and slope"], "estimate": [0.7, 0.7, 0.7]}
+    )
+    _table(notebook, monkeypatch, "updating", judged)
+    auc = Estimate(0.66, 0.61, 0.71)
+    notebook.show(monkeypatch, notebook.page.text, "Membership model: AUC {membership}.", membership=auc)
+    kind = json.dumps({"kind": "intercept and slope", "n": 90, "n_good": 36})
+    notebook.here.out("update.json").write_text(kind)
+
+
+def _evaluation(notebook: Notebook, monkeypatch, *, frozen: bool = False) -> None:
     nested = "nested" in (notebook.here.root / "params" / "tiny.yaml").read_text()
     where = ("revised", "pooled") if nested else ("revised", "holdout")
-    main, other = ("ensemble", "ohca") if nested else ("cnn", "gwr_av")
+    main, other = ("ensemble", "ohca") if nested or frozen else ("cnn", "gwr_av")
     rows = [
         [*where, other, "roc_auc", "good", 0.70, 0.61, 0.78, "DeLong logit", True, 90, 36],
         [*where, main, "roc_auc", "good", 0.82, 0.74, 0.88, "DeLong logit", True, 90, 36],
@@ -244,7 +266,7 @@ def _evaluation(notebook: Notebook, monkeypatch) -> None:
         where[1],
         main,
         "Spec-Max-CI",
-        "train_oof",
+        "frozen" if frozen else "train_oof",
         0.1,
         36,
         34,

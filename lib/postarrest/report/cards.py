@@ -13,7 +13,7 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.places import Here
-from postarrest.report import appraisal
+from postarrest.report import appraisal, tripod
 from postarrest.report.body import Body, Item, from_markdown
 from postarrest.report.rendering import render
 from postarrest.report.runs import Report
@@ -42,7 +42,7 @@ def pages(report: Report, *, methods: Sequence[tuple[str, str]], figures: Sequen
         filled = {
             "leakage": leakage(report.here),
             "model-card": _model_card(report),
-            "tripod-ai": {"checklist": read_yaml(report.here.root / "docs" / "tripod-ai.yaml")},
+            "tripod-ai": {"checklist": tripod.filled(_checklist(report, "tripod-ai"), report)},
             "probast-ai": _probast(report),
         } | filled
     return [
@@ -92,13 +92,17 @@ def _model_card(report: Report) -> dict[str, Any]:
 
 
 def _probast(report: Report) -> dict[str, Any]:
-    checklist = read_yaml(report.here.root / "docs" / "probast-ai.yaml")
+    checklist = _checklist(report, "probast-ai")
     answers = appraisal.appraise(checklist, appraisal.evidence(report))
     by_domain: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for answer in answers:
         by_domain.setdefault((answer["part"], answer["domain"]), []).append(answer)
     counts = Counter(answer["verdict"] for answer in answers)
     return {"source": checklist["source"], "answers": by_domain, "counts": counts}
+
+
+def _checklist(report: Report, name: str) -> dict[str, Any]:
+    return read_yaml(report.here.root / "docs" / f"{name}.yaml")
 
 
 def _manuscript(here: Here, methods: Sequence[tuple[str, str]], figures: Sequence[Item]) -> dict[str, Any]:

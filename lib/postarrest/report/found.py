@@ -1,0 +1,46 @@
+"""What some pages of a study found, in words, for the pages that refer to them."""
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+from postarrest.estimate import Estimate
+from postarrest.evaluation import updating
+from postarrest.places import Here
+from postarrest.words import words
+
+
+def update(here: Here) -> dict[str, Any]:
+    """Return which updates of a frozen model were examined, and which one the patients support.
+
+    Returns
+    -------
+    dict
+        ``examined`` (list of str), ``supported`` (blank if it is none of them) and ``sentence``, in words;
+        empty where the study examined none.
+    """
+    place = here.build("update.json")
+    if not place.is_file():
+        return {}
+    kind = json.loads(place.read_text(encoding="utf-8"))["kind"]
+    judged = pd.read_csv(here.table("updating"))["update"].unique()
+    supported = "" if kind == "none" else updating.IN_WORDS[kind]
+    sentence = words()["sentences"]["updated" if supported else "not_updated"]
+    return {
+        "examined": [updating.IN_WORDS[name] for name in judged if name != "none"],
+        "supported": supported,
+        "sentence": sentence.format(update=supported),
+    }
+
+
+def membership(here: Here) -> str:
+    """Return how well a membership model distinguishes these patients from those of the frozen model."""
+    place = here.report_dir / "numbers.json"
+    entry = json.loads(place.read_text(encoding="utf-8")).get("08_external.membership", {})
+    value, lower, upper = (entry.get(part) for part in ("value", "lower", "upper"))
+    limits = [math.nan if limit is None else limit for limit in (lower, upper)]
+    return words()["sentences"]["not_apart" if value is None else "apart"].format(
+        membership=Estimate(math.nan if value is None else value, *limits)
+    )

@@ -1,0 +1,62 @@
+"""TRIPOD+AI: where a report addresses each item, in words that fit the study.
+
+``docs/tripod-ai.yaml`` lists the items. What an item says may differ between kinds of study (:data:`KINDS`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from postarrest.report import found
+from postarrest.report.runs import Report
+
+KINDS = ("frozen",)
+
+
+def filled(checklist: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Return the checklist with what each item says in this study.
+
+    Parameters
+    ----------
+    checklist : Mapping
+        The content of ``docs/tripod-ai.yaml``.
+    report : Report
+        The report.
+    """
+    kinds: list[str] = []
+    values: dict[str, str] = {}
+    if report.study.model:
+        kinds += ["frozen"]
+        here = report.here
+        values |= {"update": found.update(here).get("sentence", ""), "apart": found.membership(here)}
+    return for_study(checklist, kinds, values)
+
+
+def for_study(checklist: Mapping[str, Any], kinds: list[str], values: Mapping[str, str]) -> dict[str, Any]:
+    """Return the checklist in the words for the kinds of study that apply.
+
+    Parameters
+    ----------
+    checklist : Mapping
+        The content of ``docs/tripod-ai.yaml``.
+    kinds : list of str
+        Those of :data:`KINDS` that apply.
+    values : Mapping of str
+        What replaces ``{name}`` in these words.
+
+    Examples
+    --------
+    >>> item = {"item": "16", "met": "None.", "open": "", "frozen": {"met": "{apart}"}}
+    >>> checklist = {"sections": [{"title": "Methods", "items": [item]}]}
+    >>> for_study(checklist, ["frozen"], {"apart": "AUC 0.8."})["sections"][0]["items"][0]["met"]
+    'AUC 0.8.'
+    """
+    sections = []
+    for section in checklist["sections"]:
+        items = []
+        for item in section["items"]:
+            shown = {name: value for name, value in item.items() if name not in KINDS}
+            for kind in kinds:
+                shown |= {name: text.format(**values) for name, text in item.get(kind, {}).items()}
+            items.append(shown)
+        sections.append({**section, "items": items})
+    return {**checklist, "sections": sections}

@@ -1,0 +1,60 @@
+"""TRIPOD+AI and PROBAST+AI of a frozen model, judged in other patients."""
+
+import pytest
+from bs4 import BeautifulSoup
+
+from postarrest.places import ROOT
+from postarrest.report import site, tripod
+from postarrest.study.schema import read_yaml
+from report_project import make, run_all
+
+CHECKLIST = read_yaml(ROOT / "docs" / "tripod-ai.yaml")
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    """Pages of the study of a frozen model."""
+    root = make(tmp_path_factory.mktemp("frozen"), protocols="", modalities="", model="build/other/model")
+    with pytest.MonkeyPatch.context() as patch:
+        run_all(root, patch)
+    site.write_study("tiny", root=root)
+    return root / "reports/tiny"
+
+
+def rows(page):
+    """The cells of a checklist's page, by item."""
+    soup = BeautifulSoup(page.read_text(), "html.parser")
+    found = [
+        row for table in soup.find("main").find_all("table") for row in table.find("tbody").find_all("tr")
+    ]
+    cells = {row.find("th").text: row.find_all("td") for row in found}
+    return {item: [" ".join(td.get_text(" ").split()) for td in of_item] for item, of_item in cells.items()}
+
+
+def test_of_a_frozen_model_tripod_says_what_an_external_evaluation_is(frozen):
+    found = rows(frozen / "tripod-ai.html")
+    assert "evaluation of a model that was fitted and frozen elsewhere" in found["4"][1]
+    assert found["16"][1].startswith("This is an external evaluation")
+    assert "with an AUC of 0.66 (95 % CI 0.61 to 0.71)" in found["16"][1]
+    assert "Split at random" not in found["20c"][1] and found["20c"][1].startswith("Table 8.1")
+    # The study has no such page.
+    assert not [item for item, cells in found.items() if "leakage" in cells[1]]
+    for item in ("12f", "24"):
+        assert "these patients support a new intercept and slope" in found[item][1]
+        assert "not updated" not in found[item][1]
+
+
+def test_the_words_for_a_kind_of_study_leave_nothing_unsaid():
+    values = dict.fromkeys(("update", "apart"), "Said.")
+    items = [item for section in CHECKLIST["sections"] for item in section["items"]]
+    for kind in tripod.KINDS:
+        assert any(kind in item for item in items)
+        shown = tripod.for_study(CHECKLIST, [kind], values)
+        changed = [item for section in shown["sections"] for item in section["items"]]
+        assert all(
+            (item["met"] or item["open"]) and set(item) == {"item", "asks", "met", "open"} for item in changed
+        )
+        assert not [item for item in changed if "{" in item["met"]]
+    # Without a kind, every study has the same words.
+    plain = [item for section in tripod.for_study(CHECKLIST, [], {})["sections"] for item in section["items"]]
+    assert [item["met"] for item in plain] == [item["met"] for item in items]
