@@ -99,6 +99,11 @@ def test_breaking_a_run_flips_the_questions_that_ask_for_it(broken, items):
     assert {after[item] for item in items} == {NOT_MET}
 
 
+def test_what_was_not_counted_is_not_stated_as_none():
+    answers = {a["item"]: a["reason"] for a in appraisal.appraise(CHECKLIST, without_table("leakage"))}
+    assert {answers[item] for item in ("E4.1", "E4.5", "E4.6")} == {"Not counted in this run."}
+
+
 def test_without_class_weights_nothing_had_to_be_recalibrated():
     found = verdicts(replace(sound(), class_weights=False))
     assert found["D4.4"] == found["E4.4"] == NOT_APPLICABLE
@@ -106,3 +111,32 @@ def test_without_class_weights_nothing_had_to_be_recalibrated():
 
 def test_an_outcome_of_the_studys_own_is_for_the_authors_to_justify():
     assert verdicts(replace(sound(), standard_outcome=None))["D3.1"] == AUTHORS
+
+
+def of_a_frozen_model(**changes):
+    """A run in which nothing was fitted: no leakage, hyperparameters or sample size."""
+    whole = with_table("evaluated", set="holdout")
+    kept = {k: v for k, v in whole.tables.items() if k not in ("leakage", "hyperparameters", "sample_size")}
+    return replace(whole, tables=kept, frozen=True, class_weights=False, **changes)
+
+
+def test_a_frozen_model_is_evaluated_in_others_and_its_development_elsewhere():
+    answers = {a["item"]: a for a in appraisal.appraise(CHECKLIST, of_a_frozen_model(simulated=True))}
+    found = {item: answer["verdict"] for item, answer in answers.items()}
+    assert {found[item] for item in found if item.startswith("D")} == {NOT_APPLICABLE}
+    assert found["E4.1"] == found["E4.3"] == found["E4.4"] == found["E4.5"] == found["E4.7"] == MET
+    assert found["E4.6"] == NOT_APPLICABLE and found["E4.2"] == NOT_MET
+    assert answers["E4.3"]["reason"].startswith("100 of 100 included patients are evaluated; missing")
+    assert "30 of 100 have a good outcome" in answers["E4.4"]["reason"]
+    # A reason never contradicts its verdict.
+    assert not any(answer["reason"].startswith("0 ") for answer in answers.values())
+
+
+def test_whether_real_patients_were_fitted_on_elsewhere_only_the_authors_can_say():
+    assert verdicts(of_a_frozen_model())["E4.5"] == AUTHORS
+
+
+def test_patients_whom_a_frozen_model_cannot_score_count_as_not_evaluated():
+    some = of_a_frozen_model()
+    evaluated = some.tables["evaluated"].assign(n=90, n_good=27)
+    assert verdicts(replace(some, tables=some.tables | {"evaluated": evaluated}))["E4.3"] == NOT_MET

@@ -58,3 +58,13 @@ def test_the_words_for_a_kind_of_study_leave_nothing_unsaid():
     # Without a kind, every study has the same words.
     plain = [item for section in tripod.for_study(CHECKLIST, [], {})["sections"] for item in section["items"]]
     assert [item["met"] for item in plain] == [item["met"] for item in items]
+
+
+def test_of_a_frozen_model_probast_appraises_the_external_evaluation(frozen):
+    found = rows(frozen / "probast-ai.html")
+    assert {cells[1] for item, cells in found.items() if item.startswith("D")} == {
+        "Not applicable. Fitted elsewhere."
+    }
+    assert found["E4.1"][1].startswith("Met. External")
+    text = BeautifulSoup((frozen / "probast-ai.html").read_text(), "html.parser").find("main").get_text(" ")
+    assert "is an external one" in text and "within one cohort" not in text

@@ -15,6 +15,7 @@ from postarrest.report.runs import Report
 from postarrest.study.load import complete_parameters
 
 MET, NOT_MET, NOT_APPLICABLE, AUTHORS = "met", "not met", "not applicable", "only the authors can say"
+_NOT_COUNTED = "Not counted in this run."
 _TABLES = ("flow", "evaluated", "leakage", "sample_size", "hyperparameters", "performance", "calibration")
 _TABLES += ("decision_curve",)
 
@@ -47,6 +48,8 @@ class Evidence:
         Names of the network's models.
     differing : list of str
         In what the runs' environments differ.
+    frozen : bool
+        Whether the study evaluates a model that was fitted in other patients and frozen.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -56,6 +59,7 @@ class Evidence:
     class_weights: bool = False
     networks: list[str] = field(default_factory=list)
     differing: list[str] = field(default_factory=list)
+    frozen: bool = False
 
     def count(self, step: str) -> int:
         """Return the number of patients at a step of the participant flow."""
@@ -88,6 +92,7 @@ def evidence(report: Report) -> Evidence:
         class_weights=bool(given.get("03_cnn", {}).get("class_weights")),
         networks=networks,
         differing=environment.differing(list(report.environments.values())),
+        frozen=bool(study.model),
     )
 
 
@@ -113,6 +118,8 @@ def standard_outcome(run: Evidence) -> Answer:
 
 
 def _sample_size(run: Evidence, purpose: str) -> Answer:
+    if run.frozen:
+        return Answer(NOT_MET, "Not assessed: the report of a frozen model has no page on sample size.")
     if "sample_size" not in run.tables:
         return Answer(NOT_MET, "Not assessed: the study file does not name the section 06_stability.")
     mine = run.tables["sample_size"].query("purpose == @purpose")
@@ -142,13 +149,14 @@ def not_only_linear(run: Evidence) -> Answer:
 def nobody_dropped(run: Evidence) -> Answer:
     """Check that every included patient is evaluated, and none was left out for missing values."""
     included, n = run.count("included"), int(run.tables["evaluated"]["n"].iloc[0])
-    whole = run.tables["evaluated"]["set"].iloc[0] == "pooled"
+    whole = run.frozen or run.tables["evaluated"]["set"].iloc[0] == "pooled"
     if whole and n < included:
         return Answer(NOT_MET, f"{included - n} of {included} included patients are not evaluated.")
     words = f"{n} of {included} included patients are evaluated" + (
         "" if whole else ", a random split of them"
     )
-    return Answer(MET, f"{words}; missing values are handled within each fit ([](#tab-missingness)).")
+    handled = "as the frozen model does it" if run.frozen else "within each fit"
+    return Answer(MET, f"{words}; missing values are handled {handled} ([](#tab-missingness)).")
 
 
 def recalibrated(run: Evidence) -> Answer:
@@ -173,14 +181,21 @@ def tuned_in_folds(run: Evidence) -> Answer:
 
 def tested_in_others(run: Evidence) -> Answer:
     """Check that patients are tested by models that were not fitted on them."""
-    n = int(_test_rows(run)["n_in_both"].sum())
-    if not len(_test_rows(run)) or n:
+    if run.frozen:
+        return Answer(MET, "External: the model was fitted elsewhere and scores these patients as it is.")
+    if not len(_test_rows(run)):
+        return Answer(NOT_MET, _NOT_COUNTED)
+    if n := int(_test_rows(run)["n_in_both"].sum()):
         return Answer(NOT_MET, f"{n} scores are of patients that a model was fitted on.")
     return Answer(MET, "Every patient is tested by models fitted on others ([leakage](page:leakage)).")
 
 
 def prevalence_kept(run: Evidence) -> Answer:
     """Check that the test patients have the cohort's prevalence, whatever the weights in training."""
+    if run.frozen:
+        n, n_good = run.tables["evaluated"][["n", "n_good"]].iloc[0]
+        words = "The patients are neither weighted nor resampled"
+        return Answer(MET, f"{words}: {n_good} of {n} have a good outcome, as recorded.")
     if not run.class_weights:
         return Answer(NOT_APPLICABLE, "No correction for class imbalance was used.")
     tested = run.tables["evaluated"].iloc[0]
@@ -192,9 +207,15 @@ def prevalence_kept(run: Evidence) -> Answer:
 
 def no_leakage(run: Evidence) -> Answer:
     """Check that no stage scored a patient that it was fitted on."""
+    if run.frozen:
+        words = "Nothing is fitted before these patients are scored ([external validation](page:08_external))"
+        if run.simulated:
+            return Answer(MET, f"{words}; they are simulated apart from those of the development.")
+        # A frozen model holds aggregates only, so that nobody can be found again.
+        return Answer(AUTHORS, f"{words}. Whether one of them was among those fitted on cannot be checked.")
     leaked = int(run.tables.get("leakage", pd.DataFrame({"n_in_both": [-1]}))["n_in_both"].sum())
     if leaked < 0:
-        return Answer(NOT_MET, "Not counted in this run.")
+        return Answer(NOT_MET, _NOT_COUNTED)
     if leaked:
         return Answer(NOT_MET, f"{leaked} scores are of patients that the same stage was fitted on.")
     return Answer(MET, "Counted for every stage of every run: none ([leakage](page:leakage)).")
@@ -202,8 +223,11 @@ def no_leakage(run: Evidence) -> Answer:
 
 def steps_repeated(run: Evidence) -> Answer:
     """Check that no earlier stage, such as the choice of hyperparameters, used a test patient."""
-    n = int(_test_rows(run)["n_indirect"].sum())
-    if not len(_test_rows(run)) or n:
+    if run.frozen:
+        return Answer(NOT_APPLICABLE, "The evaluation resamples no development: it is in other patients.")
+    if not len(_test_rows(run)):
+        return Answer(NOT_MET, _NOT_COUNTED)
+    if n := int(_test_rows(run)["n_indirect"].sum()):
         return Answer(NOT_MET, f"{n} test scores depend on an earlier stage that used the same patient.")
     return Answer(MET, "Tuning, fitting, calibration and thresholds are repeated without the test patients.")
 
@@ -262,5 +286,7 @@ def appraise(checklist: Mapping[str, Any], run: Evidence) -> list[dict[str, Any]
                 answer = CHECKS[item["check"]](run) if item["check"] else Answer(AUTHORS)
                 place = {"part": part["title"], "domain": domain["title"]}
                 place |= {name: item[name] for name in ("item", "asks", "open")}
+                if run.frozen and part["of"] == "development":
+                    answer, place["open"] = Answer(NOT_APPLICABLE, "Fitted elsewhere."), ""
                 found.append(place | answer._asdict())
     return found

@@ -98,7 +98,8 @@ def _probast(report: Report) -> dict[str, Any]:
     for answer in answers:
         by_domain.setdefault((answer["part"], answer["domain"]), []).append(answer)
     counts = Counter(answer["verdict"] for answer in answers)
-    return {"source": checklist["source"], "answers": by_domain, "counts": counts}
+    shown = {"answers": by_domain, "counts": counts, "frozen": bool(report.study.model)}
+    return {"source": checklist["source"]} | shown
 
 
 def _checklist(report: Report, name: str) -> dict[str, Any]:
