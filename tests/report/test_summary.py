@@ -38,6 +38,27 @@ def test_the_network_that_a_study_is_about_leads_however_few_are_tested(tmp_path
     assert "optimistic" not in result.text
 
 
+@pytest.mark.parametrize(("tn", "chosen_on"), [(0, "frozen"), (9, "frozen"), (0, "train_oof")])
+def test_that_a_threshold_predicts_nobody_poor_is_said_in_words(tmp_path, tn, chosen_on):
+    where = {"outcome_label": "revised", "set": "holdout"}
+    row = [*where.values(), "cnn", "roc_auc", "good", 0.82, 0.64, 0.92, True, 64, 44]
+    pd.DataFrame([row], columns=COLUMNS.split()).to_csv(tmp_path / "performance.csv", index=False)
+    rule = where | {"model": "cnn", "rule": "Spec-Max-CI", "stage": "final", "chosen_on": chosen_on}
+    decided = {"tp": 44, "fn": 0, "tn": tn, "fp": 20 - tn, "fnr": 0.0, "fnr_upper": 0.0804, "note": ""}
+    pd.DataFrame([rule | decided]).to_csv(tmp_path / "thresholds.csv", index=False)
+    study = load.load("smoke", environment={})
+    study = study.model_copy(update={"model": "elsewhere"}) if chosen_on == "frozen" else study
+    result = summary.of(study, tmp_path)
+    text, limits = result.further["Thresholds"], result.further["Limits"]
+    assert ("nobody was predicted to have a poor outcome: none of the 20" in text) == (tn == 0)
+    assert ("0 of 44" in text) == (tn > 0)
+    assert text.endswith("False pessimism was 0.0 % (upper 95 % confidence limit 8.0 %).")
+    assert ("chosen where the model was fitted" in text) == (chosen_on == "frozen")
+    # No patients were split where a frozen model is judged.
+    assert ("split" in limits) == (chosen_on != "frozen")
+    assert ("conditional on the model as it was frozen" in limits) == (chosen_on == "frozen")
+
+
 def test_calibration_of_the_main_model_is_stated(tmp_path):
     where = ["revised", "fold mean"]
     row = [*where, "ensemble", "roc_auc", "good", 0.8, 0.7, 0.9, True, 90, 36]

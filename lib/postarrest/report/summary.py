@@ -155,7 +155,8 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
         chosen = {"model": main, "rule": "Spec-Max-CI", "chosen_on": chosen_on}
         for _, row in _rows(read["thresholds"], where | chosen).head(1).iterrows():
             result.further["Thresholds"] = " ".join(_guideline(result, row))
-    limits = ["conditional"] * (not folds) + ["elsewhere_frozen" if study.model else "elsewhere"]
+    limits = ["conditional_frozen" if study.model else "conditional"] * (not folds)
+    limits += ["elsewhere_frozen" if study.model else "elsewhere"]
     limits += ["simulated"] * study.simulated + ["circular"] * bool(network.circular)
     stated = [result.state(name, "performance", circular=network.circular) for name in limits]
     result.further["Limits"] = " ".join(stated)
@@ -223,8 +224,11 @@ def _guideline(result: Summary, row: pd.Series) -> list[str]:
         "false_pessimism": Estimate(100 * row["fnr"], digits=1),
         "false_pessimism_upper": Estimate(100 * row["fnr_upper"], digits=1),
     }
+    where = words()["sentences"]["chosen_elsewhere" if row["chosen_on"] == "frozen" else "chosen_here"]
+    # That no good outcome is predicted poor means nothing where nobody is.
+    sentence = "threshold" if row["tn"] + row["fn"] else "nobody_poor"
     return [
-        result.state("threshold", "thresholds", **counts),
+        result.state(sentence, "thresholds", where=where, **counts),
         result.state("false_pessimism", "thresholds", unit="%", **rates),
     ]
 
