@@ -3,8 +3,8 @@
 import pytest
 from bs4 import BeautifulSoup
 
-from postarrest.places import ROOT
-from postarrest.report import site, tripod
+from postarrest.places import ROOT, Here
+from postarrest.report import found, site, tripod
 from postarrest.study.schema import read_yaml
 from report_project import make, run_all
 
@@ -32,16 +32,16 @@ def rows(page):
 
 
 def test_of_a_frozen_model_tripod_says_what_an_external_evaluation_is(frozen):
-    found = rows(frozen / "tripod-ai.html")
-    assert "evaluation of a model that was fitted and frozen elsewhere" in found["4"][1]
-    assert found["16"][1].startswith("This is an external evaluation")
-    assert "with an AUC of 0.66 (95 % CI 0.61 to 0.71)" in found["16"][1]
-    assert "Split at random" not in found["20c"][1] and found["20c"][1].startswith("Table 8.1")
+    shown = rows(frozen / "tripod-ai.html")
+    assert "evaluation of a model that was fitted and frozen elsewhere" in shown["4"][1]
+    assert shown["16"][1].startswith("This is an external evaluation")
+    assert "with an AUC of 0.66 (95 % CI 0.61 to 0.71)" in shown["16"][1]
+    assert "Split at random" not in shown["20c"][1] and shown["20c"][1].startswith("Table 8.1")
     # The study has no such page.
-    assert not [item for item, cells in found.items() if "leakage" in cells[1]]
+    assert not [item for item, cells in shown.items() if "leakage" in cells[1]]
     for item in ("12f", "24"):
-        assert "these patients support a new intercept and slope" in found[item][1]
-        assert "not updated" not in found[item][1]
+        assert "these patients support a new intercept and slope" in shown[item][1]
+        assert "not updated" not in shown[item][1]
 
 
 def test_the_words_for_a_kind_of_study_leave_nothing_unsaid():
@@ -61,10 +61,31 @@ def test_the_words_for_a_kind_of_study_leave_nothing_unsaid():
 
 
 def test_of_a_frozen_model_probast_appraises_the_external_evaluation(frozen):
-    found = rows(frozen / "probast-ai.html")
-    assert {cells[1] for item, cells in found.items() if item.startswith("D")} == {
+    shown = rows(frozen / "probast-ai.html")
+    assert {cells[1] for item, cells in shown.items() if item.startswith("D")} == {
         "Not applicable. Fitted elsewhere."
     }
-    assert found["E4.1"][1].startswith("Met. External")
+    assert shown["E4.1"][1].startswith("Met. External")
     text = BeautifulSoup((frozen / "probast-ai.html").read_text(), "html.parser").find("main").get_text(" ")
     assert "is an external one" in text and "within one cohort" not in text
+
+
+def test_the_methods_tell_the_model_as_frozen_from_its_update(frozen):
+    text = (frozen / "manuscript/methods.md").read_text()
+    assert "all results are those of the model as it was frozen" in text
+    assert "updates of the main model (a new intercept; a new intercept and slope) were examined" in text
+    assert "It chose a new intercept and slope; the model with this update" in text
+    assert "tuned or updated" not in text
+    card = BeautifulSoup((frozen / "model-card.html").read_text(), "html.parser").get_text(" ")
+    assert "these patients support a new intercept and slope" in card
+
+
+def test_an_update_that_the_patients_do_not_support_is_not_said_to_be_frozen(tmp_path):
+    here = Here("tiny", save_to="report", root=tmp_path)
+    assert found.update(here) == {}
+    here.out("update.json").write_text('{"kind": "none"}')
+    here.table("updating").parent.mkdir(parents=True, exist_ok=True)
+    here.table("updating").write_text("update\nnone\nintercept\n")
+    update = found.update(here)
+    assert update["supported"] == "" and update["examined"] == ["a new intercept"]
+    assert "support none of them" in update["sentence"] and "frozen again" not in update["sentence"]

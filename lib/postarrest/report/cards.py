@@ -13,7 +13,7 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.places import Here
-from postarrest.report import appraisal, tripod
+from postarrest.report import appraisal, found, tripod
 from postarrest.report.body import Body, Item, from_markdown
 from postarrest.report.rendering import render
 from postarrest.report.runs import Report
@@ -87,6 +87,7 @@ def _model_card(report: Report) -> dict[str, Any]:
             f"{m.metric} {m.positive_class}": (Estimate(m.estimate, m.lower, m.upper), m.n, m.n_good)
             for m in shown
         },
+        "update": found.update(report.here).get("sentence", "") if report.study.model else "",
         "depth": report.study.parameters("03_cnn").get("depth", "head"),
     }
 

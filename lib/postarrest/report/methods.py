@@ -10,10 +10,9 @@ from postarrest.models import splits, stacking, super_learner, tabular, tuning
 from postarrest.models.cnn.head import Training
 from postarrest.models.cnn.network import Network
 from postarrest.models.tuning import Space
-from postarrest.report.rendering import (
-    as_text,
-    render,
-)
+from postarrest.places import Here
+from postarrest.report import found
+from postarrest.report.rendering import as_text, render
 from postarrest.report.used import UsedNetwork
 from postarrest.study.load import Study, complete_parameters
 from postarrest.words import in_words, listed, model_in_words, uncapitalised, words
@@ -61,6 +60,7 @@ def methods(
         trees=stacking.STACK_TREES,
         tie=tuning.TIE,
         evaluated=given["05_evaluation"],
+        update=found.update(Here(study.name, save_to="report", root=root)) if study.model else {},
     )
     parts = re.split(r"^## (.+)$", text, flags=re.M)[1:]
     return [(h, " ".join(p.split())) for h, p in zip(parts[::2], parts[1::2], strict=True)]
