@@ -54,12 +54,14 @@ def make(
     folds: int = 2,
     scores: str = "",
     model: str = "",
+    further: str = "",
 ) -> Path:
-    """Write the project: parameters, the real notebooks, the lock file."""
+    """Write the project: parameters, with further sections if given, the real notebooks, the lock file."""
     (root / "params").mkdir(parents=True)
     (root / "params" / "tiny.yaml").write_text(
         STUDY.format(protocols=protocols, modalities=modalities, folds=folds, scores=scores, model=model)
         + ("" if "ct" in modalities or scores or model else WITHOUT_CT)
+        + further
     )
     shutil.copytree(places.ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns("*.ipynb"))
     shutil.copy(places.ROOT / "requirements.lock", root)
@@ -154,6 +156,8 @@ def run_all(root: Path, monkeypatch) -> dict[str, Notebook]:
             _table(notebook, monkeypatch, "missingness", pd.DataFrame(missing))
         elif run.notebook == "05_evaluation":
             _evaluation(notebook, monkeypatch, frozen=bool(held.model))
+        elif run.notebook == "07_subgroups":
+            _subgroups(notebook, monkeypatch)
         elif run.notebook == "08_external":
             _external(notebook, monkeypatch)
         elif run.part:
@@ -230,6 +234,13 @@ def _external(notebook: Notebook, monkeypatch) -> None:
     notebook.show(monkeypatch, notebook.page.text, "Membership model: AUC {membership}.", membership=auc)
     kind = json.dumps({"kind": "intercept and slope", "n": 90, "n_good": 36})
     notebook.here.out("update.json").write_text(kind)
+
+
+def _subgroups(notebook: Notebook, monkeypatch) -> None:
+    """Show the AUC of the main model in two groups, which differ."""
+    where = {"outcome_label": "revised", "set": "holdout", "model": "cnn", "variable": "Sex <b>"}
+    tests = {"metric": "roc_auc", "rule": "", "p_interaction": [0.004, 0.004], "p_holm": [0.02, 0.02]}
+    _table(notebook, monkeypatch, "subgroups", pd.DataFrame(where | {"level": ["female", "male"]} | tests))
 
 
 def _evaluation(notebook: Notebook, monkeypatch, *, frozen: bool = False) -> None:

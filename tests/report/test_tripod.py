@@ -1,10 +1,14 @@
-"""TRIPOD+AI and PROBAST+AI of a frozen model, judged in other patients."""
+"""TRIPOD+AI, PROBAST+AI, the model card and the methods say what the study is and what its pages found."""
 
+from types import SimpleNamespace
+
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
 from postarrest.places import ROOT, Here
 from postarrest.report import found, site, tripod
+from postarrest.report.summary import Summary
 from postarrest.study.schema import read_yaml
 from report_project import make, run_all
 
@@ -45,7 +49,7 @@ def test_of_a_frozen_model_tripod_says_what_an_external_evaluation_is(frozen):
 
 
 def test_the_words_for_a_kind_of_study_leave_nothing_unsaid():
-    values = dict.fromkeys(("update", "apart"), "Said.")
+    values = dict.fromkeys(("update", "apart", "groups"), "Said.")
     items = [item for section in CHECKLIST["sections"] for item in section["items"]]
     for kind in tripod.KINDS:
         assert any(kind in item for item in items)
@@ -89,3 +93,45 @@ def test_an_update_that_the_patients_do_not_support_is_not_said_to_be_frozen(tmp
     update = found.update(here)
     assert update["supported"] == "" and update["examined"] == ["a new intercept"]
     assert "support none of them" in update["sentence"] and "frozen again" not in update["sentence"]
+
+
+def test_what_was_found_in_groups_of_patients_is_where_it_is_asked_for(tmp_path, monkeypatch):
+    root = make(tmp_path, protocols="holdout", modalities="gwr", further="07_subgroups: {least: 5}\n")
+    run_all(root, monkeypatch)
+    site.write_study("tiny", root=root)
+    said = (
+        "1 of 1 tests found a difference between groups after correction (Holm): Sex <b>, roc auc (P = 0.020)"
+    )
+    shown = rows(root / "reports/tiny/tripod-ai.html")
+    assert said in shown["14"][1] and "Table 7.1" in shown["23a"][1] and shown["23a"][2] == ""
+    card = BeautifulSoup((root / "reports/tiny/model-card.html").read_text(), "html.parser")
+    assert said in " ".join(card.get_text(" ").split())
+    assert "has not been established" not in card.text
+    assert card.find("main").find("a", href="07_subgroups.html#tab-subgroups")
+
+
+@pytest.mark.parametrize(
+    ("p", "says"), [(0.4, "none of 1 tests found a difference"), (None, "No variable has two groups")]
+)
+def test_groups_without_a_difference_are_not_said_to_be_alike(tmp_path, p, says):
+    here = Here("tiny", save_to="report", root=tmp_path)
+    here.table("subgroups").parent.mkdir(parents=True, exist_ok=True)
+    where = {"outcome_label": "standard", "set": "pooled"}
+    row = where | {"model": "ensemble", "variable": "Sex", "level": "male", "metric": "oe", "rule": ""}
+    table = pd.DataFrame(
+        [row | {"p_interaction": p, "p_holm": p}, row | {"set": "all", "p_interaction": 0.001}]
+    )
+    table.to_csv(here.table("subgroups"), index=False)
+    report = SimpleNamespace(
+        study=SimpleNamespace(notebooks=("07_subgroups",)), here=here, result=Summary("ensemble", where)
+    )
+    assert says in found.in_groups(report)
+    # A table that an earlier run left behind is not of this study.
+    report.study.notebooks = ()
+    assert found.in_groups(report) == ""
+
+
+def test_without_a_page_of_groups_their_performance_is_not_established(frozen):
+    card = BeautifulSoup((frozen / "model-card.html").read_text(), "html.parser").text
+    assert "Performance by sex, age or other groups has not been established." in card
+    assert "few good outcomes" in rows(frozen / "tripod-ai.html")["14"][2]

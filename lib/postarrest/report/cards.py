@@ -88,6 +88,7 @@ def _model_card(report: Report) -> dict[str, Any]:
             for m in shown
         },
         "update": found.update(report.here).get("sentence", "") if report.study.model else "",
+        "groups": found.in_groups(report),
         "depth": report.study.parameters("03_cnn").get("depth", "head"),
     }
 

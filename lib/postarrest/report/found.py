@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from postarrest.estimate import Estimate
-from postarrest.evaluation import updating
+from postarrest.evaluation import subgroups, updating
 from postarrest.places import Here
+from postarrest.report.runs import Report
 from postarrest.words import words
 
 
@@ -44,3 +45,18 @@ def membership(here: Here) -> str:
     return words()["sentences"]["not_apart" if value is None else "apart"].format(
         membership=Estimate(math.nan if value is None else value, *limits)
     )
+
+
+def in_groups(report: Report) -> str:
+    """Return what tests between groups of patients found for the main model; blank without any."""
+    place = report.here.table("subgroups")
+    if "07_subgroups" not in report.study.notebooks or not place.is_file():
+        return ""
+    table = pd.read_csv(place, dtype={"rule": str}).fillna({"rule": ""})
+    for column, value in report.result.where.items():
+        table = table[table[column] == value]
+    # One entry at most, since the rows are of one outcome label and set.
+    for tested in subgroups.differences(table, report.result.main):
+        kind = "differ" if tested["n_found"] else "alike" if tested["n_tests"] else "untested"
+        return words()["sentences"][f"groups_{kind}"].format(**tested)
+    return ""

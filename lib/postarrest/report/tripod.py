@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from postarrest.report import found
+from postarrest.report.rendering import as_text
 from postarrest.report.runs import Report
 
-KINDS = ("frozen",)
+KINDS = ("frozen", "subgroups")
 
 
 def filled(checklist: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -22,13 +23,16 @@ def filled(checklist: Mapping[str, Any], report: Report) -> dict[str, Any]:
     report : Report
         The report.
     """
+    here = report.here
     kinds: list[str] = []
-    values: dict[str, str] = {}
+    values = {"groups": found.in_groups(report)}
     if report.study.model:
         kinds += ["frozen"]
-        here = report.here
         values |= {"update": found.update(here).get("sentence", ""), "apart": found.membership(here)}
-    return for_study(checklist, kinds, values)
+    if values["groups"]:
+        kinds += ["subgroups"]
+    # Names of groups are the data's own, and what a checklist says is Markdown.
+    return for_study(checklist, kinds, {name: as_text(value) for name, value in values.items()})
 
 
 def for_study(checklist: Mapping[str, Any], kinds: list[str], values: Mapping[str, str]) -> dict[str, Any]:
