@@ -103,4 +103,4 @@ for model, of_model in explained.contributions.groupby("model", sort=False):
 
 # %%
 leakage = pd.concat([fold.ledger.table() for fold in folds])
-page.standard_table(leakage, name="leakage", part="explanation")
+page.standard_table(leakage, name="leakage", part="explanation", described="leakage_of_fits")

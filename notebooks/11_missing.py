@@ -104,4 +104,4 @@ page.standard_table(pd.concat([by_handling, by_pattern]), name="missing_data")
 # %%
 for part, of_part in {"missing values": folds, "missing base models": folds_at_use}.items():
     leakage = pd.concat([fold.ledger.table() for fold in of_part])
-    page.standard_table(leakage, name="leakage", part=part)
+    page.standard_table(leakage, name="leakage", part=part, described="leakage_of_fits")

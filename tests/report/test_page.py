@@ -1,6 +1,7 @@
 """What a notebook shows and saves."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,19 @@ def test_a_standard_table_has_its_words_from_the_list(shown, here):
     assert here.table("evaluated").is_file()
     with pytest.raises(KeyError):
         own.standard_table(pd.DataFrame({"n": [90]}), name="unknown")
+
+
+def test_patients_of_fits_are_not_described_as_those_of_thresholds(shown, here):
+    counted = pd.DataFrame({"stage": ["ohca: refitted model"], "n_indirect": [0]})
+    own = Page(here, notebook="10_explanation")
+    own.standard_table(counted, name="leakage", part="explanation", described="leakage_of_fits")
+    table = BeautifulSoup(shown[0].data, "html.parser").find("figure", id="tab-leakage")
+    assert "hyperparameters were chosen or a model was fitted" in table.find("figcaption").text
+    assert "threshold" not in table.text and "Indirect, n: patients scored" in table.text
+    # Every ledger of a notebook has these words; only the evaluation's rows are of thresholds.
+    for path in (ROOT / "notebooks").glob("*.py"):
+        calls = re.findall(r"standard_table\((.*name=\"leakage\".*)\)\n", path.read_text())
+        assert all(("ledger" in path.read_text()) == ("leakage_of_fits" in call) for call in calls), path.name
 
 
 def test_a_table_that_does_not_apply_is_left_out_with_the_reason(shown, here):

@@ -106,20 +106,23 @@ class Page:
         shown = {"anchor": anchor, "name": name, "caption": caption, "note": note, "digits": digits}
         display(HTML(table_html(data, **shown, network=used_network(self.here).name)))
 
-    def standard_table(self, data: pd.DataFrame, *, name: str, part: str = "") -> None:
+    def standard_table(self, data: pd.DataFrame, *, name: str, part: str = "", described: str = "") -> None:
         """Show and save a table whose caption, note and decimals are in ``words.yaml``.
 
         Parameters
         ----------
         data, name, part
             As in :meth:`table`.
+        described : str
+            Entry of ``words.yaml`` that describes it, where a table of several notebooks has other rows here
+            than its name says; blank: that of its name.
 
         Raises
         ------
         KeyError
-            If ``words.yaml`` has no table of this name.
+            If ``words.yaml`` has no such entry.
         """
-        self.table(data, name=name, part=part, **words()["tables"][name])
+        self.table(data, name=name, part=part, **words()["tables"][described or name])
 
     def figure(self, fig: Figure, *, name: str, caption: str, alt: str) -> None:
         """Show a figure, save it as SVG, PDF and 300-dpi PNG, and close it.
