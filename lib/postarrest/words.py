@@ -68,6 +68,17 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def predictor_in_sentence(column: str) -> str:
+    """Return a predictor's name as written within a sentence: without the unit that a heading has.
+
+    Examples
+    --------
+    >>> predictor_in_sentence("no_flow_min"), predictor_in_sentence("my_marker")
+    ('no-flow time', 'my marker')
+    """
+    return uncapitalised(NAMES.get(column, in_words(column)).split(",")[0])
+
+
 def in_words(name: Any) -> str:
     """Return an identifier without its underscores."""
     return str(name).replace("_", " ")

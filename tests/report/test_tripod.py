@@ -7,8 +7,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from postarrest.places import ROOT, Here
-from postarrest.report import found, site, tripod
+from postarrest.report import found, main_model, site, tripod
 from postarrest.report.summary import Summary
+from postarrest.study import load
 from postarrest.study.schema import read_yaml
 from report_project import make, run_all
 
@@ -135,3 +136,54 @@ def test_without_a_page_of_groups_their_performance_is_not_established(frozen):
     card = BeautifulSoup((frozen / "model-card.html").read_text(), "html.parser").text
     assert "Performance by sex, age or other groups has not been established." in card
     assert "few good outcomes" in rows(frozen / "tripod-ai.html")["14"][2]
+
+
+def test_the_card_of_a_ratio_is_not_that_of_the_network(tmp_path, monkeypatch):
+    root = make(tmp_path, protocols="holdout", modalities="gwr, ct")
+    run_all(root, monkeypatch)
+    for path in (root / "reports/tiny/tables").glob("*.csv"):
+        path.write_text(path.read_text().replace("gwr_av", "gwr_bg_auto").replace("cnn", "ohca_score"))
+    site.write_study("tiny", root=root)
+    soup = BeautifulSoup((root / "reports/tiny/model-card.html").read_text(), "html.parser")
+    card = " ".join(soup.find("main").get_text(" ").split())
+    assert "finds without a person. It is a measurement: nothing was fitted to outcomes." in card
+    assert "Calibration and net benefit are those of probabilities, which it does not predict" in card
+    assert "its results in these patients are circular" in card
+    for wrong in (
+        "only a head on its features",
+        "clinical usefulness",
+        "Which values are missing",
+        "was fitted",
+    ):
+        assert wrong not in card.replace("nothing was fitted", ""), wrong
+
+
+OHCA = {"algorithm": "lightgbm", "predictors": ["no_flow_min", "lactate_mmol_l"]}
+
+
+@pytest.mark.parametrize(
+    ("main", "says", "fitted", "network"),
+    [
+        ("ensemble", "calibrated by Platt scaling", True, True),
+        ("ensemble_logistic", "logistic regression combines", True, True),
+        ("super_learner", "A super learner", True, True),
+        ("forest_all", "A random forest on the predictors", True, True),
+        ("ensemble_updated", "update of it that was made in further patients", True, True),
+        ("ct", "one head CT slice", True, True),
+        ("cnn", "one head CT slice", True, True),
+        ("ohca", "gradient-boosted trees, LightGBM, on no-flow time and lactate.", True, False),
+        ("gwr_av", "regions that readers placed", False, False),
+        ("gwr_ce_auto", "finds without a person", False, False),
+        ("gwr_unmixed", "of pure tissue", False, False),
+        ("ohca_score", "Adrie 2006", False, False),
+        ("theirs", "which was fitted elsewhere", True, False),
+    ],
+)
+def test_a_card_says_what_the_main_model_is_whatever_kind_it_is(main, says, fitted, network):
+    study = load.load("ensemble", environment={})
+    study.sections["04_stacking"]["base_models"] = {"ohca": OHCA, "ct": {"algorithm": "cnn"}}
+    where = SimpleNamespace(root=ROOT)
+    of = main_model.of(SimpleNamespace(study=study, result=Summary(main, {}), here=where))
+    assert says in of.what and (of.fitted, of.network) == (fitted, network)
+    assert of.automatic == (main in ("gwr_ce_auto", "gwr_unmixed"))
+    assert of.tabular == (fitted and main not in ("ct", "cnn"))

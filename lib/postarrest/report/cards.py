@@ -13,7 +13,7 @@ import pandas as pd
 
 from postarrest.estimate import Estimate
 from postarrest.places import Here
-from postarrest.report import appraisal, found, tripod
+from postarrest.report import appraisal, found, main_model, tripod
 from postarrest.report.body import Body, Item, from_markdown
 from postarrest.report.rendering import render
 from postarrest.report.runs import Report
@@ -82,6 +82,7 @@ def _model_card(report: Report) -> dict[str, Any]:
     return {
         "report": report,
         "model": model_in_words(report.result.main, report.network.name),
+        "main": main_model.of(report),
         "good": outcome.get("meaning", "CPC 1 or 2"),
         "measures": {
             f"{m.metric} {m.positive_class}": (Estimate(m.estimate, m.lower, m.upper), m.n, m.n_good)

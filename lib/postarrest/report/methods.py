@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from postarrest.data.contract import NAMES
 from postarrest.models import splits, stacking, super_learner, tabular, tuning
 from postarrest.models.cnn.head import Training
 from postarrest.models.cnn.network import Network
@@ -15,7 +14,7 @@ from postarrest.report import found
 from postarrest.report.rendering import as_text, render
 from postarrest.report.used import UsedNetwork
 from postarrest.study.load import Study, complete_parameters
-from postarrest.words import in_words, listed, model_in_words, uncapitalised, words
+from postarrest.words import in_words, listed, model_in_words, predictor_in_sentence, uncapitalised, words
 
 
 def methods(
@@ -81,7 +80,7 @@ def _input(settings: Mapping[str, Any], used: UsedNetwork) -> str:
 def _base_models(stack: Mapping[str, Any], network: str) -> list[str]:
     algorithms, models = words()["algorithms"], []
     for name, model in tabular.declared(stack["base_models"]).items():
-        predictors = [_variable(column) for column in model.predictors]
+        predictors = [predictor_in_sentence(column) for column in model.predictors]
         source = f" on {listed(predictors)}" if predictors else ""
         text = uncapitalised(model_in_words(name, network))
         # "Head CT (ResNet50)" says already what it is.
@@ -102,8 +101,3 @@ def _learners(names: Sequence[str]) -> list[str]:
 
 def _space(space: Space) -> str:
     return listed([f"{in_words(name)} ({searched})" for name, searched in space.items()])
-
-
-def _variable(column: str) -> str:
-    # "No-flow time, min" is a heading; in a sentence the unit is left out.
-    return uncapitalised(NAMES.get(column, in_words(column)).split(",")[0])
