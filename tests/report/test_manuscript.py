@@ -150,9 +150,28 @@ def test_methods_are_those_of_the_parameters():
         "a training set (64 %), a tuning set (16 %) and a hold-out set (20 %"
         in text["Training, tuning and hold-out sets"]
     )
-    assert "VGG19 (weights: ImageNet;" in text["Network on head CT"]
+    described = text["Network on head CT"]
+    assert "was the input of VGG19. It had ImageNet. It received the central 224 x 224 pixels" in described
+    assert "and was run in single precision." in described
+    assert "Not searched were batch size (32) and epochs (60)." in described
+    # Sentences, without a parameter's name and value in parentheses.
+    assert "rotation by up to 10° either way" in described and "deg" not in described
+    assert "erasing of a patch of 10 to 25 % of the image, with a probability of 0.3." in described
     assert "Python 3.11.9 with numpy 2.4.6 and keras 3.15.1" in text["Software"]
     assert "commit abc123." in text["Software"]
+
+
+def test_methods_of_a_network_that_is_trained_further_say_how():
+    held = load.load("holdout", environment={})
+    held.sections["03_cnn"] |= {"depth": "last_block", "copies": 0}
+    text = dict(methods.methods(held, DESCRIBED, network=network(), root=places.ROOT))["Network on head CT"]
+    assert "computed once for each slice, without augmented copies." in text
+    held.sections["03_cnn"] |= {"augmentation": {"shift": 0.05, "zoom": 0.1}, "copies": 1}
+    changed = dict(methods.methods(held, DESCRIBED, network=network(), root=places.ROOT))
+    assert "1 augmented copy of it. Copies were changed" in changed["Network on head CT"]
+    assert "shift by up to 5 % of the image either way" in changed["Network on head CT"]
+    assert "and zoom by up to 10 % either way." in changed["Network on head CT"]
+    assert "for 10 epochs at a learning rate of 1e-05 in batches of 16." in text
 
 
 def test_methods_follow_a_changed_parameter():

@@ -70,7 +70,9 @@ def test_every_page_says_that_another_network_was_used(tmp_path, monkeypatch):
     assert circular in soup(root, "index.html").find("h2", id="judged").find_next("p").parent.text
     assert json.loads((report / "summary.json").read_text())["source"] == "embedded"
     methods = (report / "manuscript/methods.md").read_text()
-    assert "was the input of the embedded network (weights: VGG19's ImageNet" in methods
+    assert "was the input of the embedded network. This is the encoder of a U-Net" in methods
+    assert "VGG19 with ImageNet weights had been planned, but these weights were not available." in methods
+    assert f"The network was {circular}, so that its results in these simulated patients" in methods
     assert "the central 160 x 160 pixels of the slice resized to 171 x 171" in methods
     assert "and head CT (embedded network)." in methods
     supplement = docx.Document(report / "manuscript/supplement.docx")

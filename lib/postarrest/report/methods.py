@@ -7,14 +7,16 @@ from typing import Any
 
 from postarrest.models import splits, stacking, super_learner, tabular, tuning
 from postarrest.models.cnn.head import Training
-from postarrest.models.cnn.network import Network
+from postarrest.models.cnn.network import Augmentation, Network
 from postarrest.models.tuning import Space
 from postarrest.places import Here
 from postarrest.report import found
-from postarrest.report.rendering import as_text, render
+from postarrest.report.rendering import as_text, plain_value, render
 from postarrest.report.used import UsedNetwork
 from postarrest.study.load import Study, complete_parameters
 from postarrest.words import in_words, listed, model_in_words, predictor_in_sentence, uncapitalised, words
+
+_PRECISION = {"float32": "single precision", "mixed_bfloat16": "mixed precision (bfloat16)"}
 
 
 def methods(
@@ -50,6 +52,11 @@ def methods(
         head_spaces={p: _space(Training.of(settings).searched(p)) for p in study.protocols if settings},
         used=network,
         input=_input(settings, network) if settings else "",
+        precision=_PRECISION[settings["precision"]] if settings else "",
+        augmentation=_augmentation(settings["augmentation"]) if settings else [],
+        fixed=[f"{in_words(name)} ({plain_value(v)})" for name, v in settings["fixed"].items()]
+        if settings
+        else [],
         stack=stack,
         base_models=_base_models(stack, network.name) if stack else [],
         base_spaces=_base_spaces(stack) if stack else [],
@@ -75,6 +82,28 @@ def markdown(study: Study, text: Sequence[tuple[str, str]]) -> str:
 def _input(settings: Mapping[str, Any], used: UsedNetwork) -> str:
     architecture = used.architecture or settings["architecture"]
     return Network.of({**settings, "architecture": architecture, "weights": "none"}).input_in_words
+
+
+def _values(given: Mapping[str, Any]) -> list[str]:
+    return [f"{in_words(name)} ({plain_value(value)})" for name, value in given.items()]
+
+
+def _augmentation(ranges: Mapping[str, Any]) -> list[str]:
+    """Return the random changes of an augmented copy, one phrase each."""
+    used, found = Augmentation(**ranges), []
+    if used.sharpness:
+        low, high = used.sharpness
+        found.append(f"sharpness from {low:g} to {high:g} (0 blurred, 0.5 unchanged, 1 sharpened)")
+    if used.rotation_deg:
+        found.append(f"rotation by up to {used.rotation_deg:g}° either way")
+    if used.shift:
+        found.append(f"shift by up to {100 * used.shift:g} % of the image either way")
+    if used.zoom:
+        found.append(f"zoom by up to {100 * used.zoom:g} % either way")
+    if used.erasing:
+        patch = "erasing of a patch of 10 to 25 % of the image"
+        found.append(f"{patch}, with a probability of {used.erasing:g}")
+    return found
 
 
 def _base_models(stack: Mapping[str, Any], network: str) -> list[str]:
