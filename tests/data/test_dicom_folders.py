@@ -178,6 +178,19 @@ def test_another_patients_report_in_the_folder_is_noted(tmp_path: Path):
     )
 
 
+def test_the_ct_of_another_patient_of_the_table_is_refused(tmp_path: Path):
+    patients().assign(ct_slice="0").to_csv(tmp_path / "patients.csv", index=False)
+    swapped = {IDS[1]: IDS[4], IDS[4]: IDS[1]}
+    for number, patient in enumerate(IDS):
+        own = np.roll(head(), 4 * number, axis=0)
+        save(dicom(own, PatientID=swapped.get(patient, patient)), tmp_path / "ct" / patient / "1.dcm")
+    result = check_data.check(tmp_path, modalities=["ct"])
+    assert errors.listing(result.errors) == (
+        "  CT, row 3: found the id of row 6 in its header; expected the CT of the row's own patient.\n"
+        "  CT, row 6: found the id of row 3 in its header; expected the CT of the row's own patient."
+    )
+
+
 def test_one_patient_under_two_ids_is_to_be_checked(tmp_path: Path):
     patients().assign(ct_slice="0").to_csv(tmp_path / "patients.csv", index=False)
     for number, patient in enumerate(IDS):

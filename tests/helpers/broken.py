@@ -1060,21 +1060,20 @@ def fit_case(name: str, ending: str, content: Callable[[np.ndarray], bytes]) -> 
     case(name)(make)
 
 
-def bomb() -> bytes:
-    """A PNG of 100 kB that unpacks to 100 MB."""
+def png_of(side: int, packed: bytes) -> bytes:
+    """A PNG in gray of as many rows and columns by its header."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
-    size = (10_000).to_bytes(4, "big")
+    header = 2 * side.to_bytes(4, "big") + bytes([8, 0, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def bomb() -> bytes:
+    """A PNG of 100 kB that unpacks to 100 MB."""
     packer = zlib.compressobj(9)
-    data = b"".join(packer.compress(bytes(10_001 * 1000)) for _ in range(10)) + packer.flush()
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", size + size + bytes([8, 0, 0, 0, 0]))
-        + chunk(b"IDAT", data)
-        + chunk(b"IEND", b"")
-    )
+    return png_of(10_000, b"".join(packer.compress(bytes(10_001 * 1000)) for _ in range(10)) + packer.flush())
 
 
 def animation() -> bytes:
@@ -1121,6 +1120,11 @@ def turned_by_a_camera(good: np.ndarray) -> bytes:
 
 png_end = 12 + 4  # the last chunk, and the checksum before it
 fit_case("a PNG cut off at its end", ".png", lambda good: png_bytes(good)[:-png_end])
+fit_case(
+    "a PNG of fewer rows than its header says",
+    ".png",
+    lambda good: png_of(256, zlib.compress(b"".join(b"\0" + row.tobytes() for row in good[:180]))),
+)
 fit_case("a JPEG cut off at its end", ".jpg", lambda good: png_bytes(good, "JPEG")[:-2])
 fit_case("a thumbnail", ".png", lambda good: png_bytes(good[::5, ::5]))
 fit_case("a photograph in colour", ".jpg", lambda good: png_bytes(np.dstack([good, good, good // 2]), "JPEG"))

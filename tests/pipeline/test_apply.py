@@ -1,6 +1,7 @@
 """A frozen model applied to an export: everybody is in the file, or nothing is written."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -187,6 +188,24 @@ def test_wrong_exports_are_refused_and_nothing_is_written(frozen, copied, tmp_pa
     assert "Traceback" not in said
     assert list(out.parent.iterdir()) == [out]
     assert out.read_text() == "of an earlier run"
+
+
+def test_scores_replace_nothing_of_the_export_or_the_model(frozen, copied, tmp_path, capsys):
+    model = shutil.copytree(frozen[0], tmp_path / "model")
+    os.mkfifo(tmp_path / "pipe")
+    places = [
+        copied / "patients.csv",
+        copied / "new.csv",
+        model / "manifest.json",
+        tmp_path,
+        tmp_path / "pipe",
+    ]
+    before = [(copied / "patients.csv").read_bytes(), (model / "manifest.json").read_bytes()]
+    for out in places:
+        assert run(model, copied, out) == 2
+        assert "expected" in capsys.readouterr().err
+    assert [(copied / "patients.csv").read_bytes(), (model / "manifest.json").read_bytes()] == before
+    assert not (copied / "new.csv").exists()
 
 
 def test_a_changed_model_is_refused(frozen, export, tmp_path, capsys):

@@ -63,6 +63,17 @@ def test_what_the_models_need_of_the_data_is_told_before_anything_runs(root, coh
     assert "like an identifier" in like_an_id.found
 
 
+def test_groups_without_patients_are_told_before_anything_runs(root, cohort):
+    y = pd.Series([0, 1] * 23, index=cohort.index)
+    content = EVERY["nested_ct_choice_standard_few"]
+    groups = {"age_years": [80, 50], "sex": {"men": ["male"]}}
+    text = yaml.safe_dump(content | {"07_subgroups": {"groups": groups}})
+    (root / "params" / "grouped.yaml").write_text(text, encoding="utf-8")
+    study = load.load("grouped", root=root, environment={"POSTARREST_DATA": str(root / "data")})
+    found = [error.found for error in against_data.errors(study, cohort, y)]
+    assert found == ["the cut points of 'age_years' do not ascend", "the cohort has no column 'sex'"]
+
+
 def test_a_cohort_of_outcomes_alone_is_described(cohort):
     y = pd.Series([0, 1] * 23, index=cohort.index)
     missing = describe.missingness(cohort[[]], y, variables=[])

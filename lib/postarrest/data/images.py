@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from postarrest.data import plausible
+from postarrest.data.ct.headers import hashed
 from postarrest.data.ct.picture import SIZE
 from postarrest.data.ct.slices import CtSlice, read_each
 from postarrest.data.errors import DataErrors, Finding
@@ -98,6 +99,8 @@ def examine_images(study: StudyData, patients: pd.DataFrame) -> Images:
     table = pd.DataFrame.from_dict(files, orient="index", columns=columns).rename_axis("patient_id")
     stacked = np.array(slices, dtype=np.uint8).reshape(-1, SIZE, SIZE)
     errors += plausible.copied_images(stacked, table["row"])
+    known = {hashed(str(patient)): int(row) for patient, row in study.rows.items()}
+    errors += plausible.others_ids(headers, table["row"], known)
     warnings += plausible.similar_images(stacked, table["row"])
     warnings += plausible.shared_ids(headers, table["row"])
     return Images(stacked, table, tuple(errors), tuple(warnings))

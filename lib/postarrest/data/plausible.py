@@ -274,6 +274,34 @@ def shared_ids(patients: Sequence[str], rows: Sequence[int]) -> list[Finding]:
     ]
 
 
+def others_ids(patients: Sequence[str], rows: pd.Series, known: Mapping[str, int]) -> list[Finding]:
+    """Return the patients whose CT has another patient's id in its header.
+
+    Parameters
+    ----------
+    patients : sequence of str
+        Hash of the id in each header; "" if there is none.
+    rows : pandas.Series
+        Row of the patient table of each, in the same order.
+    known : Mapping
+        Hash of each id of the patient table -> its row.
+
+    Examples
+    --------
+    >>> found = others_ids(["b", "a", "a"], pd.Series([2, 3, 2]), {"a": 2, "b": 3})
+    >>> [(one.row, one.found) for one in found]
+    [(2, 'the id of row 3 in its header'), (3, 'the id of row 2 in its header')]
+    """
+    expected = "the CT of the row's own patient"
+    return [
+        Finding(
+            "ct", "patient", f"the id of row {known[patient]} in its header", expected, int(row), alias="CT"
+        )
+        for patient, row in zip(patients, rows, strict=True)
+        if known.get(patient, row) != row
+    ]
+
+
 def _ids_alike(ids: pd.Series, file: str) -> Iterator[Finding]:
     alike = ids.map(folded).duplicated(keep=False) & ~ids.duplicated(keep=False)
     what = "an id that differs from another only in capitals or full-width characters"

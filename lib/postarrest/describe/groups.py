@@ -82,19 +82,32 @@ def grouped(cohort: pd.DataFrame, groups: Mapping[str, Any]) -> pd.DataFrame:
     2           ≥80    male
     3  not recorded    male
     """
-    wanted = declared(groups)
-    if not groups:
-        wanted = {column: rule for column, rule in wanted.items() if column in cohort}
-    found, errors = {}, []
-    for column, rule in wanted.items():
-        error = _error(cohort, column, rule)
-        if error:
-            errors.append(f"groups: {error}")
-        else:
-            found[NAMES.get(column, column)] = _levels(cohort[column], rule)
-    if errors:
-        raise ValueError("\n".join(errors))
-    return pd.DataFrame(found, index=cohort.index)
+    if found := errors(cohort, groups):
+        raise ValueError("\n".join(f"groups: {error}" for error in found))
+    wanted = _wanted(cohort, groups)
+    levels = {NAMES.get(column, column): _levels(cohort[column], rule) for column, rule in wanted.items()}
+    return pd.DataFrame(levels, index=cohort.index)
+
+
+def errors(cohort: pd.DataFrame, groups: Mapping[str, Any]) -> list[str]:
+    """Return why a cohort's patients cannot be put into groups, one sentence or more for each variable.
+
+    Parameters
+    ----------
+    cohort, groups
+        As for :func:`grouped`.
+
+    Examples
+    --------
+    >>> errors(pd.DataFrame({"age_years": [44]}), {"age_years": [80, 50], "lactate": []})
+    ["the cut points of 'age_years' do not ascend.", "the cohort has no column 'lactate'."]
+    """
+    each = (_error(cohort, column, rule) for column, rule in _wanted(cohort, groups).items())
+    return [error for error in each if error]
+
+
+def _wanted(cohort: pd.DataFrame, groups: Mapping[str, Any]) -> Groups:
+    return {column: rule for column, rule in declared(groups).items() if groups or column in cohort}
 
 
 def _error(cohort: pd.DataFrame, column: str, rule: list[float] | dict[str, list[Any]]) -> str:

@@ -167,6 +167,22 @@ def summary(frozen: Bundle, applied: Applied) -> str:
     return "\n".join([*lines, "Not for clinical use."])
 
 
+def misplaced(out: Path, *, model: Path, data: Path) -> str:
+    """Return why scores may not be written to a file, which would replace something else; "" if they may.
+
+    Examples
+    --------
+    >>> misplaced(Path("export/patients.csv"), model=Path("model"), data=Path("export"))
+    'export/patients.csv: found a place in the export, expected one outside it and the model.'
+    """
+    for place, name in ((data, "the export"), (model, "the model")):
+        if out.resolve().is_relative_to(place.resolve()):
+            return f"{out}: found a place in {name}, expected one outside it and the model."
+    if out.exists() and not out.is_file():
+        return f"{out}: found something that is no file, expected a new file or one to replace."
+    return ""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Apply a frozen model; return 0, 1 for errors in the model or the data, 2 for others."""
     parser = argparse.ArgumentParser(prog="python -m postarrest.pipeline.apply", description=__doc__)
@@ -175,6 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="CSV file to write")
     parser.add_argument("--study", default="", help="study in params/ whose mapping is used")
     given = parser.parse_args(arguments)
+    if why := misplaced(given.out, model=given.model, data=given.data):
+        print(why, file=sys.stderr)
+        return 2
     os.environ.update(thread_environment(1))
     try:
         frozen = bundle.load(given.model)

@@ -9,6 +9,7 @@ from postarrest import models
 from postarrest.data import contract
 from postarrest.data.errors import Finding, nearest
 from postarrest.data.tablefile import matching
+from postarrest.describe import groups
 from postarrest.study.load import Study, complete_parameters
 
 
@@ -29,6 +30,10 @@ def errors(study: Study, cohort: pd.DataFrame, y_good: pd.Series) -> list[Findin
     found = missing
     if "04_stacking" in parameters and not missing:
         found = list(_unusable(parameters["04_stacking"]["base_models"], cohort))
+    if "07_subgroups" in parameters:
+        in_groups = "groups in which these patients are"
+        for error in groups.errors(cohort, parameters["07_subgroups"]["groups"]):
+            found.append(Finding("study file", "07_subgroups: groups", error.rstrip("."), in_groups))
     settings = models.splits.Settings(**study.sections["splits"])
     try:
         models.splits.table(y_good, protocols=study.protocols, settings=settings)

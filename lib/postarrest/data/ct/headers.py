@@ -97,8 +97,12 @@ def parsed(path: Path, *, pixels: bool = False) -> tuple[pydicom.Dataset, str]:
         # pydicom parses a value when it is first used: do so here, so that a damaged one is reported here.
         for element in header.iterall():
             str(element.keyword)
-    hashed = hashlib.blake2b(patient.casefold().encode(), key=_HASH_KEY).hexdigest()
-    return header, hashed if patient else ""
+    return header, hashed(patient)
+
+
+def hashed(patient: str) -> str:
+    """Return a patient's id as this process alone can compare it, "" for none; letter case does not count."""
+    return hashlib.blake2b(patient.casefold().encode(), key=_HASH_KEY).hexdigest() if patient else ""
 
 
 def _check_kind(header: pydicom.Dataset) -> None:

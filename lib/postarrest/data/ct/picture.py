@@ -1,7 +1,9 @@
 """PNG and JPEG images of a slice in the window of level 40, width 80 HU."""
 
 import mmap
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ _LEAST_PIXELS = 64
 _SIZED = f"a PNG of {SIZE} x {SIZE} pixels"
 _FIT = f"{_SIZED}, or image_size: fit, which pads and resamples other sizes"
 _ANY = f"a PNG or JPEG of {_LEAST_PIXELS} to {MOST_PIXELS} pixels per side"
+# By a PNG's kind of colour: gray, colour, palette, gray and colour with transparency.
+_VALUES_PER_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _SIGNATURES = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff"}
 
 
@@ -74,19 +78,37 @@ def _has_end(path: Path, kind: str) -> bool:
     """Return whether a file has its end; decoders fill up the last rows, or forgive that they are missing."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if kind == "PNG":
-            return b"IEND" in _chunks(content)
+            chunks = list(_chunks(content))
+            return any(name == b"IEND" for name, _ in chunks) and _has_all_rows(chunks)
         # The last scan is closed.
         return content.rfind(b"\xff\xd9") > content.rfind(b"\xff\xda")
 
 
-def _chunks(content: mmap.mmap) -> Iterator[bytes]:
-    """Yield the names of a PNG's chunks that are complete."""
+def _has_all_rows(chunks: list[tuple[bytes, bytes]]) -> bool:
+    """Return whether a PNG holds as many rows as its header says, unless they are interlaced."""
+    header = next((content for name, content in chunks if name == b"IHDR"), b"")
+    if len(header) != 13:
+        return False
+    columns, rows, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    if interlaced or columns > MOST_PIXELS or rows > MOST_PIXELS:
+        return True
+    # A row begins with the number of its filter.
+    expected = rows * (1 + (columns * bits * _VALUES_PER_PIXEL.get(colour, 1) + 7) // 8)
+    packed = b"".join(content for name, content in chunks if name == b"IDAT")
+    try:
+        return len(zlib.decompressobj().decompress(packed, expected)) == expected
+    except zlib.error:
+        return False
+
+
+def _chunks(content: mmap.mmap) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the names and contents of a PNG's chunks that are complete."""
     place = 8
     while place + 12 <= len(content):
         end = place + 12 + int.from_bytes(content[place : place + 4], "big")
         if end > len(content):
             return
-        yield content[place + 4 : place + 8]
+        yield content[place + 4 : place + 8], content[place + 8 : end - 4]
         place = end
 
 
