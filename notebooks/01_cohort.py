@@ -195,7 +195,7 @@ page.table(
     missing,
     name="missingness",
     caption="Missing values by outcome.",
-    note="n and % of the patients with this outcome; p: Fisher's exact test between the outcomes. Variables that are "
+    note="n and % of the patients with this outcome; P value: Fisher's exact test between the outcomes. Variables that are "
     "missing in exactly the same patients share a row.",
     digits=1,
 )

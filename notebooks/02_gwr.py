@@ -136,7 +136,7 @@ page.table(
     reliability,
     name="gwr_reliability",
     caption="Agreement of two readings for each region and ratio.",
-    note="Intervals are 95 %. bias: the first minus the second of those compared; loa: limits of agreement, with their own intervals "
+    note="Intervals are 95 %. Bias: the first minus the second of those compared. Limits of agreement have intervals of their own "
     "(from, to); in HU for regions, without unit for ratios.",
     digits=3,
 )

@@ -61,9 +61,10 @@ main_label = outcome_labels[0]
 
 # %%
 page.text(
-    "In {n_read} of {n_patients} patients a ratio was measured, in {n_average} of them GWR-AV. {n_struck} patients were "
-    "struck out by a person and count as not measured.",
-    n_read=int(ways["region"].xs("mean", axis=1, level="reading").notna().any(axis=1).sum()),
+    "By region, GWR-BG was measured in {n_basal} of {n_patients} patients and GWR-AV in {n_average}; unmixed, a ratio in "
+    "{n_unmixed}. {n_struck} patients were struck out by a person and count as not measured.",
+    n_basal=int(ways["region"]["GWR-BG", "mean"].notna().sum()),
+    n_unmixed=int(ways["unmixed"].xs("mean", axis=1, level="reading").notna().any(axis=1).sum()),
     n_patients=len(cohort),
     n_average=int(ways["region"]["GWR-AV", "mean"].notna().sum()),
     n_struck=n_struck,
@@ -110,7 +111,7 @@ page.table(
     agreement[agreement["n"] > 0],
     name="automatic_agreement",
     caption="Agreement of automatic readings with the mean of the manual ones.",
-    note="Intervals are 95 %. bias: automatic minus manual; loa: limits of agreement, with their own intervals (from, "
+    note="Intervals are 95 %. Bias: automatic minus manual. Limits of agreement have intervals of their own (from, "
     "to); in HU for regions. n_reclassified: patients on different sides of the cut-off 1.2.",
     digits=3,
     if_empty="No region was measured both automatically and by hand, so agreement cannot be assessed.",

@@ -67,14 +67,15 @@ page.standard_table(scores.census(final), name="evaluated")
 performance = evaluation.discrimination.table(evaluation.discrimination.resample(final, **resampling))
 page.standard_table(evaluation.discrimination.summary(performance), name="performance_summary")
 aucs = evaluation.discrimination.aucs(performance, main)
+focus = evaluation.discrimination.main_model([auc["of"] for auc in aucs], focus)
 for auc in aucs:
-    page.text("**{model}**: AUC {roc_auc} in {patients} ([](#tab-performance)).", table="performance", **auc)
+    if auc["of"] in (focus, *primary):
+        page.text("**{model}**: AUC {roc_auc} in {patients}.", table="performance", **auc)
 page.standard_table(performance, name="performance")
 
 # %%
 frozen = models.bundle.thresholds_of(model_path)
 thresholds = evaluation.thresholds.table(final, table, fixed=fixed_thresholds, frozen=frozen)
-focus = evaluation.discrimination.main_model([auc["of"] for auc in aucs], focus)
 page.figures(
     figures.by_set(figures.curves.curves, final, performance, thresholds, focus=focus, **resampling),
     name="roc",
@@ -102,7 +103,7 @@ page.figure(
 # Each pair is compared in the patients that both models score. *P value (Holm)* is corrected for the number of pairs,
 # except in the primary comparison. A test that takes the fitted models as given rejects too often when they were trained in a
 # cross-validation; *for the procedure* allows for training on other patients of the same hospitals. If each fold leaves out
-# a hospital, it does not hold for the next one, for which `09_sites` has an interval.
+# a hospital, it does not hold for the next one.
 
 # %%
 compared = evaluation.comparisons.comparisons(final, primary=primary, **resampling)
@@ -134,6 +135,16 @@ page.standard_table(evaluation.optimism.inner_outer(final, table), name="inner_o
 # 95 % confidence limit of the FNR (exact), as the guideline does; *FNR 0* allows no false pessimism.
 
 # %%
+of_main = evaluation.decision.of_model(thresholds, main, focus)
+for decided in evaluation.decision.consequences(of_main):
+    page.text(
+        "**{rule}**: the main model predicted {wrongly_poor} of {n_good} good outcomes to be poor, an FNR of {fnr} % (upper "
+        "95 % limit {fnr_upper} %), and recognised {recognised_poor} of {n_poor} poor outcomes.",
+        table="thresholds",
+        units={"fnr": "%", "fnr_upper": "%"},
+        **decided,
+    )
+page.standard_table(of_main, name="thresholds_of_main")
 page.standard_table(thresholds.drop(columns="stage"), name="thresholds")
 page.figures(
     figures.by_set(figures.thresholds.thresholds, final, thresholds),

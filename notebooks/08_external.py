@@ -56,7 +56,7 @@ page.text(
     "label: {meaning}). Its main model is {model}. {intended}",
     study=about["study"],
     title=about["title"],
-    kind="**simulated** patients" if about["simulated"] else "patients",
+    kind="simulated patients" if about["simulated"] else "patients",
     n_fitted=about["population"]["n"],
     n_fitted_good=about["population"]["n_good"],
     label=about["outcome"]["label"],

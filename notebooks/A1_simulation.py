@@ -95,7 +95,7 @@ page.table(
     simulate.over_seeds_summary(places.ROOT / seed_table),
     name="simulation_seeds",
     caption="Readings of the hold-out study over simulation seeds",
-    note="Mean, standard deviation, lowest and highest value over the seeds. published is blank where no paper reports it.",
+    note="Mean, standard deviation, lowest and highest value over the seeds. Published: blank where no paper reports it.",
     digits=3,
 )
 
@@ -113,8 +113,8 @@ page.table(
     name="simulation_truth",
     caption="Planted performance: AUC for a good outcome, and Brier score",
     note="The observer who knows the tissue of each pixel reads the study's own images, so the error of that value is "
-    "that of as many patients; all other values come from a large sample. ct and cnn are both the network on CT, as a base model and in the hold-out protocol. mc error: Monte Carlo "
-    "standard error of the planted value. published: the AUC reported for the paper's model.",
+    "that of as many patients; all other values come from a large sample. The network on CT has two rows, as a base model and in the hold-out protocol. Monte Carlo error: "
+    "standard error of the planted value. Published: the AUC reported for the paper's model.",
     digits=3,
 )
 

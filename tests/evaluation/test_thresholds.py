@@ -227,3 +227,21 @@ def holdout_rows(*, y_good, score):
     return pd.DataFrame({"y_good": y_good, "score": score}).assign(
         outcome_label="standard", stage="final", set="holdout", model="m", kind="probability"
     )
+
+
+def test_what_the_main_models_thresholds_cost_is_told_in_counts():
+    rows = pd.DataFrame({"outcome_label": "revised", "set": "pooled"}, index=[0])
+    table = pd.DataFrame(
+        {"outcome_label": "revised", "set": "pooled", "stage": "final", "model": ["m", "m", "m", "other"]}
+        | {"rule": ["Spec-Max", "Spec-Max", "Spec-Max-CI", "Spec-Max"], "note": ["", "", "None", ""]}
+        | {"chosen_on": ["train_oof", "test", "train_oof", "train_oof"], "threshold": [0.2, 0.3, np.nan, 0.1]}
+        | {"tp": [19, 18, 0, 1], "fp": [6, 4, 0, 1], "fn": [1, 2, 0, 1], "tn": [14, 16, 0, 1]}
+        | dict.fromkeys(["sensitivity", "specificity", "ppv", "npv"], 0.5)
+        | {"fnr": [0.05, 0.1, np.nan, 0.5], "fnr_upper": [0.2487, 0.3, np.nan, 0.9]}
+    )
+    mine = decision.of_model(table, rows, "m")
+    assert mine["rule"].tolist() == ["Spec-Max", "Spec-Max-CI"]
+    (only,) = decision.consequences(mine)
+    assert (only["wrongly_poor"], only["n_good"]) == (1, 20)
+    assert (only["recognised_poor"], only["n_poor"]) == (14, 20)
+    assert (str(only["fnr"]), str(only["fnr_upper"])) == ("5.0", "24.9")

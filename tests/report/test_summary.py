@@ -91,3 +91,19 @@ def test_without_a_mean_over_folds_the_pooled_auc_is_stated(tmp_path):
     result = summary.of(load.load("smoke", environment={}), tmp_path)
     assert "AUC 0.80 (95 % CI 0.70 to 0.90) in 90 patients" in result.headline
     assert "folds" not in result.sentences[0]
+
+
+def test_other_models_of_the_same_predictors_and_the_pooled_auc_are_named(tmp_path):
+    rows = [
+        ["revised", set_, model, "roc_auc", "good", auc, auc - 0.1, auc + 0.1, True, 200, 60]
+        for set_, off in (("fold mean", 0), ("pooled", -0.01))
+        for model, auc in (("ensemble", 0.78 + off), ("ohca", 0.74 + off), ("logistic_all", 0.81 + off))
+    ]
+    pd.DataFrame(rows, columns=COLUMNS.split()).to_csv(tmp_path / "performance.csv", index=False)
+    result = summary.of(load.load("smoke", environment={}), tmp_path)
+    assert (
+        "In all test patients together, as in the figure, the AUC is 0.77 (95 % CI 0.67 to 0.87)."
+        in result.text
+    )
+    assert "AUC of all predictors (logistic regression) 0.81 (95 % CI 0.71 to 0.91)." in result.text
+    assert result.numbers["index.auc_logistic_all"]["value"] == 0.81

@@ -177,6 +177,50 @@ def table(rows: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.D
     return pd.concat(curves, names=keys).reset_index(keys).reset_index(drop=True)
 
 
+def of_model(table: pd.DataFrame, rows: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Return the thresholds of one model that were not chosen on the patients they are applied to.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`postarrest.evaluation.thresholds.table`.
+    rows : pandas.DataFrame
+        Rows of :func:`postarrest.scores.sets`, of one outcome label and set.
+    model : str
+        Its identifier.
+    """
+    found = scores.in_group(table, scores.group_of(rows))
+    found = found[(found["model"] == model) & (found["chosen_on"] != "test")]
+    columns = ["rule", "chosen_on", "threshold", "tp", "fp", "fn", "tn"]
+    columns += ["sensitivity", "specificity", "ppv", "npv", "fnr", "fnr_upper", "note"]
+    return found[columns].reset_index(drop=True)
+
+
+def consequences(decided: pd.DataFrame) -> list[dict[str, object]]:
+    """Return what each threshold from :func:`of_model` that limits false pessimism does, for a sentence.
+
+    Returns
+    -------
+    list of dict
+        ``of`` and ``rule``, ``wrongly_poor`` of ``n_good`` patients, ``fnr`` and ``fnr_upper`` in percent,
+        ``recognised_poor`` of ``n_poor`` patients. Rules without a threshold are left out.
+    """
+    some = decided[decided["rule"].isin(thresholds.LIMITS) & decided["threshold"].notna()]
+    return [
+        {
+            "of": row.rule,
+            "rule": row.rule,
+            "wrongly_poor": int(row.fn),
+            "n_good": int(row.tp + row.fn),
+            "fnr": Estimate(100 * row.fnr, digits=1),
+            "fnr_upper": Estimate(100 * row.fnr_upper, digits=1),
+            "recognised_poor": int(row.tn),
+            "n_poor": int(row.tn + row.fp),
+        }
+        for row in some.itertuples()
+    ]
+
+
 def at_thresholds(decisions: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Tabulate the accuracy of decisions at thresholds for both classes, with intervals.
 

@@ -28,6 +28,8 @@ from postarrest.evaluation import calibration, discrimination
 # A patient's decision is unstable if more than this share of the models decide otherwise.
 UNSTABLE = 0.1
 _RANGE = (0.025, 0.975)
+# 95 % of fewer models are all of them.
+_FEWEST = 20
 
 
 def errors_of_patients(original: pd.DataFrame, resampled: np.ndarray) -> pd.DataFrame:
@@ -66,13 +68,13 @@ def predictions(
     -------
     pandas.DataFrame
         One row per model: ``model, n, n_good, n_bootstraps, mape`` (mean over patients), ``mape_lower,
-        mape_upper`` (range of 95 % of the models), ``mape_median, mape_90`` (over patients) and ``mape_new``:
-        as for a new patient, the mean absolute difference between a prediction and the mean prediction, of
-        the models fitted without the patient.
+        mape_upper`` (range of 95 % of the models; NaN if they are fewer than 20), ``mape_median, mape_90``
+        (over patients) and ``mape_new``: as for a new patient, the mean absolute difference between a
+        prediction and the mean prediction, of the models fitted without the patient.
     """
     y_good = np.asarray(y_good)
     of_models = np.abs(resampled - original.to_numpy()).mean(axis=1)
-    lower, upper = np.quantile(of_models, _RANGE, axis=0)
+    lower, upper = _range(of_models)
     of_patients = errors_of_patients(original, resampled)
     # Patients who are in every sample count for nothing here.
     unseen = np.where((drawn == 0)[:, :, None], resampled, np.nan)[:, (drawn == 0).any(axis=0)]
@@ -115,12 +117,17 @@ def decisions(original: pd.DataFrame, resampled: np.ndarray, thresholds: pd.Data
     order = {"by": "model", "key": original.columns.get_indexer, "kind": "stable"}
     for row in known.sort_values(**order).itertuples():
         otherwise = changes(original, resampled, row.model, row.threshold)
-        lower, upper = np.quantile(otherwise.mean(axis=1), _RANGE)
+        lower, upper = _range(otherwise.mean(axis=1))
         unstable = (otherwise.mean(axis=0) > UNSTABLE).mean()
         shares = (otherwise.mean(), lower, upper, unstable)
         found.append((row.model, row.rule, row.chosen_on, row.threshold, *map(float, shares)))
     columns = ["model", "rule", "chosen_on", "threshold", "share_reclassified", "reclassified_lower"]
     return pd.DataFrame(found, columns=[*columns, "reclassified_upper", "share_unstable"])
+
+
+def _range(values: np.ndarray) -> np.ndarray:
+    """Return the range of 95 % of the models, along the first axis; NaN where there are too few to say."""
+    return np.quantile(values, _RANGE, axis=0) * (1 if len(values) >= _FEWEST else np.nan)
 
 
 def changes(original: pd.DataFrame, resampled: np.ndarray, model: str, threshold: float) -> np.ndarray:
@@ -293,7 +300,9 @@ def in_words(table: pd.DataFrame, model: str) -> dict[str, object]:
     """
     row = table.set_index("model").loc[model]
     # Its limits hold 95 % of the models; they are not a confidence interval.
-    mape = f"{row['mape']:.3f} (95 % of the models: {row['mape_lower']:.3f} to {row['mape_upper']:.3f})"
+    mape = f"{row['mape']:.3f}"
+    if np.isfinite(row["mape_lower"]):
+        mape += f" (95 % of the models: {row['mape_lower']:.3f} to {row['mape_upper']:.3f})"
     return {"model": model, "n_bootstraps": int(row["n_bootstraps"]), "mape": mape}
 
 

@@ -73,7 +73,7 @@ def choose(y_good: ArrayLike, score: ArrayLike, rule: str) -> Choice:
     >>> choose([0, 0, 1, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.8, 0.9], "Youden").threshold
     0.3
     >>> choose([0, 0, 1, 0, 1, 1], [0.1, 0.2, 0.3, 0.4, 0.8, 0.9], "Spec-Max-CI").note[:52]
-    'None: with 3 good outcomes an FNR of 0 has the upper'
+    'None: with 3 good outcomes to choose it on, an FNR o'
     """
     if rule not in RULES:
         raise ValueError(f"The rule is {rule!r}, expected one of {', '.join(RULES)}.")
@@ -103,8 +103,8 @@ def _why_none(n_good: int) -> str:
     # The least n for which 1 - (alpha / 2)^(1 / n) is at most 5 %.
     needed = int(np.ceil(np.log(0.025) / np.log(1 - MOST_FNR)))
     return (
-        f"None: with {n_good} good outcomes an FNR of 0 has the upper limit {100 * upper:.1f} %; "
-        f"at least {needed} good outcomes are needed for 5 %."
+        f"None: with {n_good} good outcomes to choose it on, an FNR of 0 has the upper limit "
+        f"{100 * upper:.1f} %; at least {needed} good outcomes are needed for 5 %."
     )
 
 

@@ -129,7 +129,7 @@ def attention(images: np.ndarray, cams: np.ndarray, titles: Sequence[str], *, co
             if levels:
                 ax.contour(cam, levels=levels, colors="white", linewidths=0.6)
         bar = fig.colorbar(drawn, ax=axes.ravel().tolist(), shrink=0.6, pad=0.01)
-        bar.set_label("share of the strongest (contours at 0.25, 0.5, 0.75)", fontsize=6)
+        bar.set_label("share of the strongest\n(contours: 0.25, 0.5, 0.75)", fontsize=6)
         bar.solids.set_alpha(1)
     return fig
 

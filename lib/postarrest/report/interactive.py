@@ -103,12 +103,14 @@ def add_slider(report: Report, page: Body) -> dict[str, Any] | None:
     names = {
         place: [(i, model_in_words(m, report.network.name)) for i, m in g] for place, g in groups.items()
     }
+    main = groups.get(_place(report.result.where["outcome_label"], report.result.where["set"]), [])
+    first = next((number for number, model in main if model == report.result.main), 0)
     # The axis ends at the next tenth above the highest net benefit.
     top = ceil(10 * max(read[1]["net_benefit"].max(), read[1]["treat_all"].max())) / 10
     scale = 200 / (top + 0.05)
     shown = {"zero": round(220 - 0.05 * scale, 1), "scale": round(scale, 1), "top": top}
     measures = {name: column_in_words(name) for name in _MEASURES}
-    html = render("slider.html.j2", groups=names, measures=measures, **shown)
+    html = render("slider.html.j2", groups=names, measures=measures, first=first, **shown)
     table.insert_before(BeautifulSoup(html, "html.parser"))
     return {"columns": COLUMNS, "series": series}
 
@@ -141,11 +143,14 @@ def sweep_rows(
     series = []
     for number, (key, rows) in enumerate(full.groupby(_SERIES, sort=False)):
         label, patients, model = key
-        place = f"{capitalised(text_in_words(patients))} patients, {text_in_words(label)} outcome label"
-        groups.setdefault(place, []).append((number, model))
+        groups.setdefault(_place(label, patients), []).append((number, model))
         start = round(100 * float(starts.get(key, 0.5)))
         series.append({"rows": _plain(rows[COLUMNS]), "start": start})
     return groups, series
+
+
+def _place(label: str, patients: str) -> str:
+    return f"{capitalised(text_in_words(patients))} patients, {text_in_words(label)} outcome label"
 
 
 def _plain(rows: pd.DataFrame) -> list[list[float | int | None]]:

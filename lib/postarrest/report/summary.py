@@ -17,7 +17,8 @@ from postarrest.study.load import Study
 from postarrest.words import listed, model_in_words, p_equals, uncapitalised, words
 
 # A variant of the main model, or a model of the same predictors, is not a comparator.
-_VARIANTS = ("ensemble_logistic", super_learner.MODEL, *stacking.REFERENCES)
+_BENCHMARKS = (super_learner.MODEL, *stacking.REFERENCES)
+_VARIANTS = ("ensemble_logistic", *_BENCHMARKS)
 # With fewer patients of the rarer outcome, a model of models is hardly better supported than its parts.
 _FEW = 25
 # Sets of patients not used for fitting.
@@ -70,10 +71,14 @@ class Summary:
 
     def state(self, sentence: str, table: str, *, unit: str = "", **values: Estimate | float | str) -> str:
         """Return a sentence of ``words.yaml`` filled in, and save the numbers in it."""
+        return self.filled(words()["sentences"][sentence], table, unit=unit, **values)
+
+    def filled(self, template: str, table: str, *, unit: str = "", **values: Estimate | float | str) -> str:
+        """Return a sentence filled in, and save the numbers in it."""
         for name, value in values.items():
             if not isinstance(value, str):
                 self.numbers[f"index.{name}"] = number_entry(value, unit=unit, table=table)
-        return words()["sentences"][sentence].format(**values)
+        return template.format(**values)
 
 
 def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summary:
@@ -126,7 +131,8 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
     numbers = {"auc": _estimate(aucs.loc[main]), "n_tested": n, "n_tested_good": n_good}
     model = model_in_words(main, network.name)
     sentence = "discrimination_in_folds" if folds else "discrimination"
-    result.sentences.append(result.state(sentence, "performance", model=model, **numbers))
+    pooled = {"auc_pooled": _estimate(_rows(tested, where).set_index("model").loc[main])} if folds else {}
+    result.sentences.append(result.state(sentence, "performance", model=model, **numbers, **pooled))
     result.headline = result.state("headline", "performance", model=model, **numbers)
     others = aucs.drop(index=[main, *_VARIANTS], errors="ignore")
     if main != prespecified:
@@ -147,6 +153,8 @@ def of(study: Study, tables: Path, *, network: UsedNetwork = NO_NETWORK) -> Summ
         pair = pairs[pairs[["model_a", "model_b"]].isin([main, other]).all(axis=1)]
         sentence += "".join(_difference(result, row) for _, row in pair.head(1).iterrows())
         result.sentences.append(f"{sentence}.")
+    if benchmarks := [name for name in _BENCHMARKS if name in aucs.index and main == "ensemble"]:
+        result.sentences.append(_benchmarks(result, aucs.loc[benchmarks]))
     if "calibration" in read:
         for _, row in _rows(read["calibration"], where | {"model": main}).head(1).iterrows():
             result.further |= _calibration(result, row)
@@ -186,6 +194,14 @@ def _comparison(result: Summary, row: pd.Series, *, in_some: bool) -> str:
         auc_compared=_estimate(row),
         n_compared=int(row["n"]),
     )
+
+
+def _benchmarks(result: Summary, rows: pd.DataFrame) -> str:
+    names = (uncapitalised(model_in_words(str(name), result.network)) for name in rows.index)
+    aucs = {f"auc_{name}": _estimate(row) for name, row in rows.iterrows()}
+    models = listed([f"{name} {{{auc}}}" for name, auc in zip(names, aucs, strict=True)])
+    sentence = words()["sentences"]["benchmarks"].replace("{models}", models)
+    return result.filled(sentence, "performance", **aucs)
 
 
 def _difference(result: Summary, pair: pd.Series) -> str:

@@ -185,7 +185,9 @@ def _cells(column: pd.Series, digits: int, network: str) -> list[str]:
         if is_p:
             return p_in_words(value)
         if isinstance(value, float | np.floating):
-            return number_in_words(value, 0 if whole else digits)
+            # 69 years need no thousandths where a share in the same column has them.
+            fewer = (abs(value) >= 10) + (abs(value) >= 100)
+            return number_in_words(value, 0 if whole else max(0, digits - fewer))
         return text_in_words(str(value))
 
     return [cell(value) for value in column]
