@@ -83,6 +83,17 @@ for (const path of pages) {
     const page = await open(path, {})
     const pdf = await page.pdf({ path: place(path, '.pdf'), preferCSSPageSize: true, printBackground: true })
     assert.ok(pdf.length > 5000)
+    await page.emulateMedia({ media: 'print' })
+    // A4 without margins, upright and broad: no table is cut off at the right.
+    for (const [tables, width] of [['table.data:not(.broad)', 688], ['table.broad', 1017]]) {
+      await page.setViewportSize({ width, height: 900 })
+      const wide = await page.locator(tables).evaluateAll((all, most) => all.filter((t) => t.scrollWidth > most + 1)
+        .map((t) => `${t.closest('figure').id}: ${t.scrollWidth}`), width)
+      assert.deepEqual(wide, [])
+    }
+    // Chromium leaves a button out where it repeats a table's head on the next page.
+    const buttons = await page.locator('thead button').evaluateAll((all) => all.filter((b) => getComputedStyle(b).display !== 'contents').length)
+    assert.equal(buttons, 0)
     await page.context().close()
   })
 }
