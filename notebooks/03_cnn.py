@@ -253,4 +253,4 @@ scores.write(
 models.parts.keep(fold.parts, here.out(f"models/03_cnn_{split}-{outcome_label}"), network=network)
 
 # %% [markdown]
-# `05_evaluation` reports performance from these scores.
+# The page Evaluation reports performance from these scores.

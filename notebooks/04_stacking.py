@@ -88,7 +88,7 @@ page.table(
     bases.algorithms,
     name="base_algorithms",
     caption="Algorithm of each base model, and its mean ROC-AUC in the inner folds, where it was chosen.",
-    note="These are the values of the search and therefore optimistic; 05_evaluation reports the test patients.",
+    note="These are the values of the search and therefore optimistic; the page Evaluation reports the test patients.",
     digits=3,
 )
 if bases.histories:
@@ -185,7 +185,7 @@ page.table(
 # ## What do both have to beat?
 #
 # Logistic regression (L2, C = 1) and a random forest (500 trees, leaves of at least 5 patients) on all predictors at once,
-# without any search; the network on CT counts as one predictor. `05_evaluation` shows them beside the ensemble.
+# without any search; the network on CT counts as one predictor. The page Evaluation shows them beside the ensemble.
 
 # %%
 references = models.stacking.fit_references(cohort, bases, fold)
@@ -229,4 +229,4 @@ models.parts.keep(
 )
 
 # %% [markdown]
-# `05_evaluation` reports performance from these scores.
+# The page Evaluation reports performance from these scores.

@@ -16,7 +16,7 @@
 # %% [markdown]
 # # For whom do the models work?
 #
-# Each group is evaluated on the same scores as in `05_evaluation`: patients not used for fitting. A group with too few
+# Each group is evaluated on the same scores as on the page Evaluation: patients not used for fitting. A group with too few
 # good, or too few poor, outcomes has no figures. **False pessimism** (FNR) is the share of good outcomes predicted to be
 # poor, at thresholds chosen on the training set of each fold and not in the group.
 #

@@ -17,7 +17,7 @@
 # # Does a model that was fitted elsewhere hold in these patients?
 #
 # A frozen model is applied as it is: nothing is fitted, tuned or chosen before the last section. Its thresholds are those that were chosen
-# where it was fitted. `05_evaluation` reports discrimination, calibration and net benefit in full.
+# where it was fitted. The page Evaluation reports discrimination, calibration and net benefit in full.
 #
 # *Reads* a frozen model and this study's patients, with their CT slices, readings and automatic readings. *Writes* the scores of all
 # patients, and the update of the model that these patients support.
@@ -211,4 +211,4 @@ kept = main.assign(
 scores.write(kept, here.out("scores_updated.csv"), tested=False)
 
 # %% [markdown]
-# `05_evaluation` continues from the scores of the model as it was frozen.
+# The page Evaluation continues from the scores of the model as it was frozen.

@@ -16,12 +16,12 @@
 # %% [markdown]
 # # What drives the base models?
 #
-# Each LightGBM base model is fitted again in every outer fold, with the hyperparameters that `04_stacking` chose, and
+# Each LightGBM base model is fitted again in every outer fold, with the hyperparameters that notebook 04 chose, and
 # explained in that fold's test patients. A **contribution** (SHAP value) is what a predictor adds to the log odds of a
 # good outcome in one patient; contributions and baseline add up to the prediction. They describe the model: a predictor
 # that matters here need not cause the outcome, and correlated predictors share their contribution.
 #
-# *Reads* the cohort, the splits and the searches of `04_stacking`, whose parameters it takes. *Writes* the table `shap`.
+# *Reads* the cohort, the splits and the searches of notebook 04, whose parameters it takes. *Writes* the table `shap`.
 
 # %% tags=["parameters"]
 study_name: str = "ensemble"  # the study, a file in params/
@@ -96,7 +96,7 @@ for model, of_model in explained.contributions.groupby("model", sort=False):
     )
 
 # %% [markdown]
-# How much the ensemble relies on each base model is in the pages of `04_stacking` (permutation importance).
+# How much the ensemble relies on each base model is on the pages of the ensemble (permutation importance).
 
 # %% [markdown]
 # ## Was any patient explained by a model fitted on that patient?

@@ -16,12 +16,12 @@
 # %% [markdown]
 # # What do missing values do to the models?
 #
-# Each base model on tables is fitted again in every outer fold, with the hyperparameters that `04_stacking` chose, and
+# Each base model on tables is fitted again in every outer fold, with the hyperparameters that notebook 04 chose, and
 # only the handling of missing numbers differs: **as they are** (LightGBM), the **median with an indicator**, **multiple
 # imputation** (chained equations without the outcome, several draws, probabilities averaged) and **complete cases**.
 # Whatever is imputed is learned from the same patients as the model, never from those it is tested on.
 #
-# *Reads* the cohort, the splits, the network's scores and the searches of `04_stacking`, whose parameters it takes.
+# *Reads* the cohort, the splits, the network's scores and the searches of notebook 04, whose parameters it takes.
 # *Writes* the table `missing_data`.
 
 # %% tags=["parameters"]
