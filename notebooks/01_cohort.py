@@ -67,6 +67,8 @@ y_good = labels[f"y_good_{main_label}"]
 n_screened, n_included, n_good = len(study.patients), len(included), int(y_good.sum())
 n_ct = len(images.slices)
 good_means = outcome.get("meaning", "CPC 1 or 2")
+if main_label == "revised":
+    good_means += ", or awake with it after the CT before a death without an intracranial cause"
 
 # %% [markdown]
 # ## What does the study have?
