@@ -201,8 +201,12 @@ page.figure(
 # %%
 shares = models.cnn.groups.shares(added)
 page.text(
-    "The share of each map on each tissue, as the network that reads CT sees it, and the tissue's share of the area that "
-    "the network receives:"
+    "Of the attention, {outside} % lay outside the brain, which takes {outside_area} % of the area that the network receives. "
+    "Of the tissues, as the network that reads CT sees them, {tissue} had most attention for its area: {most} % on "
+    "{most_area} %.",
+    table="attention",
+    units=dict.fromkeys(("outside", "outside_area", "most", "most_area"), "%"),
+    **models.cnn.groups.looked_at(shares),
 )
 page.table(
     shares,

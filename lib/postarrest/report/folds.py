@@ -187,8 +187,10 @@ def _attention(shown: _Shown) -> list[Markup | None]:
         where = {"n": n, "where": words()["folds"]["where"][kind]}
         drawn = figures.cnn.attention(slices, maps, titles, columns=3)
         items.append(shown.figure(drawn, "gradcam", f"gradcam_{kind}", **where))
-        drawn = figures.cnn.tissue_shares(groups.shares(added))
-        items.append(shown.figure(drawn, "tissues", f"attention_{kind}", **where))
+        tissues = groups.shares(added)
+        found = {name: str(value) for name, value in groups.looked_at(tissues).items()}
+        drawn = figures.cnn.tissue_shares(tissues)
+        items.append(shown.figure(drawn, "tissues", f"attention_{kind}", **where, **found))
     return items
 
 

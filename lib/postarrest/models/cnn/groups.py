@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from postarrest.estimate import Estimate
 from postarrest.files import whole
 from postarrest.models.cnn.gradcam import TISSUES, attention_by_tissue, for_class, t_interval
 from postarrest.models.cnn.network import Network
@@ -135,6 +136,41 @@ def shares(added: Mapping[str, np.ndarray]) -> pd.DataFrame:
             area = added["area"][t] / added["n"].sum()
             rows.append((tissue, outcome, int(n), e.value, e.lower, e.upper, area))
     return pd.DataFrame(rows, columns=["tissue", "outcome", "n", "share", "lower", "upper", "area"])
+
+
+def looked_at(of_tissues: pd.DataFrame) -> dict[str, str | Estimate]:
+    """Return where the attention lay, for a sentence, in percent.
+
+    Parameters
+    ----------
+    of_tissues : pandas.DataFrame
+        From :func:`shares`.
+
+    Returns
+    -------
+    dict
+        ``outside`` and ``outside_area``: attention on what is no brain, and the area of that; ``tissue``,
+        ``most`` and ``most_area``: of the tissue with most attention for its area; "none" and NaN if no
+        attention could be counted.
+
+    Examples
+    --------
+    >>> of_tissues = pd.DataFrame({"tissue": ["outside the brain", "cortex", "white matter"], "n": 9,
+    ...                            "share": [0.5, 0.3, 0.2], "area": [0.6, 0.2, 0.2]})
+    >>> looked_at(of_tissues)["tissue"]
+    'cortex'
+    """
+    weighted = of_tissues.assign(share=of_tissues["share"] * of_tissues["n"]).groupby("tissue")
+    shares = 100 * weighted["share"].sum() / weighted["n"].sum()
+    area = 100 * weighted["area"].first()
+    brain = (shares / area).drop(TISSUES[0], errors="ignore")
+    most = str(brain.idxmax()) if len(brain) else "none"
+
+    def percent(of: pd.Series, tissue: str) -> Estimate:
+        return Estimate(float(of.get(tissue, np.nan)), digits=0)
+
+    outside = {"outside": percent(shares, TISSUES[0]), "outside_area": percent(area, TISSUES[0])}
+    return outside | {"tissue": most, "most": percent(shares, most), "most_area": percent(area, most)}
 
 
 def write(added: Mapping[str, np.ndarray], path: Path) -> None:
