@@ -101,8 +101,8 @@ def _probast(report: Report) -> dict[str, Any]:
     for answer in answers:
         by_domain.setdefault((answer["part"], answer["domain"]), []).append(answer)
     counts = Counter(answer["verdict"] for answer in answers)
-    shown = {"answers": by_domain, "counts": counts, "frozen": bool(report.study.model)}
-    return {"source": checklist["source"]} | shown
+    kind = {"frozen": bool(report.study.model), "by_site": report.study.by_site}
+    return {"source": checklist["source"], "answers": by_domain, "counts": counts} | kind
 
 
 def _checklist(report: Report, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from postarrest.report import found
 from postarrest.report.rendering import as_text
 from postarrest.report.runs import Report
 
-KINDS = ("frozen", "subgroups")
+KINDS = ("frozen", "subgroups", "by_site")
 
 
 def filled(checklist: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -31,6 +31,8 @@ def filled(checklist: Mapping[str, Any], report: Report) -> dict[str, Any]:
         values |= {"update": found.update(here).get("sentence", ""), "apart": found.membership(here)}
     if values["groups"]:
         kinds += ["subgroups"]
+    if report.study.by_site:
+        kinds += ["by_site"]
     # Names of groups are the data's own, and what a checklist says is Markdown.
     return for_study(checklist, kinds, {name: as_text(value) for name, value in values.items()})
 

@@ -119,6 +119,11 @@ class Study(About):
         return not self.data and not self.scores
 
     @property
+    def by_site(self) -> bool:
+        """Whether each outer fold leaves out a hospital."""
+        return self.sections["splits"].get("by") == "site"
+
+    @property
     def notebooks(self) -> tuple[str, ...]:
         """Names of the notebooks that apply to this study, in reading order."""
         if self.scores:
