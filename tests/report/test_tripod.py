@@ -20,6 +20,7 @@ CHECKLIST = read_yaml(ROOT / "docs" / "tripod-ai.yaml")
 def frozen(tmp_path_factory):
     """Pages of the study of a frozen model."""
     root = make(tmp_path_factory.mktemp("frozen"), protocols="", modalities="", model="build/other/model")
+    (root / "build/other/model/manifest.json").write_text("{}")
     with pytest.MonkeyPatch.context() as patch:
         run_all(root, patch)
     site.write_study("tiny", root=root)
