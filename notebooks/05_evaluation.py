@@ -144,7 +144,13 @@ for decided in evaluation.decision.consequences(of_main):
         units={"fnr": "%", "fnr_upper": "%"},
         **decided,
     )
-page.standard_table(of_main, name="thresholds_of_main")
+for undecided in of_main[of_main["threshold"].isna()].itertuples():
+    page.text(
+        "**{rule}**: no threshold: {why}.",
+        rule=undecided.rule,
+        why=evaluation.thresholds.why_none(undecided.note),
+    )
+page.standard_table(of_main.drop(columns="note"), name="thresholds_of_main")
 page.standard_table(thresholds.drop(columns="stage"), name="thresholds")
 page.figures(
     figures.by_set(figures.thresholds.thresholds, final, thresholds),

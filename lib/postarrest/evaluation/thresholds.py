@@ -98,6 +98,21 @@ def choose(y_good: ArrayLike, score: ArrayLike, rule: str) -> Choice:
     return Choice(rule, float(candidates[np.argmax(np.where(allowed, value, -np.inf))]))
 
 
+def why_none(note: object) -> str:
+    """Return why a rule has no threshold, from its note in :func:`table`; of folds, the first without one.
+
+    Examples
+    --------
+    >>> why_none("None: too few; None: too few.")
+    'too few'
+    """
+    return (
+        str(note).split("; None:")[0].removeprefix("None:").strip().rstrip(".")
+        if isinstance(note, str)
+        else ""
+    )
+
+
 def _why_none(n_good: int) -> str:
     upper = float(proportion_interval(0, n_good)[1])
     # The least n for which 1 - (alpha / 2)^(1 / n) is at most 5 %.

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from postarrest.estimate import Estimate
-from postarrest.evaluation import discrimination
+from postarrest.evaluation import discrimination, thresholds
 from postarrest.models import stacking, super_learner
 from postarrest.report.page import number_entry
 from postarrest.report.used import NO_NETWORK, UsedNetwork
@@ -229,7 +229,8 @@ def _calibration(result: Summary, row: pd.Series) -> dict[str, str]:
 
 def _guideline(result: Summary, row: pd.Series) -> list[str]:
     if math.isnan(row["tp"]):
-        return [result.state("no_threshold", "thresholds", reason=_reason(row["note"]))]
+        why = thresholds.why_none(row["note"])
+        return [result.state("no_threshold", "thresholds", reason=why and f": {why}")]
     counts = {
         "wrongly_poor": int(row["fn"]),
         "n_good": int(row["tp"] + row["fn"]),
@@ -247,12 +248,6 @@ def _guideline(result: Summary, row: pd.Series) -> list[str]:
         result.state(sentence, "thresholds", where=where, **counts),
         result.state("false_pessimism", "thresholds", unit="%", **rates),
     ]
-
-
-def _reason(note: Any) -> str:
-    # The table's note starts with the value that is missing: "None: with 54 good outcomes ...".
-    text = str(note).split("; None:")[0].removeprefix("None:").strip().rstrip(".")
-    return f": {text}" if isinstance(note, str) else ""
 
 
 def _data(result: Summary, study: Study, flow: pd.DataFrame | None) -> str:
