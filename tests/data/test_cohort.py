@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -593,6 +595,29 @@ def test_a_date_in_a_parquet_table_is_reported_as_a_date(tmp_path: Path):
     good().assign(low_flow_min=datetime.date(2021, 3, 4)).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(DataErrors, match="found a date; expected a number, not a date"):
         read_export(tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_texts_of_a_parquet_table_are_read_however_they_are_written(tmp_path: Path, encoding: str):
+    table = pa.table({"patient_id": [f"P{k}" for k in range(50)]})
+    how = {"use_dictionary": False, "column_encoding": {"patient_id": encoding}}
+    pq.write_table(table, tmp_path / "p.parquet", **how)
+    assert len(tablefile.read(tmp_path / "p.parquet", names=["patient_id"]).cells) == 50
+
+
+def test_no_damaged_byte_of_a_parquet_footer_ends_the_process(tmp_path: Path):
+    pq.write_table(pa.table({"patient_id": ["a", "b"]}), tmp_path / "p.parquet")
+    sound = (tmp_path / "p.parquet").read_bytes()
+    footer = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
+    refused = 0
+    for place in range(footer, len(sound) - 8):
+        for value in (8, 10):
+            (tmp_path / "p.parquet").write_bytes(sound[:place] + bytes([value]) + sound[place + 1 :])
+            try:
+                tablefile.read(tmp_path / "p.parquet", names=["patient_id"])
+            except DataErrors:
+                refused += 1
+    assert refused > 100
 
 
 def test_numbers_of_an_excel_file_have_no_decimal_sign(tmp_path: Path):

@@ -316,14 +316,19 @@ def _read_parquet(path: Path, names: Collection[str]) -> RawTable:
         if nested := [name for name in wanted if pa.types.is_nested(schema.field(name).type)]:
             about_each = (path.name, "format", "lists in cells", "one value per cell")
             raise DataErrors([Finding(*about_each, column=name) for name in nested])
-        used = {e for group in groups for i in range(group.num_columns) for e in group.column(i).encodings}
-        # A text that is repeated stands in the file once, and in a dictionary here too. Texts that go on from
-        # the one before have no dictionary, but none is longer than all that the file encodes.
-        shared = "DELTA_BYTE_ARRAY" in used
-        most = max(1, min(2**16, MAX_BYTES // max(1, encoded))) if shared else 2**16
-        with pq.ParquetFile(path, read_dictionary=None if shared else wanted) as file:
-            batches = file.iter_batches(most, columns=wanted)
-            rows = list(itertools.chain.from_iterable(_parquet_rows(path, batches)))
+
+        def rows_of(dictionaries: list[str] | None, most: int) -> list[tuple]:
+            with pq.ParquetFile(path, read_dictionary=dictionaries) as file:
+                batches = file.iter_batches(most, columns=wanted)
+                return list(itertools.chain.from_iterable(_parquet_rows(path, batches)))
+
+        try:
+            # A text that is repeated stands in the file once, and in a dictionary here too.
+            rows = rows_of(wanted, 2**16)
+        except (OSError, NotImplementedError):
+            # Texts written as differences have no dictionary, but none is longer than all that the file
+            # encodes. How a column is written is not asked: of a damaged one, that ends the process.
+            rows = rows_of(None, max(1, min(2**16, MAX_BYTES // max(1, encoded))))
     except DataErrors:
         raise
     except Exception:  # damaged bytes make pyarrow raise its own errors, and Python's on what it returns
