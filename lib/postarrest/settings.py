@@ -64,6 +64,7 @@ def _single(value: Any) -> Any:
 # LightGBM and NumPy take seeds up to different limits; this is the smallest.
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 # Counts from 1 to below this are hidden.
-MaskBelow = Annotated[int, Field(ge=0, le=100)]
+MOST_HIDDEN = 100
+MaskBelow = Annotated[int, Field(ge=0, le=MOST_HIDDEN)]
 # A value that is neither a list nor keys with values.
 Scalar = Annotated[Any, AfterValidator(_single)]

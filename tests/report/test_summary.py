@@ -44,8 +44,9 @@ def test_that_a_threshold_predicts_nobody_poor_is_said_in_words(tmp_path, tn, ch
     row = [*where.values(), "cnn", "roc_auc", "good", 0.82, 0.64, 0.92, True, 64, 44]
     pd.DataFrame([row], columns=COLUMNS.split()).to_csv(tmp_path / "performance.csv", index=False)
     rule = where | {"model": "cnn", "rule": "Spec-Max-CI", "stage": "final", "chosen_on": chosen_on}
-    decided = {"tp": 44, "fn": 0, "tn": tn, "fp": 20 - tn, "fnr": 0.0, "fnr_upper": 0.0804, "note": ""}
-    pd.DataFrame([rule | decided]).to_csv(tmp_path / "thresholds.csv", index=False)
+    decided = {"threshold": 0.2, "tp": 44, "fn": 0, "tn": tn, "fp": 20 - tn, "fnr": 0.0, "note": ""}
+    table = pd.DataFrame([rule | decided | {"fnr_upper": 0.0804}])
+    table.to_csv(tmp_path / "thresholds.csv", index=False)
     study = load.load("smoke", environment={})
     study = study.model_copy(update={"model": "elsewhere"}) if chosen_on == "frozen" else study
     result = summary.of(study, tmp_path)

@@ -80,6 +80,17 @@ NAMES = {name: column.title for name, column in PATIENTS.columns.items() if colu
 LEVELS: dict[str, str] = _CONTRACT["levels"]
 
 
+def ratios(hu: Any) -> list[Any]:
+    """Return each of `RATIOS` from the attenuation of regions, HU: numbers by name, or columns of a table.
+
+    Examples
+    --------
+    >>> ratios({"CN": 36, "PU": 36, "PLIC": 30, "CC": 30, "MC1": 35, "MW1": 28, "MC2": 35, "MW2": 28})
+    [1.2, 1.25]
+    """
+    return [(hu[a] + hu[b]) / (hu[c] + hu[d]) for (a, b), (c, d) in RATIOS]
+
+
 def is_outcome(name: str) -> bool:
     """Return whether a column tells the outcome, by its name: one of `OUTCOME`, or an outcome label.
 

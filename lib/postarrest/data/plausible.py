@@ -144,9 +144,8 @@ def check_readings(gwr: pd.DataFrame, *, file: str, found: Findings) -> None:
     session = ["reader", "reading"]
     values = gwr.pivot_table("mean_hu", ["patient_id", *session], "region").reindex(columns=contract.REGIONS)
     rows = gwr.index.to_series().groupby([gwr[name] for name in values.index.names]).first()
-    for gray, white in contract.RATIOS:
-        of_gray, of_white = (values[list(part)].sum(axis=1, skipna=False) for part in (gray, white))
-        ratio = (of_gray / of_white)[of_white > 0]
+    for (gray, white), ratio in zip(contract.RATIOS, contract.ratios(values), strict=True):
+        ratio = ratio[values[list(white)].sum(axis=1) > 0]
         odd = ratio[ratio.notna() & ~ratio.between(*_RATIOS)].map("a ratio of {:.2f}".format)
         odd.index = rows[odd.index]
         expected = "{:g} to {:g} as a rule, for ({} + {}) / ({} + {})".format(*_RATIOS, *gray, *white)

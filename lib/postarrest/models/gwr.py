@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
+from postarrest.data import contract
 from postarrest.describe.agreement import FEWEST_PAIRS, compare_readings
 
 # Regions of interest and their names: gray and white matter at the three levels that are read.
@@ -111,8 +112,7 @@ def measures(readings: pd.DataFrame) -> pd.DataFrame:
     np.float64(1.225)
     """
     values = by_region(readings)
-    values["GWR-BG"] = (values["CN"] + values["PU"]) / (values["PLIC"] + values["CC"])
-    values["GWR-CE"] = (values["MC1"] + values["MC2"]) / (values["MW1"] + values["MW2"])
+    values["GWR-BG"], values["GWR-CE"] = contract.ratios(values)
     values["GWR-AV"] = (values["GWR-BG"] + values["GWR-CE"]) / 2
     if len(values.index.unique("reader")) > 1:
         parts = {

@@ -16,13 +16,12 @@ from postarrest.files import kind_at, write_text
 from postarrest.models import bundle
 from postarrest.refused import Refused
 from postarrest.report import pooled
+from postarrest.settings import MOST_HIDDEN
 from postarrest.study import load
 from postarrest.study.schema import StudyError
 
 # What decides which models are fitted; a hospital's own columns, codes and paths do not.
 _PROCEDURE = ("splits", "03_cnn", "04_stacking")
-# Of what a study file may hide: postarrest.settings.MaskBelow.
-_MOST_HIDDEN = 100
 # A summary of ten thousand hospitals is smaller.
 _MOST_BYTES = 256 * 2**20
 _MOST_SHOWN = 80
@@ -45,9 +44,9 @@ def site_summary(study: str, *, mask_below: int, model: str) -> None:
     Refused
         If fewer counts would be hidden than a summary promises, or the study has no scores.
     """
-    if not network.BELOW <= mask_below <= _MOST_HIDDEN:
+    if not network.BELOW <= mask_below <= MOST_HIDDEN:
         # Below 2 nothing would be hidden; a hospital may hide more than is promised to patients, not less.
-        expected = f"a whole number from {network.BELOW} to {_MOST_HIDDEN}, below which counts are hidden"
+        expected = f"a whole number from {network.BELOW} to {MOST_HIDDEN}, below which counts are hidden"
         raise Refused(f"MASK (--mask-below): found {mask_below}; expected {expected}.")
     loaded, here = load.load(study), places.open(study, save_to="report")
     place = Path(loaded.scores) if loaded.scores else here.build("scores.csv")

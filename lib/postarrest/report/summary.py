@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from postarrest.estimate import Estimate
-from postarrest.evaluation import discrimination, thresholds
+from postarrest.evaluation import decision, discrimination, thresholds
 from postarrest.models import stacking, super_learner
 from postarrest.report.page import number_entry
 from postarrest.report.used import NO_NETWORK, UsedNetwork
@@ -231,16 +231,9 @@ def _guideline(result: Summary, row: pd.Series) -> list[str]:
     if math.isnan(row["tp"]):
         why = thresholds.why_none(row["note"])
         return [result.state("no_threshold", "thresholds", reason=why and f": {why}")]
-    counts = {
-        "wrongly_poor": int(row["fn"]),
-        "n_good": int(row["tp"] + row["fn"]),
-        "recognised_poor": int(row["tn"]),
-        "n_poor": int(row["tn"] + row["fp"]),
-    }
-    rates = {
-        "false_pessimism": Estimate(100 * row["fnr"], digits=1),
-        "false_pessimism_upper": Estimate(100 * row["fnr_upper"], digits=1),
-    }
+    (found,) = decision.consequences(row.to_frame().T)
+    counts = {name: found[name] for name in ("wrongly_poor", "n_good", "recognised_poor", "n_poor")}
+    rates = {"false_pessimism": found["fnr"], "false_pessimism_upper": found["fnr_upper"]}
     where = words()["sentences"]["chosen_elsewhere" if row["chosen_on"] == "frozen" else "chosen_here"]
     # That no good outcome is predicted poor means nothing where nobody is.
     sentence = "threshold" if row["tn"] + row["fn"] else "nobody_poor"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import theilslopes
 
+from postarrest.data import contract
 from postarrest.models.ct_reader import regions, standard
 from postarrest.models.ct_reader.regions import REGIONS, SIDES, Measured
 from postarrest.models.ct_reader.standard import Seen
@@ -201,10 +202,7 @@ def _doubts_of_ratio(table: pd.DataFrame) -> set[str]:
     if ((sides["L"] - sides["R"]).abs() > _SIDES_HU).any():
         flags.add("sides")
     mean = sides.mean(axis=1).reindex(list(REGIONS))
-    ratios = [
-        (mean["CN"] + mean["PU"]) / (mean["PLIC"] + mean["CC"]),
-        (mean["MC1"] + mean["MC2"]) / (mean["MW1"] + mean["MW2"]),
-    ]
-    if any(not _PLAUSIBLE[0] <= ratio <= _PLAUSIBLE[1] for ratio in ratios if np.isfinite(ratio)):
+    ratios = [ratio for ratio in contract.ratios(mean) if np.isfinite(ratio)]
+    if any(not _PLAUSIBLE[0] <= ratio <= _PLAUSIBLE[1] for ratio in ratios):
         flags.add("implausible")
     return flags
