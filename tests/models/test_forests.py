@@ -6,6 +6,8 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import PredefinedSplit
 
@@ -19,15 +21,48 @@ Y = (X["a"] + RNG.normal(size=80) > 0).to_numpy().astype(int)
 FOLDS = PredefinedSplit(np.arange(80) % 4)
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs"), [(Forest, RandomForestClassifier), (ExtraTrees, ExtraTreesClassifier)]
+PAIRS = [(Forest, RandomForestClassifier), (ExtraTrees, ExtraTreesClassifier)]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+@given(
+    n=st.integers(8, 80),
+    labels=st.sampled_from([(0, 1), (1, 0), (0.0, 1.0), (False, True), (0, 1, 2)]),
+    settings=st.fixed_dictionaries(
+        {
+            "n_estimators": st.integers(1, 12),
+            "max_depth": st.sampled_from([None, 1, 3, 8]),
+            "min_samples_leaf": st.integers(1, 30) | st.just(0.1),
+            "min_samples_split": st.sampled_from([2, 5, 20]),
+            "max_features": st.sampled_from(["sqrt", "log2", None, 1.0, 0.5]),
+            "random_state": st.integers(0, 2**32 - 1),
+        },
+        optional={
+            "bootstrap": st.booleans(),
+            "criterion": st.sampled_from(["gini", "entropy"]),
+            "monotonic_cst": st.lists(st.sampled_from([-1, 0, 1]), min_size=3, max_size=3),
+            "class_weight": st.just("balanced"),
+            "max_samples": st.just(7),
+            "ccp_alpha": st.just(0.01),
+            "max_leaf_nodes": st.just(5),
+        },
+    ),
 )
-@pytest.mark.parametrize("settings", [{}, {"class_weight": "balanced", "monotonic_cst": [1, 0, 0]}])
-def test_probabilities_are_scikit_learns_to_the_last_bit(ours, theirs, settings):
-    given = settings | {"n_estimators": 40, "random_state": 3}
-    one, other = ours(**given).fit(X[:60], Y[:60]), theirs(**given).fit(X[:60], Y[:60])
+def test_trees_are_scikit_learns_to_the_last_bit(ours, theirs, n, labels, settings):
+    y = np.array(labels)[np.arange(n) % len(labels)]
+    if settings.get("max_samples"):
+        settings["bootstrap"] = True
+    if len(labels) > 2:
+        settings.pop("monotonic_cst", None)
+    one, other = ours(**settings).fit(X[:n], y), theirs(**settings).fit(X[:n], y)
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
     np.testing.assert_array_equal(one.predict(X), other.predict(X))
+    assert vars(one).keys() == vars(other).keys()
+    for tree, theirs_tree in zip(one.estimators_, other.estimators_, strict=True):
+        assert tree.get_params() == theirs_tree.get_params()
+        ours_grown, theirs_grown = tree.tree_.__getstate__(), theirs_tree.tree_.__getstate__()
+        np.testing.assert_array_equal(ours_grown["nodes"], theirs_grown["nodes"])
+        np.testing.assert_array_equal(ours_grown["values"], theirs_grown["values"])
 
 
 def test_fitted_once_within_platt_scaling_changes_no_number_and_is_saved_alone():
