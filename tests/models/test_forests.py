@@ -1,6 +1,7 @@
 """Forests give scikit-learn's own numbers, and what is fitted once is what would have been fitted again."""
 
 import io
+import pickle
 import zipfile
 
 import numpy as np
@@ -57,6 +58,8 @@ def test_trees_are_scikit_learns_to_the_last_bit(ours, theirs, n, labels, settin
     one, other = ours(**settings).fit(X[:n], y), theirs(**settings).fit(X[:n], y)
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
     np.testing.assert_array_equal(one.predict(X), other.predict(X))
+    assert vars(one).keys() == vars(other).keys()
+    one = pickle.loads(pickle.dumps(one))
     assert vars(one).keys() == vars(other).keys()
     for tree, theirs_tree in zip(one.estimators_, other.estimators_, strict=True):
         assert tree.get_params() == theirs_tree.get_params()

@@ -65,34 +65,62 @@ class _OneByOne:
         x = np.ascontiguousarray(self._validate_X_predict(x))  # type: ignore[attr-defined]
         y = np.searchsorted(self.classes_, y).astype(float)[:, None]  # type: ignore[attr-defined]
         seeds = np.random.RandomState(self.random_state).randint(_MAX_SEED, size=self.n_estimators)  # type: ignore[attr-defined]
-        self.estimators_ += [self._tree(first, x, y, int(seed)) for seed in seeds[1:]]
+        # One source for all trees, seeded anew for each: to make one takes longer than a tree.
+        source = np.random.RandomState(0)
+        self.estimators_ += [self._tree(first, x, y, int(seed), source) for seed in seeds[1:]]
         return self
 
-    def _tree(self, first: DecisionTreeClassifier, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+    def _tree(
+        self,
+        first: DecisionTreeClassifier,
+        x: np.ndarray,
+        y: np.ndarray,
+        seed: int,
+        source: np.random.RandomState,
+    ) -> DecisionTreeClassifier:
         """Return a tree with the settings of the first."""
         weight = None
         if self.bootstrap:  # type: ignore[attr-defined]
-            drawn = np.random.RandomState(seed).randint(0, len(x), len(x))
-            weight = np.bincount(drawn, minlength=len(x)).astype(float)
+            source.seed(seed)
+            weight = np.bincount(source.randint(0, len(x), len(x)), minlength=len(x)).astype(float)
+        source.seed(seed)
         leaf, n_classes = first.min_samples_leaf, np.array([first.n_classes_], dtype=np.intp)
+        criterion = CRITERIA_CLF[first.criterion](1, n_classes)
         # Trees constrain the probability of the first class.
         signs = None if first.monotonic_cst is None else -np.asarray(first.monotonic_cst, dtype=np.int8)
-        splitter = DENSE_SPLITTERS[first.splitter](
-            CRITERIA_CLF[first.criterion](1, n_classes),
-            first.max_features_,
-            leaf,
-            0.0,
-            np.random.RandomState(seed),
-            signs,
-        )
+        splitter = DENSE_SPLITTERS[first.splitter](criterion, first.max_features_, leaf, 0.0, source, signs)
         least_split = max(first.min_samples_split, 2 * leaf)
         deepest = np.iinfo(np.int32).max if first.max_depth is None else first.max_depth
-        tree = copy(first)
-        tree.random_state, tree.tree_ = seed, Tree(x.shape[1], n_classes, 1)
-        DepthFirstTreeBuilder(splitter, least_split, leaf, 0.0, deepest, 0.0).build(
-            tree.tree_, x, y, weight, None
-        )
-        return tree
+        builder = DepthFirstTreeBuilder(splitter, least_split, leaf, 0.0, deepest, 0.0)
+        grown = Tree(x.shape[1], n_classes, 1)
+        builder.build(grown, x, y, weight, None)
+        return _like(first, seed, grown)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # All trees in a few arrays: as objects, some hundred of them take seconds to write and to read.
+        state = dict(super().__getstate__())  # type: ignore[misc]
+        if trees := state.get("estimators_"):
+            grown = [tree.tree_.__getstate__() for tree in trees]
+            arrays = {name: np.concatenate([one[name] for one in grown]) for name in ("nodes", "values")}
+            numbers = {name: np.array([one[name] for one in grown]) for name in ("node_count", "max_depth")}
+            seeds = {"random_state": np.array([tree.random_state for tree in trees])}
+            state |= {"estimators_": trees[:1], "trees_": arrays | numbers | seeds}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        trees = state.pop("trees_", None)
+        super().__setstate__(state)  # type: ignore[misc]
+        if trees is None:
+            return
+        first = self.estimators_[0]
+        ends = np.cumsum(trees["node_count"])[:-1]
+        parts = (np.split(trees[name], ends) for name in ("nodes", "values"))
+        numbers = (trees[name].tolist() for name in ("node_count", "max_depth", "random_state"))
+        self.estimators_ = []
+        for nodes, values, count, depth, seed in zip(*parts, *numbers, strict=True):
+            grown = Tree(first.n_features_in_, np.array([first.n_classes_], dtype=np.intp), 1)
+            grown.__setstate__({"nodes": nodes, "values": values, "node_count": count, "max_depth": depth})
+            self.estimators_.append(_like(first, seed, grown))
 
     def predict_proba(self, x: Any) -> np.ndarray:
         """Return the mean of the trees' probabilities, shape (n, classes)."""
@@ -101,6 +129,12 @@ class _OneByOne:
         for one in self.estimators_:
             total += one.tree_.predict(x)[:, : total.shape[1]]
         return total / len(self.estimators_)
+
+
+def _like(first: DecisionTreeClassifier, seed: int, grown: Tree) -> DecisionTreeClassifier:
+    tree = copy(first)
+    tree.random_state, tree.tree_ = seed, grown
+    return tree
 
 
 class Forest(_OneByOne, RandomForestClassifier):
