@@ -154,16 +154,16 @@ class Head:
         variants = ((self.features.variants[rows] - self.mean_) / self.sd_).astype(np.float32)
         y, weight = self._weighted(y)
         given = self.values
-        sizes = (variants.shape[2], int(given["width"]), int(given["batch_size"]))
-        trainer = _trainer(*sizes, given["dropout"], given["weight_decay"], self.seed)
+        trainer = _trainer(variants.shape[2], int(given["width"]), self.seed)
         trainer.reset(given["learning_rate"])
+        settings = int(given["batch_size"]), given["dropout"], given["weight_decay"]
         rng = np.random.default_rng(self.seed)
 
         def epoch() -> float:
             order = rng.permutation(len(y))
             # One variant of each patient per epoch: the slice itself or one of its augmented copies.
             variant = rng.integers(variants.shape[1], size=len(y))
-            loss = trainer.epoch(variants[order, variant], y[order], weight[order])
+            loss = trainer.epoch(variants[order, variant], y[order], weight[order], *settings)
             self.weights_ = trainer.weights()
             return float(loss)
 
@@ -255,37 +255,44 @@ def forward(features: np.ndarray, mean: np.ndarray, sd: np.ndarray, weights: lis
 
 
 class _Trainer:
-    """A compiled head whose weights are reset before each fit: building one takes longer than a fit."""
+    """A compiled head whose weights are reset before each fit: building one takes longer than a fit.
 
-    def __init__(
-        self, n_features: int, width: int, batch_size: int, dropout: float, weight_decay: float, seed: int
-    ) -> None:
+    What differs between the trials of a search, but for the width, is given to each epoch.
+    """
+
+    def __init__(self, n_features: int, width: int, seed: int) -> None:
         import keras
         import tensorflow as tf
 
         keras.utils.set_random_seed(seed)
-        decay = keras.regularizers.L2(weight_decay)
         inputs = keras.Input((n_features,))
-        hidden = keras.layers.Dropout(dropout, seed=seed)(inputs)
-        if width:
-            hidden = keras.layers.Dense(width, activation="relu", kernel_regularizer=decay)(hidden)
-            hidden = keras.layers.Dropout(dropout, seed=seed + 1)(hidden)
-        model = keras.Model(inputs, keras.layers.Dense(1, kernel_regularizer=decay)(hidden))
+        hidden = keras.layers.Dense(width, activation="relu")(inputs) if width else inputs
+        model = keras.Model(inputs, keras.layers.Dense(1)(hidden))
+        layers = model.layers[1:]
+        # One source of dropout for what each layer receives.
+        sources = [keras.random.SeedGenerator(seed + number) for number in range(len(layers))]
         optimizer = keras.optimizers.Adam()
         optimizer.build(model.trainable_variables)
         self._model, self._optimizer = model, optimizer
-        self._variables = (*model.variables, *optimizer.variables)
+        self._variables = (*model.variables, *optimizer.variables, *(source.state for source in sources))
         self._first = [variable.numpy() for variable in self._variables]
 
-        @tf.function(reduce_retracing=True)
-        def epoch(x, y, weight):
+        table, column = tf.TensorSpec([None, n_features]), tf.TensorSpec([None])
+        number = tf.TensorSpec([])
+
+        @tf.function(input_signature=[table, column, column, tf.TensorSpec([], tf.int32), number, number])
+        def epoch(x, y, weight, batch_size, dropout, weight_decay):
             total = tf.constant(0.0)
             for start in tf.range(0, tf.shape(x)[0], batch_size):
                 part = slice(start, start + batch_size)
                 with tf.GradientTape() as tape:
-                    logit = model(x[part], training=True)[:, 0]
-                    each = tf.nn.sigmoid_cross_entropy_with_logits(y[part], logit) * weight[part]
-                    loss = tf.reduce_mean(each) + tf.add_n(model.losses)
+                    hidden = x[part]
+                    for layer, source in zip(layers, sources, strict=True):
+                        drawn = tf.cast(source.next(), tf.int32)
+                        hidden = layer(tf.nn.experimental.stateless_dropout(hidden, dropout, seed=drawn))
+                    each = tf.nn.sigmoid_cross_entropy_with_logits(y[part], hidden[:, 0]) * weight[part]
+                    size = tf.add_n([tf.reduce_sum(tf.square(layer.kernel)) for layer in layers])
+                    loss = tf.reduce_mean(each) + weight_decay * size
                 gradients = tape.gradient(loss, model.trainable_variables)
                 optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
                 total += tf.reduce_sum(each)
@@ -302,5 +309,5 @@ class _Trainer:
         return [v.numpy() for v in self._model.trainable_variables]
 
 
-# The inner folds of one trial share a compiled head; the next trial's differs.
-_trainer = lru_cache(maxsize=1)(_Trainer)
+# As many as there are widths in the default spaces.
+_trainer = lru_cache(maxsize=3)(_Trainer)
