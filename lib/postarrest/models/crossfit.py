@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.pipeline import Pipeline
 
 from postarrest import scores
 from postarrest.models import splits, tuning
@@ -81,7 +82,8 @@ class CrossFit:
         Parameters
         ----------
         make : callable
-            Returns the unfitted estimator for given hyperparameters.
+            Returns the unfitted estimator for given hyperparameters. All steps of a pipeline but the last are
+            fitted once in each inner fold: hyperparameters are those of the last.
         x : pandas.DataFrame
             Predictors, indexed by patient.
         space : Space
@@ -91,11 +93,19 @@ class CrossFit:
         about : object
             Whatever else the estimator depends on, of plain values.
         """
+        prepared: dict[int, tuple[Any, Any]] = {}
 
         def judged(values: Values) -> Iterator[tuple[float, float]]:
-            for fit_ids, left_out in self.split.inner:
-                model = make(values).fit(x.loc[fit_ids], self.y.loc[fit_ids].to_numpy())
-                y, good = self.y.loc[left_out], model.predict_proba(x.loc[left_out])[:, 1]
+            for number, (fit_ids, left_out) in enumerate(self.split.inner):
+                model, y = make(values), self.y.loc[fit_ids].to_numpy()
+                given = x.loc[fit_ids], x.loc[left_out]
+                if isinstance(model, Pipeline):
+                    if number not in prepared:
+                        before = model[:-1]
+                        prepared[number] = before.fit_transform(given[0], y), before.transform(given[1])
+                    model, given = model[-1], prepared[number]
+                good = model.fit(given[0], y).predict_proba(given[1])[:, 1]
+                y = self.y.loc[left_out]
                 yield float(roc_auc_score(y, good)), float(log_loss(y, good))
 
         return tuning.search(
