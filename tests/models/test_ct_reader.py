@@ -82,7 +82,8 @@ def test_regions_are_measured_right_where_the_tissue_is_known(slices, head):
             continue
         expected = deep if about.tissue == "deep_nuclei" else white
         for side in regions.SIDES.values():
-            area, circle = (f(image.hu, seen, about, side) for f in (regions.by_area, regions.by_circle))
+            away = regions.ellipse(seen, about, side)
+            area, circle = (f(image.hu, seen, about, away) for f in (regions.by_area, regions.by_circle))
             assert area.mean_hu == pytest.approx(expected, abs=1.5), region
             assert circle.mean_hu == pytest.approx(expected, abs=2.5), region
             assert circle.area_mm2 == pytest.approx(regions.CIRCLE_MM2, abs=2)
@@ -103,7 +104,8 @@ def test_a_region_without_its_tissue_is_not_measured(slices):
     seen = true_sight(image)
     shares = seen.shares | {"deep_nuclei": np.zeros_like(image.hu)}
     blind = standard.Seen(shares, seen.template_mm, seen.error_mm, SPACING_MM)
-    found = regions.by_area(image.hu, blind, regions.REGIONS["PU"], 1)
+    region = regions.REGIONS["PU"]
+    found = regions.by_area(image.hu, blind, region, regions.ellipse(blind, region, 1))
     assert np.isnan(found.mean_hu)
     assert not found.mask.any()
 

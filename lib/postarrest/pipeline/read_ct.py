@@ -144,9 +144,12 @@ def drawn(series: Series, level: Level) -> Image.Image:
     factor = max(1, round(_TILE / max(shown.shape)))
     shown = shown.repeat(factor, axis=0).repeat(factor, axis=1)
     for (region, _), one in level.measured.items():
-        mask = one.mask.repeat(factor, axis=0).repeat(factor, axis=1)
-        outline = mask & ~ndimage.binary_erosion(mask)
-        shown[outline] = _COLOURS[reading.REGIONS[region].tissue]
+        # Only where the region is: an erosion of the whole image takes longer than all readings.
+        for here in ndimage.find_objects(one.mask.astype(np.uint8)):
+            mask = one.mask[here].repeat(factor, axis=0).repeat(factor, axis=1)
+            enlarged = tuple(slice(factor * side.start, factor * side.stop) for side in here)
+            outline = mask & ~ndimage.binary_erosion(mask)
+            shown[enlarged][outline] = _COLOURS[reading.REGIONS[region].tissue]
     return Image.fromarray(shown)
 
 

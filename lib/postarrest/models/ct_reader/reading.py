@@ -127,8 +127,9 @@ def read(
         seen = standard.on_own_grid(one, hu, spacing_mm)
         here = {region: about for region, about in REGIONS.items() if about.level_mm == target_mm}
         places = list(product(here, SIDES))
-        by_area = {(r, s): regions.by_area(hu, seen, here[r], SIDES[s]) for r, s in places}
-        circles = {(r, s): regions.by_circle(hu, seen, here[r], SIDES[s]) for r, s in places}
+        away = {(r, s): regions.ellipse(seen, here[r], SIDES[s]) for r, s in places}
+        by_area = {place: regions.by_area(hu, seen, here[place[0]], away[place]) for place in places}
+        circles = {place: regions.by_circle(hu, seen, here[place[0]], away[place]) for place in places}
         tissues = regions.unmixed(hu, seen)
         brain_mm2 = float((seen.brain > 0.5).sum() * np.prod(spacing_mm))
         for region, side in places:

@@ -85,14 +85,15 @@ def ellipse(seen: Seen, region: Region, side: int) -> np.ndarray:
     return np.where((x > 1) & (seen.brain > 0.5), away, np.inf)
 
 
-def by_area(hu: np.ndarray, seen: Seen, region: Region, side: int) -> Measured:
-    """Measure a region in the pixels whose tissue is surest, without the highest and lowest fifth."""
-    away = ellipse(seen, region, side)
+def by_area(hu: np.ndarray, seen: Seen, region: Region, away: np.ndarray) -> Measured:
+    """Measure a region in the pixels whose tissue is surest, without the highest and lowest fifth.
+
+    ``away`` is from :func:`ellipse`.
+    """
     inside = away < 1
     pixel_mm2 = float(np.prod(seen.spacing_mm))
     share = seen.shares[region.tissue]
-    # A pixel is surest where its neighbours are of the tissue too: what lies deep inside it.
-    sure = ndimage.gaussian_filter(share, 1.0 / np.array(seen.spacing_mm))
+    sure = seen.sure[region.tissue]
     wanted = min(int(region.area_mm2 / pixel_mm2), int(inside.sum()))
     lesion = float(seen.shares["lesion"][inside].mean()) if inside.any() else 0.0
     if wanted < 4:
@@ -106,12 +107,13 @@ def by_area(hu: np.ndarray, seen: Seen, region: Region, side: int) -> Measured:
     return Measured(mean, float(mask.sum() * pixel_mm2), float(share[mask].mean()), lesion, mask)
 
 
-def by_circle(hu: np.ndarray, seen: Seen, region: Region, side: int) -> Measured:
-    """Measure a region in one circle, where its tissue fills it best and not far from the middle."""
-    away = ellipse(seen, region, side)
+def by_circle(hu: np.ndarray, seen: Seen, region: Region, away: np.ndarray) -> Measured:
+    """Measure a region in one circle, where its tissue fills it best and not far from the middle.
+
+    ``away`` is from :func:`ellipse`.
+    """
     spacing = np.array(seen.spacing_mm)
-    filled = ndimage.gaussian_filter(seen.shares[region.tissue], 1.0 / spacing)
-    worth = np.where(away < 1, filled - 0.2 * away**2, -np.inf)
+    worth = np.where(away < 1, seen.sure[region.tissue] - 0.2 * away**2, -np.inf)
     if not np.isfinite(worth).any():
         return Measured(np.nan, 0.0, 0.0, 0.0, np.zeros(hu.shape, bool))
     row, column = np.unravel_index(worth.argmax(), worth.shape)

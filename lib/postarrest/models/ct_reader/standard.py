@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -41,10 +41,17 @@ class Seen:
     error_mm: np.ndarray
     spacing_mm: tuple[float, float]
 
-    @property
+    @cached_property
     def brain(self) -> np.ndarray:
         """Share of each pixel that is brain, fluid or a lesion."""
         return 1 - self.shares["air"] - self.shares["bone_and_scalp"]
+
+    @cached_property
+    def sure(self) -> dict[str, np.ndarray]:
+        """Share of each tissue of the brain around a pixel: highest deep inside the tissue."""
+        around = 1.0 / np.array(self.spacing_mm)
+        tissues = ("white_matter", "cortex", "deep_nuclei")
+        return {name: ndimage.gaussian_filter(self.shares[name], around) for name in tissues}
 
 
 def centre(hu: np.ndarray) -> tuple[float, float]:
