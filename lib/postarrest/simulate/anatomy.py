@@ -49,14 +49,14 @@ class Anatomy:
         index = points_mm - np.array(self.origin_mm, dtype=np.float32)[:, None]
         index = np.clip(index, 0, np.array(shape)[:, None] - 1.001).astype(np.float32)
         lower = index.astype(np.int32)
-        upper_share = (index - lower)[..., None]
+        x, y, z = np.stack([1 - (index - lower), index - lower], axis=-1)
         # Each point is a weighted sum of the eight voxels around it: one row of a sparse matrix.
-        corners = np.indices((2, 2, 2)).reshape(3, 1, 8)
-        voxels = np.ravel_multi_index(lower[..., None] + corners, shape)
-        weights = np.ones(voxels.shape, np.float32)
-        for is_upper, share in zip(corners, upper_share, strict=True):
-            weights *= np.where(is_upper, share, 1 - share)
-        rows, size = np.arange(0, voxels.size + 1, 8), (len(voxels), np.prod(shape))
+        weights = (x.astype(np.float32)[:, :, None] * y[:, None, :]).astype(np.float32)
+        weights = (weights[..., None] * z[:, None, None, :]).astype(np.float32)
+        corners = np.ravel_multi_index(np.indices((2, 2, 2)).reshape(3, 8), shape).astype(np.int32)
+        voxels = np.ravel_multi_index(lower, shape).astype(np.int32)[:, None] + corners
+        rows = np.arange(0, voxels.size + 1, 8, dtype=np.int32)
+        size = (len(voxels), np.prod(shape))
         matrix = sparse.csr_array((weights.ravel(), voxels.ravel(), rows), shape=size)
         return (matrix @ self.maps.reshape(-1, kinds)).T
 
