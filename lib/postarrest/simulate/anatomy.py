@@ -21,8 +21,8 @@ class Anatomy:
 
     Attributes
     ----------
-    maps : numpy.ndarray of float32, shape (x, y, z, 5)
-        Probability of white matter and of gray matter; share of the gray matter that is deep nuclei; share of
+    maps : numpy.ndarray of float32, shape (z, y, x, 5)
+        In this order what an axial slice shows lies close together in memory. Probability of white matter and of gray matter; share of the gray matter that is deep nuclei; share of
         the fluid that is in the ventricles; distance to the smooth outer surface of the brain, mm, positive
         inside.
     origin_mm : tuple of float
@@ -46,6 +46,7 @@ class Anatomy:
             The values of the maps.
         """
         *shape, kinds = self.maps.shape
+        shape = shape[::-1]
         index = points_mm - np.array(self.origin_mm, dtype=np.float32)[:, None]
         index = np.clip(index, 0, np.array(shape)[:, None] - 1.001).astype(np.float32)
         lower = index.astype(np.int32)
@@ -53,8 +54,8 @@ class Anatomy:
         # Each point is a weighted sum of the eight voxels around it: one row of a sparse matrix.
         weights = (x.astype(np.float32)[:, :, None] * y[:, None, :]).astype(np.float32)
         weights = (weights[..., None] * z[:, None, None, :]).astype(np.float32)
-        corners = np.ravel_multi_index(np.indices((2, 2, 2)).reshape(3, 8), shape).astype(np.int32)
-        voxels = np.ravel_multi_index(lower, shape).astype(np.int32)[:, None] + corners
+        corners = np.ravel_multi_index(np.indices((2, 2, 2)).reshape(3, 8), shape, order="F").astype(np.int32)
+        voxels = np.ravel_multi_index(lower, shape, order="F").astype(np.int32)[:, None] + corners
         rows = np.arange(0, voxels.size + 1, 8, dtype=np.int32)
         size = (len(voxels), np.prod(shape))
         matrix = sparse.csr_array((weights.ravel(), voxels.ravel(), rows), shape=size)
@@ -95,8 +96,8 @@ def load_anatomy(lowest_mm: int = -25) -> Anatomy:
     gray = np.maximum(gray, 0.9 * nuclei["lentiform"] * (gray + white) * (gray > 0.35))
     white = np.minimum(white, np.maximum(1 - gray, 0))
     ventricles = _soft_ellipsoid(x, y, z, (0, -14, 12), (34, 50, 22))
-    maps = np.stack([white, gray, np.maximum.reduce(list(nuclei.values())), ventricles, depth], axis=-1)
-    return Anatomy(maps, origin)
+    maps = (white, gray, np.maximum.reduce(list(nuclei.values())), ventricles, depth)
+    return Anatomy(np.ascontiguousarray(np.stack([one.T for one in maps], axis=-1)), origin)
 
 
 def _depth(brain: np.ndarray) -> np.ndarray:
