@@ -28,6 +28,7 @@ PAIRS = [(Forest, RandomForestClassifier), (ExtraTrees, ExtraTreesClassifier)]
 @pytest.mark.parametrize(("ours", "theirs"), PAIRS)
 @given(
     n=st.integers(8, 80),
+    missing=st.sampled_from([0, 0.3]),
     labels=st.sampled_from([(0, 1), (1, 0), (0.0, 1.0), (False, True), (0, 1, 2)]),
     settings=st.fixed_dictionaries(
         {
@@ -49,15 +50,18 @@ PAIRS = [(Forest, RandomForestClassifier), (ExtraTrees, ExtraTreesClassifier)]
         },
     ),
 )
-def test_trees_are_scikit_learns_to_the_last_bit(ours, theirs, n, labels, settings):
+def test_trees_are_scikit_learns_to_the_last_bit(ours, theirs, n, labels, missing, settings):
+    x = X[:n].mask(X[:n].abs() < missing)
     y = np.array(labels)[np.arange(n) % len(labels)]
     if settings.get("max_samples"):
         settings["bootstrap"] = True
     if len(labels) > 2:
         settings.pop("monotonic_cst", None)
-    one, other = ours(**settings).fit(X[:n], y), theirs(**settings).fit(X[:n], y)
-    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
-    np.testing.assert_array_equal(one.predict(X), other.predict(X))
+    if missing:
+        settings.pop("monotonic_cst", None)
+    one, other = ours(**settings).fit(x, y), theirs(**settings).fit(x, y)
+    np.testing.assert_array_equal(one.predict_proba(x), other.predict_proba(x))
+    np.testing.assert_array_equal(one.predict(x), other.predict(x))
     assert vars(one).keys() == vars(other).keys()
     one = pickle.loads(pickle.dumps(one))
     assert vars(one).keys() == vars(other).keys()

@@ -50,7 +50,7 @@ class _OneByOne:
         Parameters
         ----------
         x : table or numpy.ndarray of shape (n, predictors)
-            Numbers, none missing.
+            Numbers.
         y : numpy.ndarray of shape (n,)
             The outcome of each row.
         """
@@ -65,21 +65,17 @@ class _OneByOne:
         x = np.ascontiguousarray(self._validate_X_predict(x))  # type: ignore[attr-defined]
         y = np.searchsorted(self.classes_, y).astype(float)[:, None]  # type: ignore[attr-defined]
         seeds = np.random.RandomState(self.random_state).randint(_MAX_SEED, size=self.n_estimators)  # type: ignore[attr-defined]
+        missing = first._compute_missing_values_in_feature_mask(x)
         # One source for all trees, seeded anew for each: to make one takes longer than a tree.
         source = np.random.RandomState(0)
-        self.estimators_ += [self._tree(first, x, y, int(seed), source) for seed in seeds[1:]]
+        self.estimators_ += [self._tree(first, (x, y, missing), int(seed), source) for seed in seeds[1:]]
         return self
 
     def _tree(
-        self,
-        first: DecisionTreeClassifier,
-        x: np.ndarray,
-        y: np.ndarray,
-        seed: int,
-        source: np.random.RandomState,
+        self, first: DecisionTreeClassifier, given: tuple, seed: int, source: np.random.RandomState
     ) -> DecisionTreeClassifier:
-        """Return a tree with the settings of the first."""
-        weight = None
+        """Return a tree with the settings of the first; given are predictors, outcome and what is missing."""
+        (x, y, missing), weight = given, None
         if self.bootstrap:  # type: ignore[attr-defined]
             source.seed(seed)
             weight = np.bincount(source.randint(0, len(x), len(x)), minlength=len(x)).astype(float)
@@ -93,7 +89,7 @@ class _OneByOne:
         deepest = np.iinfo(np.int32).max if first.max_depth is None else first.max_depth
         builder = DepthFirstTreeBuilder(splitter, least_split, leaf, 0.0, deepest, 0.0)
         grown = Tree(x.shape[1], n_classes, 1)
-        builder.build(grown, x, y, weight, None)
+        builder.build(grown, x, y, weight, missing)
         return _like(first, seed, grown)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -22,9 +22,9 @@ class Anatomy:
     Attributes
     ----------
     maps : numpy.ndarray of float32, shape (z, y, x, 5)
-        In this order what an axial slice shows lies close together in memory. Probability of white matter and of gray matter; share of the gray matter that is deep nuclei; share of
+        Probability of white matter and of gray matter; share of the gray matter that is deep nuclei; share of
         the fluid that is in the ventricles; distance to the smooth outer surface of the brain, mm, positive
-        inside.
+        inside. What an axial slice shows lies close together in memory.
     origin_mm : tuple of float
         MNI coordinates of the first voxel.
     """
