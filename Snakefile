@@ -24,6 +24,8 @@ except Refused as error:
     # Errors in study files are told in words, before any step.
     sys.exit(str(error))
 PYTHON = sys.executable
+# Cores of a step that can use several.
+CORES = int(config.get("cores_a_step", 2))
 
 wildcard_constraints:
     study="|".join(STUDIES),
@@ -133,9 +135,9 @@ rule simulate:
     params: settings=section("simulate"), folder="build/{study}/data"
     log: "build/{study}/logs/simulate.log"
     benchmark: "build/{study}/time/simulate.tsv"
-    threads: 2
+    threads: CORES
     shell:
-        "{PYTHON:q} -m postarrest.simulate --settings {params.settings:q} --out {params.folder:q} > {log} 2>&1 "
+        "LOKY_MAX_CPU_COUNT={threads} {PYTHON:q} -m postarrest.simulate --settings {params.settings:q} --out {params.folder:q} > {log} 2>&1 "
         "&& cp {params.folder:q}/truth.json {output:q}"
 
 rule cohort:
@@ -189,7 +191,7 @@ rule read_ct:
     params: given=parameters("01_cohort"), data=fingerprint
     log: "build/{study}/logs/read_ct.log"
     benchmark: "build/{study}/time/read_ct.tsv"
-    threads: 2
+    threads: CORES
     shell: STEP + " --threads {threads} > {log} 2>&1"
 
 rule gwr:
@@ -233,7 +235,7 @@ rule features:
     params: given=parameters("03_cnn")
     log: "build/{study}/logs/features.log"
     benchmark: "build/{study}/time/features.tsv"
-    threads: 2
+    threads: CORES
     shell: STEP + " --threads {threads} > {log} 2>&1"
 
 rule cnn:
@@ -333,9 +335,11 @@ rule stability:
         code("notebooks/06_stability.py"),
     output: "build/{study}/pages/06_stability.json", "reports/{study}/06_stability.ipynb"
     params: given=parameters("06_stability")
+    # The longest step: nobody should wait for it alone.
+    priority: 1
     log: "build/{study}/logs/06_stability.log"
     benchmark: "build/{study}/time/06_stability.tsv"
-    threads: 2
+    threads: CORES
     shell: NOTEBOOK + "06_stability"
 
 rule sites:

@@ -57,7 +57,7 @@ def _schema(name: str, unique: list[str]) -> pa.DataFrameSchema:
     )
 
 
-_CONTRACT = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_CONTRACT = yaml.load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
 PATIENTS = _schema("patients", unique=["patient_id"])
 GWR = _schema("gwr", unique=["patient_id", "reader", "reading", "region", "side"])
 COLUMNS = {**PATIENTS.columns, **GWR.columns}

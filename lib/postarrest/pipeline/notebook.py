@@ -138,7 +138,7 @@ def _printed_to(descriptor: int) -> Iterator[None]:
 
 def thread_environment(threads: int) -> dict[str, str]:
     """Return the environment in which numerical libraries use this many threads."""
-    # One thread per model; the folds use the cores.
+    # One thread per model; the folds, or joblib's processes, use the cores.
     count = str(threads)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
     return dict.fromkeys(names, count) | {
@@ -146,5 +146,6 @@ def thread_environment(threads: int) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "KERAS_BACKEND": "tensorflow",
         "PYTHONHASHSEED": "0",
+        "LOKY_MAX_CPU_COUNT": count,
         "POSTARREST_THREADS": count,
     }
