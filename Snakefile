@@ -126,19 +126,14 @@ rule all:
 rule simulate:
     message: "{wildcards.study}: simulate the patients"
     input:
-        module("simulate/__main__"),
+        module("simulate/write"),
         ancient("params/published.yaml"),
-    output:
-        # A copy of data/truth.json: Snakemake deletes a step's outputs before it runs, and without its truth the
-        # folder would no longer be recognised as a simulation that may be replaced.
-        "build/{study}/simulated.json",
-    params: settings=section("simulate"), folder="build/{study}/data"
+    output: "build/{study}/simulated.json"
+    params: settings=section("simulate")
     log: "build/{study}/logs/simulate.log"
     benchmark: "build/{study}/time/simulate.tsv"
     threads: CORES
-    shell:
-        "LOKY_MAX_CPU_COUNT={threads} {PYTHON:q} -m postarrest.simulate --settings {params.settings:q} --out {params.folder:q} > {log} 2>&1 "
-        "&& cp {params.folder:q}/truth.json {output:q}"
+    shell: STEP + " --threads {threads} > {log} 2>&1"
 
 rule cohort:
     message: "{wildcards.study}: read and check the patients (01_cohort)"

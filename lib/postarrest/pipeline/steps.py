@@ -23,6 +23,19 @@ from postarrest.places import ROOT
 from postarrest.refused import Refused
 
 
+def simulate(study: str, threads: int) -> None:
+    """Write ``build/<study>/data/``, the simulated patients of a study."""
+    os.environ.update(thread_environment(threads))
+    from postarrest.simulate import Settings, write_study
+    from postarrest.study import load
+
+    here = places.open(study, save_to="report")
+    write_study(Settings(**load.load(study).sections["simulate"]), here.data)
+    # A copy for Snakemake, which deletes a step's outputs before it runs again: without its truth the folder
+    # would no longer be recognised as a simulation that may be replaced.
+    write_text(here.out("simulated.json"), (here.data / "truth.json").read_text(encoding="utf-8"))
+
+
 def make_splits(study: str) -> None:
     """Write ``build/<study>/splits.parquet`` from the study's cohort, if the study can be run on it."""
     import pandas as pd
@@ -175,6 +188,7 @@ def pool(summaries: list[str]) -> None:
 _COMMANDS = {
     "report": report,
     "notebook": run_notebook,
+    "simulate": simulate,
     "splits": make_splits,
     "features": make_features,
     "read_ct": read_ct,
@@ -188,7 +202,7 @@ _COMMANDS = {
 
 
 # Commands that Snakemake runs for one study.
-_STEPS = ("notebook", "splits", "features", "read_ct", "scores", "freeze")
+_STEPS = ("notebook", "simulate", "splits", "features", "read_ct", "scores", "freeze")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -204,7 +218,7 @@ def main(arguments: list[str] | None = None) -> int:
     for name in _STEPS:
         parsers[name].add_argument("--study", required=True)
     parsers["pages"].add_argument("--study", dest="name", required=True)
-    for name in ("notebook", "features", "read_ct"):
+    for name in ("notebook", "simulate", "features", "read_ct"):
         parsers[name].add_argument("--threads", type=int, default=1)
     parsers["notebook"].add_argument("--notebook", required=True)
     parsers["notebook"].add_argument("--run", default="")

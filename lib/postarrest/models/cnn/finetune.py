@@ -15,7 +15,7 @@ import pandas as pd
 
 from postarrest.files import whole
 from postarrest.models.cnn.backbone import backbone
-from postarrest.models.cnn.features import Features, images, in_batches
+from postarrest.models.cnn.features import Features, compiled, images, in_batches
 from postarrest.models.cnn.head import Head, Training
 from postarrest.models.cnn.network import Network, NetworkError, variants
 from postarrest.models.kept import digest
@@ -35,9 +35,8 @@ def cut(network: Network, depth: str) -> tuple[str, tuple[str, ...]]:
     return _LAST_BLOCK[network.architecture] if depth == "last_block" else ("slice", ("",))
 
 
-def upper_part(part: Any, given: np.ndarray) -> np.ndarray:
-    """Return the probabilities that the trained part makes of kept activations (float16), shape (n,)."""
-    run = partial(part, training=False)
+def upper_part(run: Callable[[Any], Any], given: np.ndarray) -> np.ndarray:
+    """Return the probabilities that the trained part, compiled, makes of kept activations (float16)."""
     found = in_batches(lambda batch: np.asarray(run(batch.astype(np.float32))), given)
     return found[:, 0].astype(np.float64)
 
@@ -67,14 +66,14 @@ def inputs(here: Here, found: Features, network: Network, depth: str) -> np.ndar
     place = here.build(f"features/{key}-{depth}.npy")
     if not place.is_file():
         slices, base = images(here, found.patients), backbone(network)
-        below = keras.Model(base.inputs[0], base.get_layer(layer).output)
-        shape = (len(slices), 1 + network.copies, *below.output.shape[1:])
+        below = compiled(keras.Model(base.inputs[0], base.get_layer(layer).output))
+        shape = (len(slices), 1 + network.copies, *base.get_layer(layer).output.shape[1:])
         with whole(place) as beside:
             kept = np.lib.format.open_memmap(beside, mode="w+", dtype=np.float16, shape=shape)
             for v, variant in enumerate(variants(slices, network)):
                 for start in range(0, len(slices), 16):
-                    batch = variant[start : start + 16, ..., None]
-                    kept[start : start + 16, v] = np.asarray(below(batch, training=False))
+                    batch = variant[start : start + 16, ..., None].astype(np.float32)
+                    kept[start : start + 16, v] = below(batch).numpy()
             kept.flush()
     return np.load(place, mmap_mode="r")
 
@@ -115,6 +114,7 @@ class FineTuned(Head):
 
         self._model = super().whole_model(self.network)
         self._part = self._trained_part()
+        self._run = compiled(self._part)
         rows = self.features.rows(x.index)
         y, weight = self._weighted(y)
         keras.utils.set_random_seed(self.seed)
@@ -160,7 +160,7 @@ class FineTuned(Head):
         if self._part is None:
             return super().predict_proba(x)
         rows = self.features.rows(x.index)
-        good = upper_part(self._part, self.given[rows, 0])
+        good = upper_part(self._run, self.given[rows, 0])
         return np.column_stack([1 - good, good])
 
     def whole_model(self, network: Network) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from postarrest.models.cnn.features import in_batches, pooled
+from postarrest.models.cnn.features import compiled, in_batches, pooled
 from postarrest.models.cnn.finetune import FineTuned, cut, upper_part
 from postarrest.models.cnn.head import Head, forward
 from postarrest.models.cnn.network import LAST, Network
@@ -84,9 +84,9 @@ def probability(
     below = keras.Model(model.inputs[0], layer)
     if settings["head"]:
         return forward(pooled(below, images.astype(np.float32)), **arrays)
-    upper = keras.Model(layer, model.output)
+    run = compiled(below)
 
     def activations(batch: np.ndarray) -> np.ndarray:
-        return np.asarray(below(batch[..., None].astype(np.float32), training=False)).astype(np.float16)
+        return run(batch[..., None].astype(np.float32)).numpy().astype(np.float16)
 
-    return upper_part(upper, in_batches(activations, images))
+    return upper_part(compiled(keras.Model(layer, model.output)), in_batches(activations, images))

@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from scipy.stats import t as student_t
 
 from postarrest.estimate import Estimate
+from postarrest.models.cnn.features import compiled
 from postarrest.models.cnn.network import LAST, Network
 
 CHECKED = 20
@@ -44,8 +45,7 @@ def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
     import tensorflow as tf
 
     convolutions = keras.Model(model.inputs[0], model.get_layer(LAST[network.architecture]).output)
-    # A graph releases each layer's output once it has been used; called directly, Keras keeps them all.
-    base = tf.function(lambda batch: convolutions(batch, training=False), reduce_retracing=True)
+    base = compiled(convolutions)
     names = [layer.name for layer in model.layers]
     tail, top = model.layers[names.index("pool") : -1], model.layers[-1]
     out = []
