@@ -7,7 +7,6 @@ check-data` lists.
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -151,10 +150,16 @@ def check_readings(gwr: pd.DataFrame, *, file: str, found: Findings) -> None:
         expected = "{:g} to {:g} as a rule, for ({} + {}) / ({} + {})".format(*_RATIOS, *gray, *white)
         found.warnings += in_rows(odd, file, "ratio", expected, "mean_hu", verbatim=False)
     sessions = gwr.pivot_table("mean_hu", ["patient_id", "region", "side"], session)
-    for one, other in combinations(sessions, 2):
-        both = sessions[[one, other]].dropna()
-        if len(both) >= _EQUAL_READINGS and (both[one] == both[other]).all():
-            what = f"reading {other[1]:g} the same as another reading in all {len(both)} regions"
+    # Where each row names another reader, there are as many sessions as rows.
+    sessions = sessions.loc[:, sessions.count() >= _EQUAL_READINGS]
+    hu, known = sessions.to_numpy(), sessions.notna().to_numpy()
+    for number in range(len(sessions.columns)):
+        both = known[:, [number]] & known[:, number + 1 :]
+        equal = (hu[:, [number]] == hu[:, number + 1 :]) | ~both
+        n = both.sum(axis=0)
+        for other in np.flatnonzero((n >= _EQUAL_READINGS) & equal.all(axis=0)):
+            again = sessions.columns[number + 1 + other][1]
+            what = f"reading {again:g} the same as another reading in all {n[other]} regions"
             found.warnings.append(
                 Finding(file, "copied", what, "values that were read again", column="mean_hu")
             )
