@@ -146,6 +146,7 @@ ct-reader: $(READY)  ## long: how right the automatic readings are, and what the
 
 benchmark: $(READY)  ## speed as ratios in one run, and the time of each step
 	@$(BIN)/python benchmarks/benchmark_bootstrap.py
+	@$(BIN)/python benchmarks/benchmark_forests.py
 	@$(BIN)/python benchmarks/benchmark_cnn.py
 	@$(BIN)/python benchmarks/stages.py
 
