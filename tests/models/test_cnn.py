@@ -391,7 +391,7 @@ def test_even_attention_has_each_tissue_s_share_of_what_is_seen(change):
 
 @pytest.mark.parametrize("depth", ["last_block", "all"])
 def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(here, found, y, table, tmp_path, depth):
-    fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 4}
+    fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 16}
     final = finetune.final(here, found, network(), training(depth=depth, fine_tuning=fine))
     # The head is left where it began, so that the deeper part has something to gain.
     space = {"learning_rate": {"choices": [1e-7]}}
@@ -425,7 +425,7 @@ def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(here, found
 
 def test_fine_tuning_that_only_makes_it_worse_is_undone(here, found, y, table, tmp_path):
     """So large a step spoils the network; what stays is where it started, and the curve says so."""
-    fine = {"learning_rate": 0.001, "epochs": 1, "batch_size": 4}
+    fine = {"learning_rate": 0.001, "epochs": 1, "batch_size": 16}
     final = finetune.final(here, found, network(), training(depth="last_block", fine_tuning=fine))
     space = {"learning_rate": {"choices": [0.01]}}
     fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
@@ -440,7 +440,7 @@ def test_fine_tuning_that_only_makes_it_worse_is_undone(here, found, y, table, t
 
 
 def test_fine_tuning_that_diverges_is_an_error(here, found, y, table, tmp_path):
-    fine = {"learning_rate": 0.5, "epochs": 9, "batch_size": 4}
+    fine = {"learning_rate": 0.5, "epochs": 9, "batch_size": 16}
     final = finetune.final(here, found, network(), training(depth="last_block", fine_tuning=fine))
     fixed = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 2}
     space = {"learning_rate": {"choices": [0.01]}}
