@@ -1,9 +1,12 @@
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and files of this project that are read."""
 
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 
 @contextmanager
@@ -75,3 +78,11 @@ def kind_at(path: str | Path) -> str:
         return "file" if place.is_file() else "folder" if place.is_dir() else ""
     except (OSError, RuntimeError, ValueError):  # too long, no such user, a NUL
         return ""
+
+
+def load_yaml(path: Path) -> Any:
+    """Read a YAML file of this project; a study's file, which a person wrote, is checked by `study.schema`.
+
+    By the compiled parser, which takes a tenth of the time.
+    """
+    return yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)

@@ -11,9 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from postarrest.data.contract import LEVELS, NAMES
+from postarrest.files import load_yaml
 
 MINUS = "\N{MINUS SIGN}"
 MODEL_COLUMNS = ("model", "model_a", "model_b", "learner", "predictors", "score")
@@ -28,7 +27,7 @@ _HYPHEN_AS_MINUS = re.compile(r"(?<![\w.,)\]])-(?=\.?\d)")
 def words() -> dict[str, dict[str, Any]]:
     """Return the dictionary: what readers see for a column, a model, a value, a table."""
     # The compiled reader: the other takes a twentieth of the start of every step.
-    return yaml.load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+    return load_yaml(Path(__file__).with_suffix(".yaml"))
 
 
 def model_in_words(name: str, network: str = "") -> str:

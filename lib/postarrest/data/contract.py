@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandera.pandas as pa
-import yaml
+
+from postarrest.files import load_yaml
 
 # A patient's id becomes a file name in ct/, so it contains no path and nothing that a shell or a spreadsheet
 # would interpret.
@@ -57,7 +58,7 @@ def _schema(name: str, unique: list[str]) -> pa.DataFrameSchema:
     )
 
 
-_CONTRACT = yaml.load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+_CONTRACT = load_yaml(Path(__file__).with_suffix(".yaml"))
 PATIENTS = _schema("patients", unique=["patient_id"])
 GWR = _schema("gwr", unique=["patient_id", "reader", "reading", "region", "side"])
 COLUMNS = {**PATIENTS.columns, **GWR.columns}

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from postarrest.files import load_yaml
 from postarrest.places import ROOT
 
 
@@ -40,4 +40,4 @@ def aucs() -> dict[str, float]:
 
 
 def _content() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "params" / "published.yaml").read_text(encoding="utf-8"))
+    return load_yaml(ROOT / "params" / "published.yaml")

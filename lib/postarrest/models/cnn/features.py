@@ -206,13 +206,6 @@ def pooled(model: Any, images: np.ndarray) -> np.ndarray:
     return in_batches(lambda batch: run(batch[..., None]).numpy(), images)
 
 
-def compiled(model: Any) -> Callable[[Any], Any]:
-    """Return a network as a graph: called directly, Keras keeps the output of every layer to the end."""
-    import tensorflow as tf
-
-    return tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)
-
-
 def in_batches(run: Callable[[np.ndarray], np.ndarray], given: np.ndarray, *, size: int = 16) -> np.ndarray:
     """Return what a network makes of its inputs, in batches that are all of one size.
 

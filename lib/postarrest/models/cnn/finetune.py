@@ -15,9 +15,10 @@ import pandas as pd
 
 from postarrest.files import whole
 from postarrest.models.cnn.backbone import backbone
-from postarrest.models.cnn.features import Features, compiled, images, in_batches
+from postarrest.models.cnn.features import Features, images, in_batches
 from postarrest.models.cnn.head import Head, Training
 from postarrest.models.cnn.network import Network, NetworkError, variants
+from postarrest.models.ct_reader.network import compiled
 from postarrest.models.kept import digest
 from postarrest.places import Here
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from postarrest.models.cnn.features import compiled, in_batches, pooled
+from postarrest.models.cnn.features import in_batches, pooled
 from postarrest.models.cnn.finetune import FineTuned, cut, upper_part
 from postarrest.models.cnn.head import Head, forward
 from postarrest.models.cnn.network import LAST, Network
+from postarrest.models.ct_reader.network import compiled
 
 
 def of_head(head: Head, network: Network) -> tuple[Any, dict[str, Any], dict[str, Any]]:

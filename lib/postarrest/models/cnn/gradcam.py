@@ -14,8 +14,8 @@ from scipy.stats import spearmanr
 from scipy.stats import t as student_t
 
 from postarrest.estimate import Estimate
-from postarrest.models.cnn.features import compiled
 from postarrest.models.cnn.network import LAST, Network
+from postarrest.models.ct_reader.network import compiled
 
 CHECKED = 20
 TISSUES = ("outside the brain", "white matter", "cortex", "deep nuclei", "cerebrospinal fluid")

@@ -5,6 +5,7 @@ module as half-precision numbers. It takes a slice of 160 x 160 pixels of 1.4 mm
 """
 
 import hashlib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,10 @@ def trained(path: Path = WEIGHTS) -> Any:
         model.set_weights([kept[name].astype(np.float32) for name in kept.files])
     model.trainable = False
     return model
+
+
+def compiled(model: Any) -> Callable[[Any], Any]:
+    """Return any network as a graph: called directly, Keras is slower and keeps the output of every layer."""
+    import tensorflow as tf
+
+    return tf.function(lambda batch: model(batch, training=False), reduce_retracing=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from postarrest.models.ct_reader.network import CLASSES, SIZE, SPACING_MM, UNIT_MM
+from postarrest.models.ct_reader.network import CLASSES, SIZE, SPACING_MM, UNIT_MM, compiled
 
 # Denser than this is head: above fat and air, also where the window of level 40, width 80 HU has cut off
 # the rest.
@@ -18,6 +18,8 @@ _AIR_HU = -1000.0
 FIELD_MM = 240.0
 # The part of a slice in which all regions lie: to either side, and from back to front.
 MIDDLE_MM = (40, -25, 35)
+# One graph for each network.
+_compiled = cache(compiled)
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,6 @@ def predicted(
     mirrored = {name: values[:, :, ::-1] for name, values in mirrored.items()}
     mirrored["template"] = mirrored["template"] * np.array([-1, 1, 1, 1, 1, 1], np.float32)
     return {name: (straight[name] + mirrored[name]) / 2 for name in straight}
-
-
-@cache
-def _compiled(model: Any) -> Any:
-    """Return a network as a graph, which is several times faster than calling its layers one by one."""
-    import tensorflow as tf
-
-    return tf.function(lambda images: model(images, training=False), reduce_retracing=True)
 
 
 def levels_mm(out: dict[str, np.ndarray]) -> np.ndarray:
