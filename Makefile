@@ -12,6 +12,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 LOCKED := .venv/.locked
 
+# Compiled once, and not in each of the many processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Paths of this machine; a study file contains none. They stay as they are typed: make's own functions would cut a
 # path at a blank, and do not know ~.
 ifdef DATA

@@ -23,7 +23,7 @@ from postarrest import places, scores
 from postarrest.evaluation import calibration, delong
 from postarrest.files import write_text
 from postarrest.models import crossfit, leakage, splits, stacking, super_learner, tabular, tuning
-from postarrest.pipeline.notebook import thread_environment
+from postarrest.pipeline.warm import thread_environment
 from postarrest.study import load
 
 FIT = Path(__file__).parent / "peers" / "fit.py"

@@ -17,10 +17,10 @@ def stages(study: str) -> pd.DataFrame:
     for path in sorted((ROOT / "build" / study / "time").glob("*.tsv")):
         noted = pd.read_csv(path, sep="\t").iloc[0]
         step = path.stem.split("_outer")[0].split("_holdout")[0]
-        # Snakemake's own figure is a sample of every 30 s; a step notes what it and its processes used.
+        # Snakemake's own figures are samples, and miss a step that was forked; it notes what it used itself.
         own = path.with_suffix(".json")
-        used = json.loads(own.read_text())["cpu_s"] if own.is_file() else float("nan")
-        rows.append((step, float(noted["s"]), used, float(noted["max_pss"])))
+        used = json.loads(own.read_text()) if own.is_file() else {}
+        rows.append((step, float(noted["s"]), used.get("cpu_s"), used.get("peak_mib")))
     each = pd.DataFrame(rows, columns=["step", "seconds", "cpu_seconds", "peak_mib"])
     return each.groupby("step", sort=False, as_index=False).agg(
         runs=("seconds", "size"),

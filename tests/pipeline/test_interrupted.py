@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -64,6 +65,8 @@ def start(project: Path, said: Path) -> subprocess.Popen:
             env=os.environ | {"PYTHONPATH": str(project / "lib")},
             stdout=subprocess.DEVNULL,
             stderr=file,
+            # As from a terminal, also where the tests themselves run in the background and ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
@@ -98,7 +101,9 @@ def kill_everything(process: subprocess.Popen) -> None:
     """Kill the guard too: what starts meanwhile is ended by the next run."""
     whole = psutil.Process(process.pid)
     for one in [*whole.children(recursive=True), whole]:
-        one.kill()
+        # Some end with another.
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def kill_snakemake(process: subprocess.Popen) -> None:
@@ -169,7 +174,9 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_ends_in_one_message_and_the_run_resumes(undisturbed, small_disk):
+def test_a_full_disk_ends_in_one_message_and_the_run_resumes(undisturbed, small_disk, monkeypatch):
+    # The library's byte code would fill the disk before any step does.
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     project = project_in(small_disk)
     for left_mb in (1, 2, 4):
         # The disk gets full at another step each time.

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -50,7 +51,9 @@ def kill(process: subprocess.Popen) -> None:
     """End all of a run, with no chance to tidy up: kernels have sessions of their own."""
     run = psutil.Process(process.pid)
     for one in [run, *run.children(recursive=True)]:
-        one.kill()
+        # Some end with another.
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
 
 
 def finished(journal: Path) -> int:

@@ -2,11 +2,14 @@
 
 import sys
 
-from postarrest.pipeline import running
+from postarrest.pipeline import running, warm
 
 if __name__ == "__main__":
     with running.ended_in_words():
-        # Only now: an interruption meanwhile ends in words too.
-        from postarrest.pipeline.steps import main
+        status = warm.run(sys.argv[1:])
+        if status is None:
+            # Only now: an interruption meanwhile ends in words too.
+            from postarrest.pipeline.steps import main
 
-        sys.exit(main())
+            status = main()
+        sys.exit(status)

@@ -25,7 +25,7 @@ from postarrest.data.mapping import ExportSettings
 from postarrest.models import bundle
 from postarrest.models.bundle import Bundle, BundleError, Scored
 from postarrest.pipeline import read_ct, running
-from postarrest.pipeline.notebook import thread_environment
+from postarrest.pipeline.warm import thread_environment
 from postarrest.study import load
 from postarrest.study.schema import StudyError
 

@@ -1,16 +1,17 @@
 """Execute one notebook with papermill."""
 
+import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from postarrest.files import write_text
-from postarrest.pipeline import running
+from postarrest.pipeline import running, warm
 from postarrest.places import ROOT, Here, run_name
 from postarrest.refused import Refused
 
@@ -49,7 +50,7 @@ def run_notebook(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    os.environ.update(thread_environment(threads))
+    os.environ.update(warm.thread_environment(threads))
     here, name = Here(study, parameters["save_to"]), run_name(notebook, run)
     failed, log = here.out(f"failed/{name}.ipynb"), here.out(f"logs/{name}.log")
     failed.unlink(missing_ok=True)
@@ -57,7 +58,7 @@ def run_notebook(
         source, result = Path(folder) / "source.ipynb", Path(folder) / "result.ipynb"
         jupytext.write(jupytext.read(ROOT / "notebooks" / f"{notebook}.py"), source)
         try:
-            with running.guarded(), _printed_to(file.fileno()):
+            with running.guarded(), _printed_to(file.fileno()), _kernel():
                 papermill.execute_notebook(
                     source,
                     result,
@@ -85,6 +86,15 @@ def run_notebook(
         executed = nbformat.read(result, as_version=4)
         kept = without_folders(executed, [*_paths(parameters), str(source), str(result), str(ROOT)])
         write_text(here.report_dir / f"{name}.ipynb", nbformat.writes(nbformat.from_dict(kept)) + "\n")
+
+
+def _kernel() -> AbstractContextManager[None]:
+    """Have the kernel be a fork of this process, if this has its imports because it is one itself."""
+    if not multiprocessing.parent_process():
+        return nullcontext()
+    from postarrest.pipeline import kernel
+
+    return kernel.forked()
 
 
 def _paths(parameters: dict[str, Any]) -> list[str]:
@@ -134,18 +144,3 @@ def _printed_to(descriptor: int) -> Iterator[None]:
         for place, original in kept.items():
             os.dup2(original, place)
             os.close(original)
-
-
-def thread_environment(threads: int) -> dict[str, str]:
-    """Return the environment in which numerical libraries use this many threads."""
-    # One thread per model; the folds, or joblib's processes, use the cores.
-    count = str(threads)
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
-    return dict.fromkeys(names, count) | {
-        "TF_NUM_INTEROP_THREADS": "1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "KERAS_BACKEND": "tensorflow",
-        "PYTHONHASHSEED": "0",
-        "LOKY_MAX_CPU_COUNT": count,
-        "POSTARREST_THREADS": count,
-    }

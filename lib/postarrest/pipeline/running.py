@@ -23,6 +23,7 @@ from types import FrameType
 
 import psutil
 
+from postarrest.pipeline import warm
 from postarrest.places import ROOT
 
 MARK = "POSTARREST_RUN"
@@ -167,12 +168,12 @@ def run(command: Sequence[str], *, cancels: bool, pass_fds: Sequence[int] = ()) 
     pass_fds : sequence of int
         Open files that it keeps.
     """
-    with temporary_folder() as further, guarded():
+    with temporary_folder() as further, guarded(), warm.served(os.environ | further, ROOT) as environment:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
             pass_fds=pass_fds,
-            env=os.environ | further,
+            env=environment,
             # Ctrl-C reaches this process alone, which then ends the others in order.
             start_new_session=True,
         )

@@ -18,7 +18,8 @@ from typing import Any
 from postarrest import places
 from postarrest.files import whole, write_text
 from postarrest.pipeline import running
-from postarrest.pipeline.notebook import run_notebook, thread_environment
+from postarrest.pipeline.notebook import run_notebook
+from postarrest.pipeline.warm import thread_environment
 from postarrest.places import ROOT
 from postarrest.refused import Refused
 
@@ -255,7 +256,11 @@ def _step_name(command: str, options: Mapping[str, Any]) -> str:
 
 
 def _note_time(study: str, step: str) -> None:
-    """Note the processor time of a step, with that of the processes it has started and seen end."""
+    """Note a step's processor time and memory, with those of the processes it has started and seen end."""
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    seconds = sum(one.ru_utime + one.ru_stime for one in used)
-    write_text(places.open(study, save_to="report").out(f"time/{step}.json"), json.dumps({"cpu_s": seconds}))
+    noted = {
+        "cpu_s": sum(one.ru_utime + one.ru_stime for one in used),
+        # Of the largest process: Linux counts in KiB.
+        "peak_mib": max(one.ru_maxrss for one in used) / 2**10,
+    }
+    write_text(places.open(study, save_to="report").out(f"time/{step}.json"), json.dumps(noted))
