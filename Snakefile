@@ -26,6 +26,8 @@ except Refused as error:
 PYTHON = sys.executable
 # Cores of a step that can use several.
 CORES = int(config.get("cores_a_step", 2))
+# What evaluations wait for comes before them, so that several are left to share the cores at the end.
+MODELS_FIRST = 1
 
 wildcard_constraints:
     study="|".join(STUDIES),
@@ -130,6 +132,7 @@ rule simulate:
         ancient("params/published.yaml"),
     output: "build/{study}/simulated.json"
     params: settings=section("simulate")
+    priority: MODELS_FIRST
     log: "build/{study}/logs/simulate.log"
     benchmark: "build/{study}/time/simulate.tsv"
     threads: CORES
@@ -147,6 +150,7 @@ rule cohort:
         "build/{study}/pages/01_cohort.json",
         "reports/{study}/01_cohort.ipynb",
     params: given=parameters("01_cohort"), data=fingerprint
+    priority: MODELS_FIRST
     log: "build/{study}/logs/01_cohort.log"
     benchmark: "build/{study}/time/01_cohort.tsv"
     shell: NOTEBOOK + "01_cohort"
@@ -173,6 +177,7 @@ rule splits:
         module("models/splits"),
     output: "build/{study}/splits.parquet"
     params: given=section("splits"), protocols=lambda w: " ".join(STUDIES[w.study].protocols)
+    priority: MODELS_FIRST
     benchmark: "build/{study}/time/splits.tsv"
     shell: STEP
 
@@ -184,6 +189,7 @@ rule read_ct:
         "lib/postarrest/models/ct_reader/reader.npz",
     output: [f"build/{{study}}/{f}" for f in ("gwr_auto.csv", "reader_flags.csv", "proposals.csv", "read_ct/index.html")]
     params: given=parameters("01_cohort"), data=fingerprint
+    priority: MODELS_FIRST
     log: "build/{study}/logs/read_ct.log"
     benchmark: "build/{study}/time/read_ct.tsv"
     threads: CORES
@@ -228,6 +234,7 @@ rule features:
     # name made of all that they depend on, and computed if missing.
     output: "build/{study}/features.json"
     params: given=parameters("03_cnn")
+    priority: MODELS_FIRST
     log: "build/{study}/logs/features.log"
     benchmark: "build/{study}/time/features.tsv"
     threads: CORES
@@ -250,6 +257,7 @@ rule cnn:
         "build/{study}/pages/03_cnn_{split}-{label}.json",
         "reports/{study}/03_cnn_{split}-{label}.ipynb",
     params: given=parameters("03_cnn", split="{split}", outcome_label="{label}")
+    priority: MODELS_FIRST
     log: "build/{study}/logs/03_cnn_{split}-{label}.log"
     benchmark: "build/{study}/time/03_cnn_{split}-{label}.tsv"
     shell: NOTEBOOK + "03_cnn --run {wildcards.split}-{wildcards.label}"
@@ -268,6 +276,7 @@ rule stacking:
         "build/{study}/pages/04_stacking_{split}.json",
         "reports/{study}/04_stacking_{split}.ipynb",
     params: given=parameters("04_stacking", split="{split}")
+    priority: MODELS_FIRST
     log: "build/{study}/logs/04_stacking_{split}.log"
     benchmark: "build/{study}/time/04_stacking_{split}.tsv"
     shell: NOTEBOOK + "04_stacking --run {wildcards.split}"
@@ -331,7 +340,7 @@ rule stability:
     output: "build/{study}/pages/06_stability.json", "reports/{study}/06_stability.ipynb"
     params: given=parameters("06_stability")
     # The longest step: nobody should wait for it alone.
-    priority: 1
+    priority: 1 + MODELS_FIRST
     log: "build/{study}/logs/06_stability.log"
     benchmark: "build/{study}/time/06_stability.tsv"
     threads: CORES

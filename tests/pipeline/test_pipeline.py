@@ -26,7 +26,8 @@ from postarrest.study.runs import runs
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory) -> Path:
     project = copy_project(tmp_path_factory.mktemp("smoke") / "another name")
-    done = run(project, "smoke")
+    # One core: other tests use the other.
+    done = run(project, "smoke", "--cores", "1")
     assert done.returncode == 0, done.stderr
     # One line a step, each with how many are left, down to none.
     left = [int(n) for n in re.findall(r"step \d+ of \d+, (\d+) left", done.stderr)]
