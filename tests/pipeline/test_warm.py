@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from multiprocessing import connection
 from pathlib import Path
 
 import psutil
@@ -78,6 +79,14 @@ def test_whoever_asks_takes_it_along(project, environment):
     asking.communicate()
     forks(project, 0)
     assert not (project / "build" / "smoke" / "simulated.json").exists()
+
+
+def test_whoever_asks_and_leaves_at_once_disturbs_nobody(project, environment):
+    for _ in range(20):
+        with connection.Client(str(project / environment[warm.PLACE]), "AF_UNIX") as client:
+            client.send((list(UNKNOWN), {}))
+    assert ended(start(project, environment, *UNKNOWN))[0] == 1
+    forks(project, 0)
 
 
 def test_a_fork_that_is_killed_has_failed(project, environment):

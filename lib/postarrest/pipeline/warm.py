@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -79,6 +79,10 @@ def served(environment: Mapping[str, str], root: Path) -> Iterator[Mapping[str, 
         cwd=root,
         env=environment | thread_environment(1) | _AT_IMPORT,
         stdin=subprocess.DEVNULL,
+        # What libraries print while they are imported is for nobody; of an error a step that starts by itself
+        # tells.
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
@@ -130,9 +134,12 @@ def _serve(place: str) -> None:
         listener.bind(place)
         listener.listen(64)
         while True:
-            with Connection(listener.accept()[0].detach()) as client, _asked(client) as asked:
-                if not asked:
-                    continue
+            # Whoever asked may be gone at any moment.
+            with (
+                Connection(listener.accept()[0].detach()) as client,
+                suppress(EOFError, ConnectionError),
+                _asked(client) as asked,
+            ):
                 if imported_s is None:
                     imported_s = time.time()
                     _import(_MODULES)
@@ -147,17 +154,13 @@ def _serve(place: str) -> None:
 
 
 @contextmanager
-def _asked(client: Connection) -> Iterator[tuple[list[str], dict[str, str], list[int]] | None]:
-    """Provide a step's arguments, environment and open streams; nothing if whoever asked is gone."""
+def _asked(client: Connection) -> Iterator[tuple[list[str], dict[str, str], list[int]]]:
+    """Provide a step's arguments, its environment, and the streams that it writes to."""
     streams: list[int] = []
     try:
         arguments, environment = client.recv()
         streams += [reduction.recv_handle(client) for _ in (1, 2)]
-        asked = arguments, environment, streams
-    except (EOFError, ConnectionError):
-        asked = None
-    try:
-        yield asked
+        yield arguments, environment, streams
     finally:
         for stream in streams:
             os.close(stream)
