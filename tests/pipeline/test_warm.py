@@ -47,7 +47,7 @@ def ended(process: subprocess.Popen) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def forks(project: Path, count: int) -> list[psutil.Process]:
+def forks(count: int) -> list[psutil.Process]:
     """The processes below the one that imports, as soon as there are so many."""
     end = time.monotonic() + 300
     while True:
@@ -74,10 +74,10 @@ def test_it_does_what_it_is_asked_with_the_environment_of_who_asks(project, envi
 
 def test_whoever_asks_takes_it_along(project, environment):
     asking = start(project, environment, *LONG)
-    forks(project, 2)
+    forks(2)
     asking.kill()
     asking.communicate()
-    forks(project, 0)
+    forks(0)
     assert not (project / "build" / "smoke" / "simulated.json").exists()
 
 
@@ -86,19 +86,19 @@ def test_whoever_asks_and_leaves_at_once_disturbs_nobody(project, environment):
         with connection.Client(str(project / environment[warm.PLACE]), "AF_UNIX") as client:
             client.send((list(UNKNOWN), {}))
     assert ended(start(project, environment, *UNKNOWN))[0] == 1
-    forks(project, 0)
+    forks(0)
 
 
 def test_a_fork_that_is_killed_has_failed(project, environment):
     asking = start(project, environment, *LONG)
-    forks(project, 2)[-1].kill()
+    forks(2)[-1].kill()
     assert ended(asking)[0] == 128 + 9
 
 
 def test_several_run_at_once_and_each_ends(project, environment):
     several = [start(project, environment, *UNKNOWN) for _ in range(5)]
     assert [ended(one)[0] for one in several] == [1] * 5
-    forks(project, 0)
+    forks(0)
 
 
 def test_after_a_change_of_the_code_a_step_imports_it_anew(project, environment):
