@@ -260,7 +260,7 @@ def _note_time(study: str, step: str) -> None:
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     noted = {
         "cpu_s": sum(one.ru_utime + one.ru_stime for one in used),
-        # Of the largest process: Linux counts in KiB.
-        "peak_mib": max(one.ru_maxrss for one in used) / 2**10,
+        # Of the largest process: Linux counts in KiB, macOS in bytes.
+        "peak_mib": max(one.ru_maxrss for one in used) / (2**20 if sys.platform == "darwin" else 2**10),
     }
     write_text(places.open(study, save_to="report").out(f"time/{step}.json"), json.dumps(noted))
