@@ -285,6 +285,7 @@ rule scores:
     message: "{wildcards.study}: combine the scores of all models"
     input: module("scores"), files=score_files
     output: "build/{study}/scores.csv"
+    priority: MODELS_FIRST
     shell: STEP + " {input.files:q}"
 
 rule freeze:
@@ -294,6 +295,7 @@ rule freeze:
         "build/{study}/cohort.parquet",
         module("pipeline/freeze"),
     output: "build/{study}/model/manifest.json"
+    priority: MODELS_FIRST
     params: given=lambda w: json.dumps([STUDIES[w.study].parameters(n) for n in STUDIES[w.study].notebooks])
     log: "build/{study}/logs/freeze.log"
     shell: STEP + " > {log} 2>&1"
@@ -312,6 +314,7 @@ rule external:
         "build/{study}/pages/08_external.json",
         "reports/{study}/08_external.ipynb",
     params: given=parameters("08_external")
+    priority: MODELS_FIRST
     log: "build/{study}/logs/08_external.log"
     benchmark: "build/{study}/time/08_external.tsv"
     shell: NOTEBOOK + "08_external"
