@@ -201,7 +201,7 @@ def on_template(path: Path, model_path: Path) -> pd.DataFrame:
     spacing = float(image.affine[0, 0])
     levels = image.affine[2, 3] + spacing * np.arange(hu.shape[2])
     slices = [np.ascontiguousarray(hu[:, :, k].T[::-1, ::-1]) for k in range(hu.shape[2])]
-    out = standard.predicted(network.trained(model_path), slices, (spacing, spacing))
+    out = standard.predicted(network.trained(model_path), standard.inputs(slices, (spacing, spacing)))
     single = standard.levels_mm(out)
     inside, rows = (levels >= 0) & (levels <= 55), []
     for how, found in (("each slice by itself", single), ("as a series", reading.of_series(single, levels))):

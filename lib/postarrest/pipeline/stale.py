@@ -1,6 +1,7 @@
 """Which source files a step depends on."""
 
 import ast
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from postarrest.places import ROOT
 
 _LIB = ROOT / "lib"
+_IMPORT = re.compile(r"^from postarrest[\w.]* import (?:\([^)]*\)|.+)$", re.MULTILINE)
 
 
 def modules_of(path: Path) -> list[Path]:
@@ -55,19 +57,11 @@ def _used_by(path: Path) -> set[Path]:
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
 def _imported(path: Path) -> dict[str, str]:
     """Return the names that a file imports from this library, each with the dotted name behind it."""
-    # Imports inside functions belong to checks and commands, not to results.
-    own = [
-        n
-        for n in _tree(path).body
-        if isinstance(n, ast.ImportFrom) and str(n.module).startswith("postarrest")
-    ]
+    # Imports inside functions belong to checks and commands, not to results. The statements alone are parsed:
+    # whole files, at every start of the pipeline, take a second.
+    own = ast.parse("\n".join(_IMPORT.findall(path.read_text(encoding="utf-8")))).body
     return {a.asname or a.name: f"{node.module}.{a.name}" for node in own for a in node.names}
 
 
@@ -75,7 +69,7 @@ def _imported(path: Path) -> dict[str, str]:
 def _attributes(path: Path) -> dict[str, set[str]]:
     """Return the attributes that a file uses of each name."""
     found: dict[str, set[str]] = {}
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             found.setdefault(node.value.id, set()).add(node.attr)
     return found

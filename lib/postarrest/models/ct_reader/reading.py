@@ -115,7 +115,8 @@ def read(
     clipped : bool
         Whether the values come from 8-bit gray values, cut off at 0 and 80 HU.
     """
-    out = standard.predicted(model, slices, spacing_mm)
+    images = standard.inputs(slices, spacing_mm)
+    out = standard.predicted(model, images)
     level_mm = of_series(standard.levels_mm(out), position_mm)
     levels, rows, flags = {}, [], set()
     for name, target_mm in LEVELS_MM.items():
@@ -123,8 +124,10 @@ def read(
         if index is None:
             continue
         hu = slices[index]
-        one = {key: values[index] for key, values in out.items()}
-        seen = standard.on_own_grid(one, hu, spacing_mm)
+        # The mirror image of each slice of a series would take as long as the slices themselves.
+        own = {key: values[[index]] for key, values in out.items()}
+        both = standard.with_mirror_image(model, images[[index]], own)
+        seen = standard.on_own_grid({key: values[0] for key, values in both.items()}, hu, spacing_mm)
         here = {region: about for region, about in REGIONS.items() if about.level_mm == target_mm}
         places = list(product(here, SIDES))
         away = {(r, s): regions.ellipse(seen, here[r], SIDES[s]) for r, s in places}

@@ -90,30 +90,36 @@ def standardised(hu: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarray:
     return np.round(255 * np.clip(standard / 80, 0, 1)).astype(np.uint8)
 
 
-def predicted(
-    model: Any, slices: Sequence[np.ndarray], spacing_mm: tuple[float, float]
-) -> dict[str, np.ndarray]:
-    """Return the network's answer to slices of one spacing, on its own grid of 160 x 160 pixels.
+def inputs(slices: Sequence[np.ndarray], spacing_mm: tuple[float, float]) -> np.ndarray:
+    """Return slices of one spacing as the network takes them, uint8 of shape (n, 160, 160, 1)."""
+    return np.stack([standardised(hu, spacing_mm) for hu in slices])[..., None]
 
-    Each slice is shown as it is and mirrored, and the mean is taken.
+
+def predicted(model: Any, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the network's answer to slices, on its own grid of 160 x 160 pixels.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `network.trained`.
+    images : numpy.ndarray of shape (n, 160, 160, 1)
+        From :func:`inputs`.
 
     Returns
     -------
     dict of str to numpy.ndarray
         ``shares``, (n, 160, 160, 7), and ``template``, (n, 160, 160, 6).
     """
-    images = np.stack([standardised(hu, spacing_mm) for hu in slices])[..., None]
-    straight, mirrored = _answer(model, images), _answer(model, images[:, :, ::-1])
-    mirrored = {name: values[:, :, ::-1] for name, values in mirrored.items()}
-    mirrored["template"] = mirrored["template"] * np.array([-1, 1, 1, 1, 1, 1], np.float32)
-    return {name: (straight[name] + mirrored[name]) / 2 for name in straight}
-
-
-def _answer(model: Any, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the network's answer to its own inputs, shape (n, 160, 160, 1)."""
     run = _compiled(model)
     parts = [run(images[i : i + 16].astype(np.float32)) for i in range(0, len(images), 16)]
     return {name: np.concatenate([part[name].numpy() for part in parts]) for name in ("shares", "template")}
+
+
+def with_mirror_image(model: Any, images: np.ndarray, out: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the mean of the answer to slices, from :func:`predicted`, and of that to their mirror images."""
+    mirrored = {name: values[:, :, ::-1] for name, values in predicted(model, images[:, :, ::-1]).items()}
+    mirrored["template"] = mirrored["template"] * np.array([-1, 1, 1, 1, 1, 1], np.float32)
+    return {name: (out[name] + mirrored[name]) / 2 for name in out}
 
 
 def levels_mm(out: dict[str, np.ndarray]) -> np.ndarray:
@@ -167,7 +173,7 @@ def on_own_grid(out: dict[str, np.ndarray], hu: np.ndarray, spacing_mm: tuple[fl
 def see_windowed(model: Any, images: np.ndarray) -> Iterator[Seen]:
     """Yield what the network sees in slices without a known spacing, in the window of level 40, width 80 HU.
 
-    Each slice is shown once, as it is: for means over patients, which take half the time so.
+    Without mirror images: for means over patients, which take half the time so.
 
     Parameters
     ----------
@@ -179,7 +185,7 @@ def see_windowed(model: Any, images: np.ndarray) -> Iterator[Seen]:
     spacing_mm = FIELD_MM / images.shape[1]
     for start in range(0, len(images), 16):
         hu = images[start : start + 16].astype(np.float32) * (80 / 255)
-        out = _answer(model, np.stack([standardised(one, (spacing_mm, spacing_mm)) for one in hu])[..., None])
+        out = predicted(model, inputs(hu, (spacing_mm, spacing_mm)))
         for i, one in enumerate(hu):
             yield on_own_grid({key: values[i] for key, values in out.items()}, one, (spacing_mm, spacing_mm))
 
