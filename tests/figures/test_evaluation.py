@@ -54,7 +54,7 @@ def test_names_from_elsewhere_are_drawn_as_they_are(name):
     assert model_in_words(name) == name.replace("_", " ")
     for fig in drawn:
         # Also labels of ticks, which matplotlib makes only when it draws.
-        shown = render(fig)["svg"].decode()
+        shown = render(fig)[0]["svg"].decode()
         assert name.replace("_", " ").split("{")[0] in shown
 
 
@@ -201,7 +201,7 @@ def test_without_the_focus_the_last_model_has_the_band(markers):
         )
         for focus in ("cnn", "gwr_av")
     ]
-    assert render(drawn[0])["svg"] == render(drawn[1])["svg"]
+    assert render(drawn[0])[0]["svg"] == render(drawn[1])[0]["svg"]
 
 
 def test_markers_alone(markers):
@@ -243,7 +243,7 @@ def test_extreme_scores_can_be_drawn(kind):
 
 def test_the_same_figure_gives_the_same_bytes(holdout):
     lines = evaluation.published.forest_rows(holdout.performance, [])
-    first, second = (render(figures.forest.forest(lines))["svg"] for _ in range(2))
+    first, second = (render(figures.forest.forest(lines))[0]["svg"] for _ in range(2))
     assert first == second
 
 
@@ -257,7 +257,7 @@ def test_three_way_bars_add_up_to_every_patient(nested):
     own = table[table["chosen_on"] == "test"].iloc[-1]
     first = fig.axes[-2].patches[0]
     assert first.get_width() == pytest.approx(own["n_false_pessimism"] / own["n_good"])
-    assert render(fig)
+    assert render(fig)[0]
 
 
 def test_forest_of_subgroups_shows_each_group_or_why_not(nested):

@@ -26,7 +26,7 @@ def test_predictions_are_counted_in_hexagons_and_no_patient_is_drawn(fits):
     lower, upper = (line.get_ydata() for line in fig.axes[0].lines[1:])
     assert (lower <= upper).all()
     assert len(lower) == 20
-    assert render(fig)
+    assert render(fig)[0]
 
 
 def test_the_histogram_of_errors_counts_every_patient(fits):

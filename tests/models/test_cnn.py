@@ -391,7 +391,7 @@ def test_even_attention_has_each_tissue_s_share_of_what_is_seen(change):
 
 @pytest.mark.parametrize("depth", ["last_block", "all"])
 def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(here, found, y, table, tmp_path, depth):
-    fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 4}
+    fine = {"learning_rate": 1e-5, "epochs": 1, "batch_size": 16}
     final = finetune.final(here, found, network(), training(depth=depth, fine_tuning=fine))
     # The head is left where it began, so that the deeper part has something to gain.
     space = {"learning_rate": {"choices": [1e-7]}}

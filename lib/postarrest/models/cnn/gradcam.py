@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 from scipy.stats import t as student_t
 
 from postarrest.estimate import Estimate
+from postarrest.models.cnn.features import in_batches
 from postarrest.models.cnn.network import LAST, Network
 from postarrest.models.ct_reader.network import compiled
 
@@ -48,10 +49,9 @@ def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
     base = compiled(convolutions)
     names = [layer.name for layer in model.layers]
     tail, top = model.layers[names.index("pool") : -1], model.layers[-1]
-    out = []
-    for start in range(0, len(images), 8):
-        batch = tf.constant(images[start : start + 8, ..., None], tf.float32)
-        activation = base(batch)
+
+    def signed(batch: np.ndarray) -> np.ndarray:
+        activation = base(tf.constant(batch[..., None], tf.float32))
         with tf.GradientTape() as tape:
             tape.watch(activation)
             hidden = activation
@@ -60,9 +60,9 @@ def maps(model: Any, network: Network, images: np.ndarray) -> np.ndarray:
             # The logit: a sigmoid's gradient vanishes where the probability is near 0 or 1.
             score = tf.reduce_sum(tf.matmul(hidden, top.kernel) + top.bias)
         weight = tf.reduce_mean(tape.gradient(score, activation), axis=(1, 2), keepdims=True)
-        signed = tf.reduce_sum(tf.cast(weight, tf.float32) * tf.cast(activation, tf.float32), axis=-1)
-        out.append(signed.numpy())
-    return np.concatenate(out)
+        return tf.reduce_sum(tf.cast(weight, tf.float32) * tf.cast(activation, tf.float32), axis=-1).numpy()
+
+    return in_batches(signed, images, size=8)
 
 
 def for_class(signed: np.ndarray, good: np.ndarray, network: Network) -> np.ndarray:
