@@ -1,5 +1,6 @@
 """Snakemake's progress in one plain line per step: what it does, how many steps and minutes are left."""
 
+import logging
 import re
 import sys
 import time
@@ -12,6 +13,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
+from postarrest.pipeline.running import full_disk
 from snakemake_logger_plugin_postarrest.times import Times, in_words
 
 
@@ -44,6 +46,8 @@ class LogHandler(LogHandlerBase):
         self._waiting: Counter[str] = Counter()
         self._times = Times(self.settings.times if self.settings else None)
         self._failed: set[int] = set()
+        # Of a line that does not fit on the disk of Snakemake's own log, the log would show a trace here.
+        logging.raiseExceptions = False
 
     def emit(self, record: LogRecord) -> None:
         """Write the line of an event; other events are ignored."""
@@ -76,7 +80,8 @@ class LogHandler(LogHandlerBase):
                 for said in last_error(Path(log)):
                     self._line(f"        {said}")
                 self._line(f"        its log: {log}")
-        elif event == LogEvent.ERROR and not _repeats(record):
+        # What Snakemake itself cannot write on a full disk, the pipeline tells at its end, in words.
+        elif event == LogEvent.ERROR and not _repeats(record) and not full_disk():
             self._line(record.getMessage())
 
     def _line(self, text: str) -> None:

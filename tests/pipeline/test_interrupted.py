@@ -178,9 +178,9 @@ def test_a_full_disk_ends_in_one_message_and_the_run_resumes(undisturbed, small_
     # The library's byte code would fill the disk before any step does.
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     project = project_in(small_disk)
-    for left_mb in (1, 2, 4):
-        # The disk gets full at another step each time.
-        free = shutil.disk_usage(small_disk).free - left_mb * 2**20
+    for left_kb in (0, 8, 32, 1024, 2048, 4096):
+        # The disk gets full at another step each time, or already for Snakemake's own files.
+        free = shutil.disk_usage(small_disk).free - left_kb * 2**10
         (small_disk / "full").write_bytes(bytes(max(free, 0)))
         done = run(project, "smoke")
         assert done.returncode == 1, done.stderr

@@ -133,6 +133,17 @@ def test_a_full_disk_and_a_folder_without_write_access_are_told_in_words(number,
     assert words in told and "/mnt/build/a.csv" in told and told.count("\n") == 1
 
 
+def test_a_full_disk_is_told_in_words_also_where_numpy_gives_no_reason(capsys, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    short = "500000 requested and 131056 written"
+    with pytest.raises(OSError, match=short), running.ended_in_words():
+        raise OSError(short)
+    monkeypatch.setattr(running, "_ENOUGH_BYTES", running.psutil.disk_usage(str(running.ROOT)).total + 1)
+    with pytest.raises(SystemExit), running.ended_in_words():
+        raise OSError(short)
+    assert capsys.readouterr().err.startswith("The disk is full: ")
+
+
 def test_another_error_of_the_system_keeps_its_trace(monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(FileNotFoundError), running.ended_in_words():

@@ -92,6 +92,8 @@ def in_words(error: OSError) -> str:
     """
     if error.errno in _FULL:
         return f"The disk is full{f' ({error.filename})' if error.filename else ''}. {_TO_FREE}"
+    if error.errno is None:  # as of NumPy, which says how much of an array it could write
+        return full_disk()
     if error.errno in _NOT_WRITABLE and error.filename:
         reason = f"{error.filename} cannot be written ({error.strerror})."
         return f"{reason} Run in a copy of the project that you may write to."
