@@ -120,24 +120,23 @@ class FineTuned(Head):
         y, weight = self._weighted(y)
         keras.utils.set_random_seed(self.seed)
         fine = self.training.fine_tuning
-        self._part.compile(optimizer=keras.optimizers.Adam(fine.learning_rate), loss="binary_crossentropy")
+        step = _step(self._part, keras.optimizers.Adam(fine.learning_rate))
         rng = np.random.default_rng(self.seed)
 
         def epoch() -> float:
             order = rng.permutation(len(y))
             variant = rng.integers(self.given.shape[1], size=len(y))
-            # Keras returns the mean over the batches since its last reset.
-            self._part.reset_metrics()
+            total = 0.0
             for start in range(0, len(y), fine.batch_size):
                 batch = order[start : start + fine.batch_size]
                 given = self.given[rows[batch], variant[batch]].astype(np.float32)
-                loss = self._part.train_on_batch(given, y[batch], sample_weight=weight[batch])
+                total += float(step(given, y[batch], weight[batch]))
             if not all(np.isfinite(w).all() for w in self._part.get_weights()):
                 raise NetworkError(
                     "fine_tuning: found weights that are not finite; "
                     f"the learning rate ({fine.learning_rate}) is too large."
                 )
-            return float(loss)
+            return total / len(y)
 
         # The starting point is a candidate too: training further may only make it worse.
         start, first = self._part.get_weights(), len(self.curve_) + 1
@@ -167,6 +166,30 @@ class FineTuned(Head):
     def whole_model(self, network: Network) -> Any:
         """Return the whole network with the trained weights."""
         return self._model
+
+
+def _step(model: Any, optimizer: Any) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Any]:
+    """Return one step of training, from inputs, outcomes and weights to the sum of the patients' losses.
+
+    Compiled once, for batches of any size; Keras's own step is compiled for each size, seconds each time.
+    """
+    import keras
+    import tensorflow as tf
+
+    variables = model.trainable_variables
+    optimizer.build(variables)
+    column = tf.TensorSpec([None])
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *model.input_shape[1:]]), column, column])
+    def step(given, y, weight):
+        with tf.GradientTape() as tape:
+            probability = model(given, training=True)
+            each = keras.losses.binary_crossentropy(y[:, None], probability) * weight
+            loss = tf.reduce_mean(each)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return tf.reduce_sum(each)
+
+    return step
 
 
 def final(here: Here, found: Features, network: Network, training: Training) -> Callable[..., Head]:
