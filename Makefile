@@ -94,12 +94,16 @@ doctor:  ## what this machine has and lacks, and what to do (SLURM=yes looks for
 	@PYTHONPATH=lib $$(test -x $(BIN)/python && echo $(BIN)/python || echo $(PYTHON)) -m postarrest.pipeline.doctor \
 	  $(if $(SLURM),--slurm)
 
+# One thread in each process: more would wait for one another.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 \
+  $(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+
 test: $(READY)  ## the tests and 'make check'
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder
+	@$(PYTEST)
 
 test-durations: $(READY)  ## the tests, and the 20 slowest of them with their seconds
-	@$(BIN)/python -m pytest -n $(CORES) --dist loadfile --no-loadscope-reorder --durations 20
+	@$(PYTEST) --durations 20
 
 check: $(READY)  ## style: ruff as linter and formatter
 	@$(BIN)/ruff check .

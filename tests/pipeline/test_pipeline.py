@@ -131,8 +131,20 @@ def test_every_model_of_both_papers_is_evaluated(smoke):
     assert {"gwr_unmixed", "cnn", "ohca_score", "ohca", "pupil", "ct", "ensemble"} <= models
 
 
+def export_of(ids: list[str], smoke: Path, folder: Path) -> Path:
+    """The study's export with some of its patients alone."""
+    export = shutil.copytree(smoke / "build" / "smoke" / "data", folder)
+    for name in ("patients.csv", "gwr.csv"):
+        table = pd.read_csv(export / name, dtype=str)
+        table[table["patient_id"].isin(ids)].to_csv(export / name, index=False)
+    for path in (export / "ct").iterdir():
+        if path.name not in ids:
+            shutil.rmtree(path)
+    return export
+
+
 def test_a_frozen_model_scores_as_the_pipeline_did(smoke, tmp_path):
-    """The models of an outer fold and a hold-out split, frozen and applied to the export."""
+    """The models of an outer fold and a hold-out split, frozen and applied to the hold-out set's export."""
     build = smoke / "build" / "smoke"
     manifest = json.loads((build / "model" / "manifest.json").read_text())
     kept = ("03_cnn_holdout-1-revised", "03_cnn_outer-1-revised", "04_stacking_outer-1")
@@ -142,12 +154,16 @@ def test_a_frozen_model_scores_as_the_pipeline_did(smoke, tmp_path):
     formulas = [models.parts.Part(name, (), (), kind="gwr") for name in ratios]
     formulas += [one for one in models.bundle.load(build / "model").parts if one.kind == "gwr_automatic"]
     models.bundle.write(tmp_path / "model", sources, formulas=formulas, **about)
-    found = apply.apply(models.bundle.load(tmp_path / "model"), build / "data").scored.scores
+    holdout = pd.read_csv(build / "scores_cnn_holdout-1-revised.csv").query("role == 'test'")
+    export = export_of([*holdout["patient_id"]], smoke, tmp_path / "data")
+    found = apply.apply(models.bundle.load(tmp_path / "model"), export).scored.scores
     before = {"ct": "ct_before_platt", "ensemble": "ensemble_before_platt"}
     compared = set()
     for file in ("cnn_holdout-1-revised", "cnn_outer-1-revised", "stacking_outer-1", "gwr", "gwr_automatic"):
         table = pd.read_csv(build / f"scores_{file}.csv")
         table = table[(table["role"] == "test") & (table["outcome_label"] == "revised")]
+        table = table[table["patient_id"].isin(found.index)]
+        assert len(table) > 0
         for (model, stage), rows in table.groupby(["model", "stage"]):
             part = before[model] if stage == "before_platt" else model
             if part in found:
@@ -173,14 +189,15 @@ def test_the_frozen_model_is_of_all_patients_and_holds_none(smoke, tmp_path):
                 contents += [inside.read(name) for name in inside.namelist()]
         assert not [p for p in ids for content in contents if p.encode() in content], path.name
     # A patient without a CT is scored by what needs none, and one whose CT is broken too; both are listed.
-    data = shutil.copytree(build / "data", tmp_path / "data")
-    first, second = sorted(path.name for path in (data / "ct").iterdir())[:2]
+    some = sorted(path.name for path in (build / "data" / "ct").iterdir())[:12]
+    data = export_of(some, smoke, tmp_path / "data")
+    first, second = some[:2]
     shutil.rmtree(data / "ct" / first)
     for file in (data / "ct" / second).iterdir():
         file.write_bytes(file.read_bytes()[:3000])
     applied = apply.apply(frozen, data)
     rows = applied.table.set_index("patient_id")
-    assert len(rows) == len(ids)
+    assert len(rows) == len(some)
     assert rows.loc[[first, second], "ensemble"].isna().all()
     assert rows.loc[[first, second], "ohca"].notna().all()
     assert "ensemble: no head CT" in rows.loc[first, "not_scored"]
