@@ -193,7 +193,9 @@ def _mark(ax: Axes, marks: pd.DataFrame) -> int:
         taken[line : line + 1] = [middle + half]
         offset = (0, 2 + 8 * line)
         centred = {"xycoords": "axes fraction", "ha": "center", "va": "bottom"}
-        looks.note(ax, text, (middle, 1), offset, fontsize=5.5, **centred)
+        # Lines to rules further up pass behind a rule's text.
+        behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        looks.note(ax, text, (middle, 1), offset, fontsize=5.5, bbox=behind, zorder=4, **centred)
         leader = {"arrowstyle": "-", "color": "0.6", "lw": 0.5}
         looks.note(ax, "", (threshold, 1), offset, xycoords=("data", "axes fraction"), arrowprops=leader)
     return len(taken)
