@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
+from sklearn.metrics import log_loss
 
 from postarrest.models import parts, splits
 from postarrest.models.cnn import features, finetune, fit, frozen, gradcam, groups, head, weights
@@ -316,6 +317,20 @@ def test_the_embedded_network_is_fine_tuned(here, embedded, y, table, tmp_path, 
     np.testing.assert_allclose(after.predict(images, verbose=0)[:, 0], expected, atol=5e-3)
     again = scored_when_frozen(tuned.head, own, features.images(here, ids))
     np.testing.assert_allclose(again, expected, rtol=0, atol=1e-9)
+
+
+def test_the_loss_of_fine_tuning_is_the_mean_over_all_patients(here, embedded, y):
+    """Not of the last batch alone; nothing is learned here, so that it can be computed afterwards."""
+    own = network(**EMBEDDED, copies=0)
+    found = dataclasses.replace(embedded, variants=embedded.variants[:, :1], key=f"{embedded.key}-originals")
+    fine = {"learning_rate": 1e-12, "epochs": 1, "batch_size": 16}
+    kind = finetune.final(here, found, own, training(depth="last_block", fine_tuning=fine))
+    values = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 3}
+    fitted = kind(found, values | {"learning_rate": 0.001}, False, SEED)
+    some = pd.DataFrame(index=y.index[10:48])
+    fitted.fit(some, y[some.index].to_numpy())
+    expected = log_loss(y[some.index], fitted.predict_proba(some)[:, 1])
+    assert fitted.curve_["train_loss"].iloc[-1] == pytest.approx(expected, rel=1e-4)
 
 
 def added_up(mapped_cams, y, predicted_good, *, cams=None, tissues=None, net=None):
