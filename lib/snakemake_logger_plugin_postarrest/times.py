@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from postarrest.files import write_text
@@ -51,7 +52,9 @@ class Times:
         if self._path:
             busy = self._sum.total() / max(at - self._began, 1e-9)
             kept = {"seconds": self._last | self._means(), "at_once": round(max(1.0, busy), 2)}
-            write_text(self._path, json.dumps(kept, indent=1, sort_keys=True) + "\n")
+            # Without the times of this run, the next one says less of the time left; nothing else needs them.
+            with suppress(OSError):
+                write_text(self._path, json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
     def left(self, waiting: Mapping[str, int], *, at: float) -> float | None:
         """Return the seconds that are left, or None if the time of a step is not known.

@@ -71,6 +71,23 @@ def test_steps_side_by_side_take_less_time(run):
     assert run(*steps) == ["step 1 of 2, 1 left, about 10 min: cnn", "step 2 of 2, 0 left, about 10 min: cnn"]
 
 
+def test_times_that_cannot_be_written_stop_no_line(capsys, tmp_path):
+    """As on a full disk: the thread of Snakemake's log would end with a trace, and later lines be lost."""
+    (tmp_path / "file").touch()
+    handler = LogHandler(None, LogHandlerSettings(times=tmp_path / "file" / "step-times.json"))
+    for event in (STARTED | {"created": 0}, {"event": LogEvent.JOB_FINISHED, "job_id": 3, "created": 9}):
+        handler.emit(logging.makeLogRecord(event))
+    handler.emit(logging.makeLogRecord(failed("") | {"log": []}))
+    assert "FAILED" in capsys.readouterr().err
+
+
+def test_on_a_full_disk_only_the_run_tells_of_snakemake_s_own_errors(say, monkeypatch):
+    error = {"event": LogEvent.ERROR, "msg": "OSError: No space left on device", "exception": None}
+    assert say(error) == ["OSError: No space left on device"]
+    monkeypatch.setattr("snakemake_logger_plugin_postarrest.full_disk", lambda: "The disk is full")
+    assert say(error) == []
+
+
 STARTED = {"event": LogEvent.JOB_INFO, **STEP}
 
 
