@@ -79,6 +79,11 @@ def table(y):
     return splits.table(y, protocols=("holdout", "nested"), settings=settings)
 
 
+def without_copies(found):
+    """The features of the slices themselves; what is kept of them has a key of its own."""
+    return dataclasses.replace(found, variants=found.variants[:, :1], key=f"{found.key}-originals")
+
+
 def training(**changes):
     settings = {
         "space": {"learning_rate": {"choices": [0.001, 0.01]}, "width": {"choices": [0, 8]}},
@@ -322,7 +327,7 @@ def test_the_embedded_network_is_fine_tuned(here, embedded, y, table, tmp_path, 
 def test_the_loss_of_fine_tuning_is_the_mean_over_all_patients(here, embedded, y):
     """Not of the last batch alone; nothing is learned here, so that it can be computed afterwards."""
     own = network(**EMBEDDED, copies=0)
-    found = dataclasses.replace(embedded, variants=embedded.variants[:, :1], key=f"{embedded.key}-originals")
+    found = without_copies(embedded)
     fine = {"learning_rate": 1e-12, "epochs": 1, "batch_size": 16}
     kind = finetune.final(here, found, own, training(depth="last_block", fine_tuning=fine))
     values = {"width": 0, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 16, "epochs": 3}
@@ -417,7 +422,7 @@ def test_fine_tuning_starts_from_the_head_and_moves_the_right_layers(
     here, found, y, table, tmp_path, depth, copies, fine
 ):
     own = network(copies=copies)
-    found = dataclasses.replace(found, variants=found.variants[:, : 1 + copies])
+    found = found if copies else without_copies(found)
     final = finetune.final(here, found, own, training(depth=depth, fine_tuning=fine | {"epochs": 1}))
     # The head is left where it began, so that the deeper part has something to gain.
     space = {"learning_rate": {"choices": [1e-7]}}
