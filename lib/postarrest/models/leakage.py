@@ -40,7 +40,7 @@ class LeakageError(RuntimeError):
     """A patient scored by a model fitted on that patient, or a predictor of unknown origin."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fitted:
     """An estimator, or a choice of settings, and the patients used for it.
 
@@ -50,16 +50,17 @@ class Fitted:
         The fitted estimator; None for a choice.
     stage : str
         Its name in the ledger.
-    patients : frozenset of str
-        Every patient that it was fitted on.
-    upstream : frozenset of str
-        Every patient used for the choices that it was made with and for the models behind its predictors.
+    patients : numpy.ndarray of shape (patients of the split,)
+        Which of them it was fitted on.
+    upstream : numpy.ndarray of shape (patients of the split,)
+        Which of them were used for the choices that it was made with and for the models behind its
+        predictors.
     """
 
     estimator: Any
     stage: str
-    patients: frozenset[str]
-    upstream: frozenset[str] = frozenset()
+    patients: np.ndarray
+    upstream: np.ndarray
 
 
 @dataclass
@@ -98,17 +99,19 @@ move it into the estimator.
     known: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
     # Known numbers as predictors are: yes and no, and whole numbers with missing values, as floats.
     _beforehand: pd.DataFrame = field(init=False, repr=False)
-    # Every patient of the split, in the order of each array in _values.
+    # Every patient of the split, in the order of every array here, and who of them is a test patient.
     _everybody: pd.Index = field(init=False, repr=False)
-    # Every score of an earlier stage, after all patients used for it; and the same as an array.
-    _scores: list[tuple[frozenset[str], pd.Series]] = field(default_factory=list, repr=False)
+    _test: np.ndarray = field(init=False, repr=False)
+    # Every score of an earlier stage, after who was used for it; and the same as an array.
+    _scores: list[tuple[np.ndarray, pd.Series]] = field(default_factory=list, repr=False)
     _values: list[np.ndarray] = field(default_factory=list, repr=False)
     _counts: list[tuple[Any, ...]] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         numeric = [c for c in self.known if pd.api.types.is_numeric_dtype(self.known[c])]
-        self._beforehand = self.known.astype(dict.fromkeys(numeric, "float64"))
         self._everybody = self.split.development.append(self.split.test)
+        self._beforehand = self.known.astype(dict.fromkeys(numeric, "float64")).reindex(self._everybody)
+        self._test = np.arange(len(self._everybody)) >= len(self.split.development)
 
     def choice(self, stage: str, *, on: Iterable[str]) -> Fitted:
         """Record that something was chosen by its result in these patients.
@@ -118,8 +121,9 @@ move it into the estimator.
         Fitted
             To be passed as ``after`` to whatever is fitted with the choice.
         """
-        chosen = Fitted(None, stage, frozenset(on))
-        self._count(chosen, self.split.test)
+        used = self._who(self._places(list(on), stage))
+        chosen = Fitted(None, stage, used, np.zeros_like(used))
+        self._count(chosen, self._test)
         return chosen
 
     def fit(
@@ -145,14 +149,15 @@ move it into the estimator.
         ValueError
             If ``x`` and ``y`` are not of the same patients in the same order.
         LeakageError
-            If a predictor's values are of unknown origin.
+            If a predictor's values are of unknown origin, or a patient is not one of the split.
         """
         if not x.index.equals(y.index):
             raise ValueError(f"{stage}: predictors and outcomes are not of the same patients.")
+        places = self._places(x.index, stage)
         behind = [choice.patients | choice.upstream for choice in after]
-        behind += [used for used, _ in self._origins(x, stage)]
+        behind += [used for used, _ in self._origins(x, places, stage)]
         estimator.fit(x, y.to_numpy())
-        return Fitted(estimator, stage, frozenset(x.index), frozenset().union(*behind))
+        return Fitted(estimator, stage, self._who(places), self._any(behind))
 
     def probability(self, model: Fitted, x: pd.DataFrame) -> pd.Series:
         """Return the probability of a good outcome, and record who was scored by which model.
@@ -167,15 +172,16 @@ move it into the estimator.
         Raises
         ------
         LeakageError
-            If a predictor's values are of unknown origin.
+            If a predictor's values are of unknown origin, or a patient is not one of the split.
         """
-        origins = self._origins(x, model.stage)
-        self._count(model, x.index, *(used & ids for used, ids in origins))
+        places = self._places(x.index, model.stage)
+        origins = self._origins(x, places, model.stage)
+        self._count(model, self._who(places), *(used & has_it for used, has_it in origins))
         # A split on all patients has no test patients, and estimators refuse a table without rows.
         good = model.estimator.predict_proba(x)[:, 1] if len(x) else np.empty(0)
         score = pd.Series(good, index=x.index, name="score")
-        used = model.patients.union(model.upstream, *(used for used, _ in origins))
-        return self._add(used, score)
+        used = self._any([model.patients, model.upstream, *(used for used, _ in origins)])
+        return self._add(used, score, places)
 
     def mean(self, parts: Sequence[pd.Series]) -> pd.Series:
         """Return each patient's mean of several scores, and record the patients behind all of them.
@@ -190,41 +196,64 @@ move it into the estimator.
         LeakageError
             If one of them was not recorded.
         """
-        behind = [next((used for used, score in self._scores if score is part), None) for part in parts]
-        if None in behind:
+        recorded = {id(score): used for used, score in self._scores}
+        if any(id(part) not in recorded for part in parts):
             raise LeakageError("a mean of scores that no earlier stage has recorded.")
         score = pd.concat(parts).groupby(level=0).mean().rename("score")
-        return self._add(frozenset().union(*behind), score)
+        return self._add(self._any(recorded[id(part)] for part in parts), score)
 
-    def _add(self, used: frozenset[str], score: pd.Series) -> pd.Series:
+    def _places(self, ids: Iterable[str], stage: str) -> np.ndarray:
+        """Return the place of each patient among everybody."""
+        places = self._everybody.get_indexer(pd.Index(ids))
+        if (places < 0).any():
+            raise LeakageError(f"{stage}: {(places < 0).sum()} patients are not of {self.split.name}.")
+        return places
+
+    def _who(self, places: np.ndarray) -> np.ndarray:
+        """Return who of everybody is at these places."""
+        who = np.zeros(len(self._everybody), dtype=bool)
+        who[places] = True
+        return who
+
+    def _any(self, groups: Iterable[np.ndarray]) -> np.ndarray:
+        """Return who is in any of these groups."""
+        found = np.zeros(len(self._everybody), dtype=bool)
+        for group in groups:
+            found |= group
+        return found
+
+    def _add(self, used: np.ndarray, score: pd.Series, places: np.ndarray | None = None) -> pd.Series:
+        values = np.full(len(self._everybody), np.nan)
+        values[self._places(score.index, "scores") if places is None else places] = score
         self._scores.append((used, score))
-        self._values.append(score.reindex(self._everybody).to_numpy("float64"))
+        self._values.append(values)
         return score
 
-    def _count(self, model: Fitted, scored: Iterable[str], *behind_predictors: frozenset[str]) -> None:
+    def _count(self, model: Fitted, scored: np.ndarray, *behind_predictors: np.ndarray) -> None:
         """Count the patients scored that were used for the model itself, or behind it or their predictors."""
-        scored, test = frozenset(scored), frozenset(self.split.test)
-        indirect = model.upstream.union(*behind_predictors) - model.patients
-        for group, ids in (("training side", scored - test), ("test", scored & test)):
-            if ids:
-                counts = (len(model.patients), len(ids), len(ids & model.patients), len(ids & indirect))
+        indirect = self._any([model.upstream, *behind_predictors]) & ~model.patients
+        for group, ids in (("training side", scored & ~self._test), ("test", scored & self._test)):
+            if ids.any():
+                numbers = (model.patients, ids, ids & model.patients, ids & indirect)
+                counts = (int(of.sum()) for of in numbers)
                 self._counts.append((self.split.fold, model.stage, group, 1, *counts))
 
-    def _origins(self, x: pd.DataFrame, stage: str) -> list[tuple[frozenset[str], frozenset[str]]]:
-        """Return the patients used for each earlier score among the predictors, and those who have it."""
+    def _origins(
+        self, x: pd.DataFrame, places: np.ndarray, stage: str
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return who was used for each earlier score among the predictors, and who has it."""
         found, unknown = [], []
         known = x.columns.intersection(self.known.columns)
-        beforehand = self._beforehand[known].reindex(x.index)
-        places = self._everybody.get_indexer(x.index)
+        beforehand = self._beforehand[known].take(places)
         for name, column in x.items():
             if name in beforehand and _equal(column, beforehand[name]).all():
                 continue
             explained = np.zeros(len(x), dtype=bool)
             values = pd.to_numeric(column, errors="coerce").to_numpy("float64")
             for (used, _), score in zip(self._scores, self._values, strict=True):
-                same = (score[places] == values) & (places >= 0)
+                same = score[places] == values
                 if same.any():
-                    found.append((used, frozenset(x.index[same])))
+                    found.append((used, self._who(places[same])))
                     explained |= same
             if not explained.all():
                 unknown.append(f"'{name}'")
@@ -238,7 +267,8 @@ move it into the estimator.
 
     def write(self, path: Path) -> None:
         """Save every score with the patients behind it, for a later notebook of the same split."""
-        scores = [{"used": sorted(used), "score": score.to_dict()} for used, score in self._scores]
+        each = ((self._everybody[used], score) for used, score in self._scores)
+        scores = [{"used": sorted(used), "score": score.to_dict()} for used, score in each]
         write_text(path, json.dumps({"split": self.split.name, "scores": scores}) + "\n")
 
     def adopt(self, path: Path) -> None:
@@ -254,7 +284,7 @@ move it into the estimator.
             raise ValueError(f"{path.name} is of split {saved['split']}, expected {self.split.name}.")
         for one in saved["scores"]:
             score = pd.Series(one["score"], dtype=float, name="score")
-            self._add(frozenset(one["used"]), score)
+            self._add(self._who(self._places(one["used"], path.name)), score)
 
     def table(self) -> pd.DataFrame:
         """Return the ``leakage`` table of this split.

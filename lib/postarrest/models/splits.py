@@ -5,6 +5,7 @@ Both protocols share one long table: one row per split and patient, with the par
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -72,7 +73,7 @@ class Split:
     inner: tuple[tuple[pd.Index, pd.Index], ...]
     test: pd.Index
 
-    @property
+    @cached_property
     def development(self) -> pd.Index:
         """Every patient that is not a test patient."""
         fit, left_out = self.inner[0]
