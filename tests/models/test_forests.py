@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import PredefinedSplit
 
-from postarrest.models import parts, super_learner, tabular
+from postarrest.models import forests, parts, super_learner, tabular
+from postarrest.models.crossfit import CrossFit
 from postarrest.models.forests import ExtraTrees, Forest, Once
+from postarrest.models.leakage import Ledger
 from postarrest.models.platt import platt
+from postarrest.models.splits import Split
+from postarrest.models.tuning import Searched
 
 RNG = np.random.default_rng(2)
 X = pd.DataFrame(RNG.normal(size=(80, 3)), columns=list("abc"))
@@ -70,6 +74,48 @@ def test_trees_are_scikit_learns_to_the_last_bit(ours, theirs, n, labels, missin
         ours_grown, theirs_grown = tree.tree_.__getstate__(), theirs_tree.tree_.__getstate__()
         np.testing.assert_array_equal(ours_grown["nodes"], theirs_grown["nodes"])
         np.testing.assert_array_equal(ours_grown["values"], theirs_grown["values"])
+
+
+def test_of_many_patients_a_bootstrap_sample_has_as_many_as_a_tree_may_see(monkeypatch):
+    monkeypatch.setattr(forests, "MOST_IN_A_TREE", 30)
+    x = X.mask(X.abs() < 0.3)
+    given = {"n_estimators": 9, "min_samples_leaf": 2, "random_state": 3}
+    ours = Forest(**given).fit(x, Y)
+    theirs = RandomForestClassifier(**given, max_samples=30).fit(x, Y)
+    np.testing.assert_array_equal(ours.predict_proba(x), theirs.predict_proba(x))
+
+
+def test_of_many_patients_trees_without_bootstrap_samples_see_different_ones(monkeypatch):
+    given = {"n_estimators": 9, "random_state": 3}
+    theirs = ExtraTreesClassifier(**given).fit(X, Y)
+    monkeypatch.setattr(forests, "MOST_IN_A_TREE", 80)
+    np.testing.assert_array_equal(ExtraTrees(**given).fit(X, Y).predict_proba(X), theirs.predict_proba(X))
+    monkeypatch.setattr(forests, "MOST_IN_A_TREE", 30)
+    ours = ExtraTrees(**given).fit(X, Y)
+    assert [tree.tree_.n_node_samples[0] for tree in ours.estimators_] == [30] * 9
+    # Fully grown trees are sure of the patients that they have seen, and of them alone.
+    seen = [tree.tree_.predict(X.to_numpy("float32"))[np.arange(80), Y] == 1 for tree in ours.estimators_]
+    assert all(one.sum() >= 30 for one in seen)
+    assert not all((one == seen[0]).all() for one in seen)
+    np.testing.assert_array_equal(ours.predict_proba(X), ExtraTrees(**given).fit(X, Y).predict_proba(X))
+
+
+@pytest.mark.parametrize(("space", "expected"), [({"max_depth": [2]}, 100), ({"n_estimators": [7]}, 7)])
+def test_a_search_makes_do_with_few_trees_unless_their_number_is_searched(space, expected, tmp_path):
+    made = []
+
+    def make(values):
+        made.append(Forest(**{"n_estimators": 500, "random_state": 1} | values))
+        return made[-1]
+
+    patients = np.arange(80)
+    folds = tuple(
+        (pd.Index(patients[patients % 2 == k]), pd.Index(patients[patients % 2 != k])) for k in (0, 1)
+    )
+    split = Split("outer-1", folds, pd.Index([], dtype=int))
+    fold = CrossFit(split, pd.Series(Y), Ledger(split), keep=tmp_path, trials=2, seed=1)
+    fold.tune(make, X, {name: Searched(choices=choices) for name, choices in space.items()}, name="forest")
+    assert {one.n_estimators for one in made} == {expected}
 
 
 def test_fitted_once_within_platt_scaling_changes_no_number_and_is_saved_alone():

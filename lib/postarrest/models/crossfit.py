@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from postarrest import scores
 from postarrest.models import splits, tuning
+from postarrest.models.forests import for_search
 from postarrest.models.kept import digest
 from postarrest.models.leakage import Fitted, Ledger
 from postarrest.models.parts import Part
@@ -83,7 +84,8 @@ class CrossFit:
         ----------
         make : callable
             Returns the unfitted estimator for given hyperparameters. All steps of a pipeline but the last are
-            fitted once in each inner fold: hyperparameters are those of the last.
+            fitted once in each inner fold: hyperparameters are those of the last. A forest has fewer trees,
+            unless their number is searched; see :func:`postarrest.models.forests.for_search`.
         x : pandas.DataFrame
             Predictors, indexed by patient.
         space : Space
@@ -93,20 +95,25 @@ class CrossFit:
         about : object
             Whatever else the estimator depends on, of plain values.
         """
-        prepared: dict[int, tuple[Any, Any]] = {}
+        # Of each inner fold the patients to fit on and those left out, each with their outcomes.
+        prepared: list[tuple[tuple[Any, Any], ...]] = []
 
         def judged(values: Values) -> Iterator[tuple[float, float]]:
-            for number, (fit_ids, left_out) in enumerate(self.split.inner):
-                model, y = make(values), self.y.loc[fit_ids].to_numpy()
-                given = x.loc[fit_ids], x.loc[left_out]
-                if isinstance(model, Pipeline):
-                    if number not in prepared:
+            for number, ids in enumerate(self.split.inner):
+                model = make(values)
+                if number == len(prepared):
+                    (x_fit, y_fit), (x_out, y_out) = ((x.loc[who], self.y.loc[who].to_numpy()) for who in ids)
+                    if isinstance(model, Pipeline):
                         before = model[:-1]
-                        prepared[number] = before.fit_transform(given[0], y), before.transform(given[1])
-                    model, given = model[-1], prepared[number]
-                good = model.fit(given[0], y).predict_proba(given[1])[:, 1]
-                y = self.y.loc[left_out]
-                yield float(roc_auc_score(y, good)), float(log_loss(y, good))
+                        x_fit, x_out = before.fit_transform(x_fit, y_fit), before.transform(x_out)
+                    prepared.append(((x_fit, y_fit), (x_out, y_out)))
+                fitted_on, (x_out, y_out) = prepared[number]
+                if isinstance(model, Pipeline):
+                    model = model[-1]
+                if "n_estimators" not in values:
+                    model = for_search(model, n=len(fitted_on[1]))
+                good = model.fit(*fitted_on).predict_proba(x_out)[:, 1]
+                yield float(roc_auc_score(y_out, good)), float(log_loss(y_out, good))
 
         return tuning.search(
             judged,

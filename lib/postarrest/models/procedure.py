@@ -155,8 +155,7 @@ class Nested:
         constraints = [1] * len(self._bases) if values.pop("monotonic") else None
         make = partial(stacking.forest, split=split, seed=self.seed, monotonic_cst=constraints)
         chosen = replace(self.chosen["ensemble"], values=values)
-        values = self._values(chosen, partial(make, trees=tabular.FOREST_TREES), meta, y.to_numpy(), split)
-        forest = make(values, trees=stacking.STACK_TREES)
+        forest = make(self._values(chosen, make, meta, y.to_numpy(), split))
         calibrated = platt(forest, folds=PredefinedSplit(split.inner_fold.sort_index()))
         return dict(zip(STACKS, (calibrated, stacking.linear()), strict=True))
 

@@ -27,18 +27,10 @@ from postarrest.models.leakage import Fitted
 from postarrest.models.parts import Part
 from postarrest.models.platt import platt
 from postarrest.models.splits import Split
-from postarrest.models.tabular import (
-    FOREST_TREES,
-    BaseLearner,
-    estimator,
-    fit_base,
-    predictors_of,
-    predictors_of_all,
-)
+from postarrest.models.tabular import BaseLearner, estimator, fit_base, predictors_of, predictors_of_all
 from postarrest.models.tuning import Chosen, Space, Tuned, Values
 
-# Trees of the fitted forest. More trees lower the noise of a forest and leave its mean as it is: the search
-# makes do with FOREST_TREES.
+# Trees of the fitted forest.
 STACK_TREES = 500
 
 
@@ -65,9 +57,7 @@ class FittedStack:
     refitted: Fitted
 
 
-def forest(
-    values: Values, split: Split, *, trees: int, seed: int, monotonic_cst: list[int] | None = None
-) -> Pipeline:
+def forest(values: Values, split: Split, *, seed: int, monotonic_cst: list[int] | None = None) -> Pipeline:
     """Return paper B's stack, unfitted: quantile transform, then a random forest.
 
     The transform has as many quantiles as the smallest fit has patients: one number for every fit of an outer
@@ -79,8 +69,6 @@ def forest(
         The forest's hyperparameters.
     split : Split
         The outer fold.
-    trees : int
-        Number of trees.
     seed : int
         Seed of the forest.
     monotonic_cst : list of int, optional
@@ -89,7 +77,7 @@ def forest(
     left_out = max(len(ids) for _, ids in split.inner)
     n_quantiles = min(len(split.development) - 2 * left_out, 1000)
     transform = QuantileTransformer(n_quantiles=n_quantiles, subsample=None, random_state=seed)
-    fixed = {"n_estimators": trees, "monotonic_cst": monotonic_cst, "n_jobs": 1, "random_state": seed}
+    fixed = {"n_estimators": STACK_TREES, "monotonic_cst": monotonic_cst, "n_jobs": 1, "random_state": seed}
     return Pipeline([("quantiles", transform), ("model", Forest(**values, **fixed))])
 
 
@@ -138,10 +126,9 @@ def fit_stack(
 
     constraints = [1] * len(meta.columns) if monotonic else None
     make = partial(forest, split=split, seed=seed, monotonic_cst=constraints)
-    about = {"trees": FOREST_TREES, "monotonic": monotonic}
     space = scaled(space, n=len(split.development))
-    tuned = fold.tune(partial(make, trees=FOREST_TREES), meta, space, name="ensemble", about=about)
-    chosen_forest = partial(Once, make(tuned.values, trees=STACK_TREES), {})
+    tuned = fold.tune(make, meta, space, name="ensemble", about={"monotonic": monotonic})
+    chosen_forest = partial(Once, make(tuned.values), {})
     chosen = fold.ledger.choice("ensemble: hyperparameters", on=tuned.patients)
 
     def score(make: Callable[[pd.Index], Any], name: str, *after: Fitted, keep_as: str = "") -> OutOfFold:
@@ -163,7 +150,9 @@ def fit_stack(
     ]
     meta_shown = pd.concat([meta, meta_test]).loc[split.shown]
     y_shown = fold.y.loc[split.shown].to_numpy()
-    shuffling = {"scoring": "roc_auc", "n_repeats": 50, "random_state": seed}
+    # The more patients are shuffled, the less one shuffle differs from another.
+    repeats = max(5, 50 * 1000 // max(len(y_shown), 1000))
+    shuffling = {"scoring": "roc_auc", "n_repeats": repeats, "random_state": seed}
     shuffled = permutation_importance(after.refitted.estimator, meta_shown, y_shown, **shuffling)
     importance = {"importance": shuffled.importances_mean, "sd": shuffled.importances_std}
     table = pd.DataFrame({"fold": split.fold, "model": list(meta.columns), **importance})

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from postarrest.models import splits, stacking, super_learner, tabular, tuning
+from postarrest.models import forests, splits, stacking, super_learner, tabular, tuning
 from postarrest.models.cnn.head import Training
 from postarrest.models.cnn.network import Augmentation, Network
 from postarrest.models.tuning import Space
@@ -64,6 +64,7 @@ def methods(
         of_a_group=listed(_learners(super_learner.OF_A_GROUP)),
         networks="ct" in study.modalities,
         trees=stacking.STACK_TREES,
+        most_in_a_tree=f"{forests.MOST_IN_A_TREE:,}",
         tie=tuning.TIE,
         evaluated=given["05_evaluation"],
         update=found.update(Here(study.name, save_to="report", root=root)) if study.model else {},
