@@ -25,8 +25,8 @@ _HANDLED = {
 }
 # The range of the seeds of a forest's trees.
 _MAX_SEED = np.iinfo(np.int32).max
-# A tree is grown on at most so many patients, drawn for it. On 80,000 simulated patients, forests of trees of
-# 5,000 predict others as well as forests of whole bootstrap samples, or better (docs/open-points.md).
+# A tree is grown on at most so many patients, drawn for it. Fitted to 80,000 simulated patients, such
+# random forests predict others as well as with whole bootstrap samples, or better (docs/open-points.md).
 MOST_IN_A_TREE = 5_000
 # Trees while hyperparameters are searched for, of some hundred patients; and the fewest, of several thousand.
 SEARCHED_TREES, _FEWEST_SEARCHED = 100, 25
