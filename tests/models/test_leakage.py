@@ -297,6 +297,20 @@ def test_scores_of_another_split_are_refused(patients, outer, tmp_path):
         Ledger(splits.get(table, "outer-2")).adopt(tmp_path / "seen.json")
 
 
+def test_patients_of_another_split_are_refused(patients, outer):
+    x, y = patients[["low_flow_min"]], patients["y_good"]
+    fewer = splits.Split(outer.name, outer.inner, outer.test[2:])
+    ledger, fits = Ledger(fewer, patients), outer.development
+    message = "2 patients are not of outer-1"
+    with pytest.raises(LeakageError, match=f"head: {message}"):
+        ledger.fit(LogisticRegression(), x, y, stage="head")
+    model = ledger.fit(LogisticRegression(), x.loc[fits], y[fits], stage="head")
+    with pytest.raises(LeakageError, match=f"head: {message}"):
+        ledger.probability(model, x.loc[outer.test])
+    with pytest.raises(LeakageError, match=f"threshold: {message}"):
+        ledger.choice("threshold", on=outer.test)
+
+
 def test_choice_made_on_test_patients_is_caught(patients, outer):
     ledger = Ledger(outer)
     ledger.choice("threshold", on=[*outer.development, outer.test[0]])
