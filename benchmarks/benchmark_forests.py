@@ -61,10 +61,9 @@ def predicting(n: int, repeats: int = 3) -> pd.DataFrame:
     before = tabular.estimator("forest", {}, seed=1)[:-1]
     x = before.fit_transform(tabular.as_predictors(patients[columns]))
     rows = []
-    for repeat, (ours, theirs), shape in itertools.product(range(repeats), PAIRS, SHAPES):
+    for repeat, (ours, theirs), (leaf, depth) in itertools.product(range(repeats), PAIRS, SHAPES):
         drawn = np.random.default_rng(repeat).permutation(len(x))
         inside, others = drawn[:n], drawn[-20_000:]
-        leaf, depth = shape
         given = {"n_estimators": 200, "min_samples_leaf": leaf, "max_depth": depth, "random_state": repeat}
         each = [kind(**given).fit(x[inside], y[inside]) for kind in (ours, theirs)]
         good = [one.predict_proba(x[others])[:, 1].clip(1e-4, 1 - 1e-4) for one in each]

@@ -101,15 +101,13 @@ class CrossFit:
         def judged(values: Values) -> Iterator[tuple[float, float]]:
             for number, ids in enumerate(self.split.inner):
                 model = make(values)
+                before, model = (model[:-1], model[-1]) if isinstance(model, Pipeline) else (None, model)
                 if number == len(prepared):
                     (x_fit, y_fit), (x_out, y_out) = ((x.loc[who], self.y.loc[who].to_numpy()) for who in ids)
-                    if isinstance(model, Pipeline):
-                        before = model[:-1]
+                    if before is not None:
                         x_fit, x_out = before.fit_transform(x_fit, y_fit), before.transform(x_out)
                     prepared.append(((x_fit, y_fit), (x_out, y_out)))
                 fitted_on, (x_out, y_out) = prepared[number]
-                if isinstance(model, Pipeline):
-                    model = model[-1]
                 if "n_estimators" not in values:
                     model = for_search(model, n=len(fitted_on[1]))
                 good = model.fit(*fitted_on).predict_proba(x_out)[:, 1]

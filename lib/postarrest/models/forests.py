@@ -25,11 +25,11 @@ _HANDLED = {
 }
 # The range of the seeds of a forest's trees.
 _MAX_SEED = np.iinfo(np.int32).max
-# A tree is grown on at most so many patients, drawn for it. Fitted to 80,000 simulated patients, such
-# random forests predict others as well as with whole bootstrap samples, or better (docs/open-points.md).
+# A tree is grown on at most so many patients, drawn for it. Random forests of 80,000 simulated patients then
+# predict others as well as with whole bootstrap samples, or better (docs/open-points.md).
 MOST_IN_A_TREE = 5_000
 # Trees while hyperparameters are searched for, of some hundred patients; and the fewest, of several thousand.
-SEARCHED_TREES, _FEWEST_SEARCHED = 100, 25
+_MOST_SEARCHED, _FEWEST_SEARCHED = 100, 25
 
 
 class _OneByOne:
@@ -84,14 +84,12 @@ class _OneByOne:
     ) -> DecisionTreeClassifier:
         """Return a tree with the settings of the first; given are predictors, outcome and what is missing."""
         (x, y, missing), weight = given, None
+        n, most = len(x), min(len(x), MOST_IN_A_TREE)
         source.seed(seed)
-        if self.bootstrap:  # type: ignore[attr-defined]
-            drawn = source.randint(0, len(x), min(len(x), MOST_IN_A_TREE))
-            weight = np.bincount(drawn, minlength=len(x)).astype(float)
-        elif len(x) > MOST_IN_A_TREE:
-            weight = np.zeros(len(x))
-            weight[source.choice(len(x), MOST_IN_A_TREE, replace=False)] = 1
-        if weight is not None and len(x) > MOST_IN_A_TREE:
+        if self.bootstrap or n > most:  # type: ignore[attr-defined]
+            drawn = source.choice(n, most, replace=self.bootstrap)  # type: ignore[attr-defined]
+            weight = np.bincount(drawn, minlength=n).astype(float)
+        if n > most:
             # scikit-learn's code would pass over the others; to leave them out is faster.
             inside = np.flatnonzero(weight)
             x, y, weight = x[inside], y[inside], weight[inside]
@@ -184,7 +182,7 @@ def for_search(model: Any, *, n: int) -> Any:
     [100, 100, 50, 25]
     """
     if isinstance(model, Forest):
-        trees = max(_FEWEST_SEARCHED, SEARCHED_TREES * 1000 // max(n, 1000))
+        trees = max(_FEWEST_SEARCHED, _MOST_SEARCHED * 1000 // max(n, 1000))
         model.n_estimators = min(model.n_estimators, trees)
     return model
 
