@@ -64,7 +64,8 @@ page.standard_table(scores.census(final), name="evaluated")
 # the outer folds, as published; *pooled* combines them, a stricter requirement: scores must mean the same in every fold.
 
 # %%
-performance = evaluation.discrimination.table(evaluation.discrimination.resample(final, **resampling))
+resampled = evaluation.discrimination.resample(final, **resampling)
+performance = evaluation.discrimination.table(resampled)
 page.standard_table(evaluation.discrimination.summary(performance), name="performance_summary")
 aucs = evaluation.discrimination.aucs(performance, main)
 focus = evaluation.discrimination.main_model([auc["of"] for auc in aucs], focus)
@@ -106,7 +107,7 @@ page.figure(
 # a hospital, it does not hold for the next one.
 
 # %%
-compared = evaluation.comparisons.comparisons(final, primary=primary, **resampling)
+compared = evaluation.comparisons.comparisons(final, primary=primary, resampled=resampled, **resampling)
 page.standard_table(compared, name="comparisons")
 
 # %% [markdown]

@@ -163,9 +163,12 @@ def write(table: pd.DataFrame, path: Path, *, tested: bool = True) -> None:
     postarrest.data.errors.DataErrors
         Listing every error with its location.
     """
-    if not table.empty:
-        table = check(table, name=Path(path).name, tested=tested)
-    write_text(path, table.reindex(columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
+    save(table if table.empty else check(table, name=Path(path).name, tested=tested), path)
+
+
+def save(checked: pd.DataFrame, path: Path) -> None:
+    """Write a scores table that :func:`check` or :func:`combine` returned, whole or not at all."""
+    write_text(path, checked.reindex(columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
 
 
 def sets(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from golden_values import PROC
 from postarrest import scores
 from postarrest.evaluation import (
     bootstrap,
+    calibration,
     comparisons,
     curves,
     decision,
@@ -358,6 +359,26 @@ def test_each_pair_is_compared_in_the_patients_that_both_score():
     n = third.groupby(["model_a", "model_b"])["n"].first().to_dict()
     assert n == {("gwr_av", "cnn"): 61, ("gwr_av", "other"): 61, ("cnn", "other"): 64}
     assert third["difference"].iloc[0] == revised["difference"].iloc[0]
+    # What the models' own intervals have drawn serves only the pairs that share all of these patients.
+    both = pd.concat([rows, whole])
+    drawn = discrimination.resample(both, n_resamples=200, seed=4)
+    again = comparisons.comparisons(both, resampled=drawn, n_resamples=200, seed=4)
+    pd.testing.assert_frame_equal(again, comparisons.comparisons(both, n_resamples=200, seed=4))
+
+
+def test_many_patients_have_the_same_intervals_and_curves_on_one_core_and_on_two(monkeypatch):
+    rng = np.random.default_rng(3)
+    y = rng.random(11_000) < 0.2
+    score = 1 / (1 + np.exp(1.5 - y + rng.normal(size=len(y))))
+    found = []
+    for cores in ("1", "2"):
+        monkeypatch.setenv("LOKY_MAX_CPU_COUNT", cores)
+        boot = bootstrap.bootstrap(y, score, n_resamples=60, seed=1)
+        curve, _ = calibration.curve(y, score, n_resamples=60, seed=1)
+        bands = curves.curve_bands(y, score, n_resamples=60, seed=1)
+        found.append((boot.resampled, *boot.left_out, curve.to_numpy(), bands.to_numpy()))
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("p", [[], [0.03], [0.5, None, 0.01, 0.01, 1.0, 0.02], [0.0, 0.4, None, 0.3, 0.3]])

@@ -258,11 +258,12 @@ def bootstrap(
     estimate = measured(np.ones((1, n_good), np.int32), np.ones((1, n - n_good), np.int32))[:, :, 0]
     empty = np.empty((len(names), len(MEASURES), 0))
     how = {"n_resamples": n_resamples, "seed": seed, "stratified": stratified, "n_cohort": n_cohort}
-    chunks = [measured(good, poor) for good, poor in resamples.counts(y_good, **how)]
+    chunks = resamples.on_all_cores(measured, resamples.counts(y_good, **how), n=n)
     left_out: list[list[np.ndarray]] = [[] for _ in range(2 if stratified else 1)]
     if jackknife:
-        for stratum, good, poor in resamples.jackknife_counts(y_good, stratified=stratified):
-            left_out[stratum].append(measured(good, poor))
+        kept = resamples.jackknife_counts(y_good, stratified=stratified)
+        for stratum, values in resamples.on_all_cores(lambda s, *kept: (s, measured(*kept)), kept, n=n):
+            left_out[stratum].append(values)
     return Bootstrap(
         models=names,
         measures=MEASURES,

@@ -170,7 +170,9 @@ def curve(
     lower = upper = np.full(_GRID, np.nan)
     if n_resamples:
         draws = {"n_resamples": n_resamples, "seed": seed, "stratified": False, "cells": _CELLS}
-        drawn = [smoother(_whole(y_good, *counts)) for counts in resamples.counts(y_good, **draws)]
+        drawn = resamples.on_all_cores(
+            lambda *chunk: smoother(_whole(y_good, *chunk)), resamples.counts(y_good, **draws), n=len(y_good)
+        )
         lower, upper = np.nanquantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     distance = np.abs(np.interp(probability, grid, observed) - probability)
     distances = {"ici": distance.mean(), "e50": np.median(distance), "e90": np.quantile(distance, 0.9)}

@@ -1,7 +1,7 @@
 """Paired differences between models on the same patients."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, combinations
 
 import numpy as np
@@ -13,6 +13,7 @@ from postarrest.evaluation.delong import DeLong
 from postarrest.evaluation.discrimination import (
     METRICS,
     PROCEDURE,
+    Resampled,
     bootstrap_of,
     comparable_folds,
     delong_of,
@@ -21,7 +22,12 @@ from postarrest.evaluation.discrimination import (
 
 
 def comparisons(
-    rows: pd.DataFrame, *, primary: Sequence[str] = (), n_resamples: int = 1000, seed: int = 0
+    rows: pd.DataFrame,
+    *,
+    primary: Sequence[str] = (),
+    resampled: Iterable[Resampled] = (),
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Compare every pair of models in the patients scored by both.
 
@@ -33,6 +39,9 @@ def comparisons(
         Rows of :func:`postarrest.scores.sets`.
     primary : sequence of str
         The two models of the primary comparison, named before the results were known; none if empty.
+    resampled : iterable of Resampled
+        The same rows by :func:`postarrest.evaluation.discrimination.resample`, with these settings: what it
+        has drawn is not drawn again.
     n_resamples, seed : int
         As in :func:`postarrest.evaluation.bootstrap.bootstrap`.
 
@@ -56,18 +65,22 @@ def comparisons(
         known = ", ".join(dict.fromkeys(rows["model"]))
         raise ValueError(f"primary: found {list(primary)}; expected two of these models: {known}.")
     keys = ["outcome_label", "set"]
+    drawn = {(r.outcome_label, r.set, *r.delong.models): r.bootstraps["unstratified"] for r in resampled}
     found = []
-    for (outcome, _), of_set in rows.groupby(keys, sort=False):
+    for (outcome, name), of_set in rows.groupby(keys, sort=False):
         scored = of_set.groupby("model", sort=False)["patient_id"].agg(frozenset)
         pairs: dict[frozenset, list[tuple[str, str]]] = {}
         for a, b in combinations(scored.index, 2):
             pairs.setdefault(scored[a] & scored[b], []).append((a, b))
         for patients, of_patients in pairs.items():
-            models = set(chain.from_iterable(of_patients))
+            models = dict.fromkeys(chain.from_iterable(of_patients))
             common = of_set[of_set["patient_id"].isin(patients) & of_set["model"].isin(models)]
             if common["y_good"].nunique() < 2:
                 continue
-            boot = bootstrap_of(common, n_resamples=n_resamples, seed=seed, stratified=False, jackknife=False)
+            boot = drawn.get((outcome, name, *models)) if (scored[list(models)] == patients).all() else None
+            if boot is None:
+                draws = {"n_resamples": n_resamples, "seed": seed, "stratified": False}
+                boot = bootstrap_of(common, **draws, jackknife=False)
             tests, counts = _tests(common), (boot.n, boot.n_good)
             for a, b in of_patients:
                 pair = (a, b, {a, b} == set(primary))

@@ -1,5 +1,7 @@
 """ROC and precision-recall curves with bootstrap bands."""
 
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -54,15 +56,21 @@ def curve_bands(
     place[y_good == 0] = np.arange(len(poor_at))
 
     at = np.linspace(0, 1, 101)
-    tpr, precision = [], []
-    for chunk in resamples.counts(y_good, n_resamples=n_resamples, seed=seed, stratified=False):
+
+    def drawn(*chunk: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        found = []
         for good, poor in zip(*chunk, strict=True):
             tp = np.concatenate([[0], np.cumsum(good[place[of_good[0]]])])[of_good[1]]
             fp = np.concatenate([[0], np.cumsum(poor[place[of_poor[0]]])])[of_poor[1]]
             if tp[-1] and fp[-1]:
-                tpr.append(np.interp(at, np.r_[0, fp / fp[-1]], np.r_[0, tp / tp[-1]]))
                 reached = np.searchsorted(tp, at * tp[-1] * (1 - 1e-12), "left")
-                precision.append(tp[reached] / np.maximum(tp + fp, 1)[reached])
+                precision = tp[reached] / np.maximum(tp + fp, 1)[reached]
+                found.append((np.interp(at, np.r_[0, fp / fp[-1]], np.r_[0, tp / tp[-1]]), precision))
+        return found
+
+    chunks = resamples.counts(y_good, n_resamples=n_resamples, seed=seed, stratified=False)
+    parts = resamples.on_all_cores(drawn, chunks, n=len(y_good))
+    tpr, precision = zip(*chain.from_iterable(parts), strict=True)
     tails = [(1 - level) / 2, (1 + level) / 2]
     bands = np.vstack([at, np.quantile(tpr, tails, axis=0), np.quantile(precision, tails, axis=0)])
     names = ["at", "tpr_lower", "tpr_upper", "precision_lower", "precision_upper"]

@@ -83,15 +83,17 @@ def choose(y_good: ArrayLike, score: ArrayLike, rule: str) -> Choice:
     candidates = np.unique(np.asarray(score, float))
     tp, fp, fn, tn = confusion(y_good, score, candidates)
     found = rates(tp, fp, fn, tn)
-    # The upper limit rises with the count, so it suffices to know the largest count with a limit of 5 %.
-    limits = proportion_interval(np.arange(n_good + 1), n_good)[1]
-    meets = {
-        "Spec-Max": found["fnr"] < MOST_FNR,
-        "Spec-Max-CI": fn < (limits <= MOST_FNR).sum(),
-        "FNR 0": fn == 0,
-    }
-    value = found["specificity" if rule in meets else rule.removesuffix("-max").lower()]
-    allowed = meets.get(rule, np.isfinite(value))
+    value = found["specificity" if rule in LIMITS else rule.removesuffix("-max").lower()]
+    allowed = np.isfinite(value)
+    if rule == "Spec-Max":
+        allowed = found["fnr"] < MOST_FNR
+    elif rule == "Spec-Max-CI":
+        # The upper limit rises with the count, so it suffices to know the largest count with a limit of 5 %;
+        # no interval is below the share itself.
+        counts = np.arange(int(MOST_FNR * n_good) + 1)
+        allowed = fn < (proportion_interval(counts, n_good)[1] <= MOST_FNR).sum()
+    elif rule == "FNR 0":
+        allowed = fn == 0
     if not allowed.any():
         return Choice(rule, float("nan"), _why_none(n_good))
     # Candidates ascend, and argmax takes the first of equals.

@@ -48,8 +48,11 @@ class _OneByOne:
         """Whether only settings that are handled here differ from scikit-learn's defaults."""
         given, usual = self.get_params(), type(self)().get_params()  # type: ignore[attr-defined]
         whole = ("min_samples_leaf", "min_samples_split", "random_state")
-        return all(isinstance(given[name], int | np.integer) for name in whole) and all(
-            given[name] == usual[name] for name in given if name not in _HANDLED
+        deepest = given["max_depth"]
+        return (
+            all(isinstance(given[name], int | np.integer) for name in whole)
+            and (deepest is None or (isinstance(deepest, int | np.integer) and deepest > 0))
+            and all(given[name] == usual[name] for name in given if name not in _HANDLED)
         )
 
     def fit(self, x: Any, y: np.ndarray) -> Self:
@@ -64,12 +67,13 @@ class _OneByOne:
         """
         if not self._plain:
             return super().fit(x, y)  # type: ignore[misc]
-        # scikit-learn checks everything, and shows the settings of a tree.
-        first_alone = copy(self)
-        first_alone.n_estimators = 1  # type: ignore[attr-defined]
+        # scikit-learn checks everything, and shows the settings of a tree: of one, with a single split.
+        first_alone, asked = copy(self), {n: getattr(self, n) for n in ("n_estimators", "max_depth")}
+        first_alone.n_estimators = first_alone.max_depth = 1  # type: ignore[attr-defined]
         super(_OneByOne, first_alone).fit(x, y)  # type: ignore[misc]
-        vars(self).update({**vars(first_alone), "n_estimators": self.n_estimators})  # type: ignore[has-type]
+        vars(self).update(vars(first_alone) | asked)
         first = self.estimators_[0]
+        first.max_depth = self.max_depth  # type: ignore[attr-defined]
         x = np.ascontiguousarray(self._validate_X_predict(x))  # type: ignore[attr-defined]
         y = np.searchsorted(self.classes_, y).astype(float)[:, None]  # type: ignore[attr-defined]
         seeds = np.random.RandomState(self.random_state).randint(_MAX_SEED, size=self.n_estimators)  # type: ignore[attr-defined]

@@ -37,7 +37,8 @@ def run_notebook(
     run : str
         The split or fold, if the notebook runs once for each.
     threads : int
-        Threads that a numerical library may use.
+        Cores for what the notebook does side by side. Numerical libraries have one thread: how a matrix
+        product rounds may depend on how many there are.
 
     Raises
     ------
@@ -50,7 +51,7 @@ def run_notebook(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    os.environ.update(warm.thread_environment(threads))
+    os.environ.update(warm.thread_environment(1) | {"LOKY_MAX_CPU_COUNT": str(threads)})
     here, name = Here(study, parameters["save_to"]), run_name(notebook, run)
     failed, log = here.out(f"failed/{name}.ipynb"), here.out(f"logs/{name}.log")
     failed.unlink(missing_ok=True)

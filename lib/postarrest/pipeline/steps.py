@@ -110,7 +110,7 @@ def combine_scores(study: str, parts: list[str]) -> None:
         named = {"05_evaluation": load.complete_parameters(loaded, "05_evaluation")}
         if errors := list(sections.errors_of_names(named, list(dict.fromkeys(table["model"])))):
             raise StudyError("\n".join(f"params/{study}.yaml: {error}" for error in errors))
-    scores.write(table, here.out("scores.csv"))
+    scores.save(table, here.out("scores.csv"))
 
 
 def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]) -> int:
