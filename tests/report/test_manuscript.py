@@ -128,6 +128,17 @@ def test_a_text_that_looks_like_a_formula_stays_a_text():
     assert [sheet.cell(row, 1).value for row in (4, 5, 6)] == ["'=1+1", "−0.5", "<0.001"]
 
 
+def test_a_spreadsheet_has_words_for_infinity_and_links_from_its_contents():
+    data = pd.DataFrame({"lr_positive": [2.5, float("inf"), None], "n": [1, 2, 3]})
+    book = openpyxl.load_workbook(io.BytesIO(office.excel(simulated(), [Table("T", "One.", data, "one")])))
+    sheet = book["one"]
+    assert [sheet.cell(row, 1).value for row in (4, 5, 6)] == [2.5, "inf", None]
+    assert [sheet.cell(row, 2).number_format for row in (4, 5)] == ["General", "General"]
+    assert sheet["A4"].number_format == "0.00##"
+    assert sheet["A3"].font.bold
+    assert book["contents"]["B4"].hyperlink.target == "#'one'!A1"
+
+
 def test_word_escapes_what_xml_would_take_for_its_own():
     tables = [Table("Table 1", "a < b & c", pd.DataFrame({"p": ["<0.001 & more"]}), "one")]
     document = docx.Document(io.BytesIO(office.word(simulated(), tables)))

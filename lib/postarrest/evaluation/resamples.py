@@ -13,7 +13,7 @@ CELLS = 2**18
 _LARGEST_JACKKNIFE = 1000
 _JACKKNIFE_GROUPS = 200
 # Up to so many patients threads take longer to start than they save.
-_ONE_THREAD = 10_000
+_ONE_THREAD = 5_000
 
 
 def on_all_cores(function: Callable[..., Any], chunks: Iterable[tuple], *, n: int) -> list[Any]:

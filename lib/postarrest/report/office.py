@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -195,38 +195,70 @@ def add_table(
 
 def excel(study: Study, tables: Sequence[Table], *, network: UsedNetwork = NO_NETWORK) -> bytes:
     """Return an Excel file with a sheet of contents and one per table; equal content, equal bytes."""
-    from openpyxl.styles import Font
+    from openpyxl import Workbook
 
     listed = [(t.label, t.name[:31], t.caption) for t in tables]
-    contents = pd.DataFrame(listed, columns=["Table", "Sheet", "Caption"])
     title = study.title + (f" ({_marked(network)})" if study.simulated else "")
-    sheets = [("contents", title, contents)]
-    sheets += [(t.name[:31], f"{t.label}. {t.caption}", _for_excel(t.data, network.name)) for t in tables]
+    # Row by row: all cells as objects take twice as long.
+    book = Workbook(write_only=True)
+    contents = pd.DataFrame(listed, columns=["Table", "Sheet", "Caption"])
+    _fill(book.create_sheet("contents"), title, contents, links="Sheet")
+    for t in tables:
+        _fill(book.create_sheet(t.name[:31]), f"{t.label}. {t.caption}", _for_excel(t.data, network.name))
     out = io.BytesIO()
-    with pd.ExcelWriter(out, engine="openpyxl") as writer:
-        for name, heading, data in sheets:
-            data.to_excel(writer, sheet_name=name, startrow=2, index=False, freeze_panes=(3, 0))
-            sheet = writer.sheets[name]
-            sheet["A1"], sheet["A1"].font = heading, Font(bold=True)
-            for column in sheet.iter_cols(min_row=3):
-                for cell in column:
-                    if isinstance(cell.value, float):
-                        cell.number_format = _DECIMALS
-                longest = max(len(str(cell.value)) for cell in column)
-                sheet.column_dimensions[column[0].column_letter].width = min(60, longest + 2)
-        for row, name in enumerate(contents["Sheet"], start=4):
-            writer.sheets["contents"].cell(row, 2).hyperlink = f"#'{name}'!A1"
+    book.save(out)
     return timeless(out.getvalue())
+
+
+def _fill(sheet: Any, heading: str, data: pd.DataFrame, *, links: str = "") -> None:
+    """Fill a sheet; the cells of the column ``links`` lead to the sheets that they name."""
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    def cell(value: Any, **look: Any) -> Any:
+        styled = WriteOnlyCell(sheet, value)
+        for name, kind in look.items():
+            setattr(styled, name, kind)
+        return styled
+
+    rows = data.astype(object).where(data.notna(), None).to_numpy().tolist()
+    for number, column in enumerate(zip(data.columns, *rows, strict=True), start=1):
+        longest = max(len(str(value)) for value in column)
+        sheet.column_dimensions[get_column_letter(number)].width = min(60, longest + 2)
+    sheet.freeze_panes = "A4"
+    bold = Font(bold=True)
+    sheet.append([cell(heading, font=bold)])
+    sheet.append([])
+    sheet.append([cell(name, font=bold) for name in data.columns])
+    # One cell for all numbers, written before its next: to look up a format takes longer than to write.
+    number = cell(0.0, number_format=_DECIMALS)
+
+    def cells(row: Sequence[Any]) -> Iterator[Any]:
+        for column, value in zip(data.columns, row, strict=True):
+            if column == links:
+                yield cell(value, hyperlink=f"#'{value}'!A1")
+            elif isinstance(value, float) and np.isfinite(value):
+                number.value = value
+                yield number
+            else:
+                # Excel has no infinity.
+                yield str(value) if isinstance(value, float) else value
+
+    for row in rows:
+        sheet.append(cells(row))
 
 
 def _for_excel(data: pd.DataFrame, network: str) -> pd.DataFrame:
     """Return a table with heads and texts in words; numbers stay whole, and each limit has its column."""
     shown = {}
     for column in data.columns:
-        kind = data[column].dtype.kind
-        text = {"column": str(column), "network": network}
-        shown[column] = data[column] if kind in "iuf" else [_in_words(v, **text) for v in data[column]]
-    return pd.DataFrame(shown).map(_excel_cell).set_axis([column_in_words(c) for c in data.columns], axis=1)
+        is_number = data[column].dtype.kind in "iuf"
+        about = {"column": str(column), "network": network}
+        shown[column] = (
+            data[column] if is_number else [_excel_cell(_in_words(v, **about)) for v in data[column]]
+        )
+    return pd.DataFrame(shown).set_axis([column_in_words(c) for c in data.columns], axis=1)
 
 
 def _in_words(value: Any, **about: str) -> Any:
