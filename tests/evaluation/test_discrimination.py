@@ -368,7 +368,7 @@ def test_each_pair_is_compared_in_the_patients_that_both_score():
 
 def test_many_patients_have_the_same_intervals_and_curves_on_one_core_and_on_two(monkeypatch):
     rng = np.random.default_rng(3)
-    y = rng.random(11_000) < 0.2
+    y = rng.random(21_000) < 0.2
     score = 1 / (1 + np.exp(1.5 - y + rng.normal(size=len(y))))
     found = []
     for cores in ("1", "2"):

@@ -12,8 +12,8 @@ CELLS = 2**18
 # Beyond this many patients of a stratum the jackknife leaves out groups instead of single patients.
 _LARGEST_JACKKNIFE = 1000
 _JACKKNIFE_GROUPS = 200
-# Up to so many patients threads take longer to start than they save.
-_ONE_THREAD = 5_000
+# Up to so many patients threads save nothing that could be measured.
+_ONE_THREAD = 20_000
 
 
 def on_all_cores(function: Callable[..., Any], chunks: Iterable[tuple], *, n: int) -> list[Any]:
@@ -30,7 +30,7 @@ def on_all_cores(function: Callable[..., Any], chunks: Iterable[tuple], *, n: in
 
     Examples
     --------
-    >>> on_all_cores(lambda good, poor: good + poor, iter([(1, 2), (3, 4)]), n=20_000)
+    >>> on_all_cores(lambda good, poor: good + poor, iter([(1, 2), (3, 4)]), n=30_000)
     [3, 7]
     """
     cores = joblib.cpu_count() if n > _ONE_THREAD else 1
