@@ -223,9 +223,9 @@ def _fill(sheet: Any, heading: str, data: pd.DataFrame, *, links: str = "") -> N
         return styled
 
     rows = data.astype(object).where(data.notna(), None).to_numpy().tolist()
-    for number, column in enumerate(zip(data.columns, *rows, strict=True), start=1):
+    for place, column in enumerate(zip(data.columns, *rows, strict=True), start=1):
         longest = max(len(str(value)) for value in column)
-        sheet.column_dimensions[get_column_letter(number)].width = min(60, longest + 2)
+        sheet.column_dimensions[get_column_letter(place)].width = min(60, longest + 2)
     sheet.freeze_panes = "A4"
     bold = Font(bold=True)
     sheet.append([cell(heading, font=bold)])
