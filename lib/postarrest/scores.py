@@ -146,7 +146,7 @@ def check(table: pd.DataFrame, *, name: str = "scores", tested: bool = True) -> 
     return _checked(_placed(raw, name), tested=tested)
 
 
-def write(table: pd.DataFrame, path: Path, *, tested: bool = True) -> None:
+def write(table: pd.DataFrame, path: Path, *, tested: bool = True, checked: bool = False) -> None:
     """Check a scores table and write it, whole or not at all; without rows, its header is written.
 
     Parameters
@@ -155,20 +155,17 @@ def write(table: pd.DataFrame, path: Path, *, tested: bool = True) -> None:
         At least the columns :data:`REQUIRED`.
     path : pathlib.Path
         The CSV file.
-    tested : bool
-        As for :func:`read`.
+    tested, checked : bool
+        As for :func:`read`; whether :func:`combine` has just returned the table.
 
     Raises
     ------
     postarrest.data.errors.DataErrors
         Listing every error with its location.
     """
-    save(table if table.empty else check(table, name=Path(path).name, tested=tested), path)
-
-
-def save(checked: pd.DataFrame, path: Path) -> None:
-    """Write a scores table that :func:`check` or :func:`combine` returned, whole or not at all."""
-    write_text(path, checked.reindex(columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
+    if not (checked or table.empty):
+        table = check(table, name=Path(path).name, tested=tested)
+    write_text(path, table.reindex(columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
 
 
 def sets(table: pd.DataFrame) -> pd.DataFrame:

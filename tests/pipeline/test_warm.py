@@ -72,6 +72,17 @@ def test_it_does_what_it_is_asked_with_the_environment_of_who_asks(project, envi
     assert (status, "nowhere" in said) == (1, True)
 
 
+def test_what_computes_in_several_processes_is_no_fork(project, environment, monkeypatch):
+    monkeypatch.chdir(project)
+    monkeypatch.setenv(warm.PLACE, environment[warm.PLACE])
+    of_nobody = ("--study", "nobody", "--threads")
+    assert warm.run(("simulate", *of_nobody, "1")) == 1
+    assert warm.run(("simulate", *of_nobody, "2")) is None
+    notebook = ("notebook", "--parameters", "{}", *of_nobody, "2", "--notebook")
+    assert warm.run((*notebook, "05_evaluation")) == 1
+    assert warm.run((*notebook, "06_stability")) is None
+
+
 def test_whoever_asks_takes_it_along(project, environment):
     asking = start(project, environment, *LONG)
     forks(2)

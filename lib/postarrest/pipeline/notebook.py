@@ -51,7 +51,7 @@ def run_notebook(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    os.environ.update(warm.thread_environment(1) | {"LOKY_MAX_CPU_COUNT": str(threads)})
+    os.environ.update(warm.thread_environment(1, jobs=threads))
     here, name = Here(study, parameters["save_to"]), run_name(notebook, run)
     failed, log = here.out(f"failed/{name}.ipynb"), here.out(f"logs/{name}.log")
     failed.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from postarrest.refused import Refused
 
 def simulate(study: str, threads: int) -> None:
     """Write ``build/<study>/data/``, the simulated patients of a study."""
-    os.environ.update(thread_environment(threads))
+    os.environ.update(thread_environment(1, jobs=threads))
     from postarrest.simulate import Settings, write_study
     from postarrest.study import load
 
@@ -110,7 +110,7 @@ def combine_scores(study: str, parts: list[str]) -> None:
         named = {"05_evaluation": load.complete_parameters(loaded, "05_evaluation")}
         if errors := list(sections.errors_of_names(named, list(dict.fromkeys(table["model"])))):
             raise StudyError("\n".join(f"params/{study}.yaml: {error}" for error in errors))
-    scores.save(table, here.out("scores.csv"))
+    scores.write(table, here.out("scores.csv"), checked=True)
 
 
 def report(names: list[str], *, cores: int, targets: list[str], extra: list[str]) -> int:

@@ -2,10 +2,10 @@
 
 A step is a process of its own and a notebook's kernel is another, and to import what they use takes each of
 them seconds, more than many a step. On Linux a run therefore has a process that imports once, at the first
-step, and every step of one thread is a fork of it, as a notebook's kernel is one of its step. The process has
-a single thread whenever it is forked. Where it is not (on macOS, whose frameworks do not survive a fork; on a
-cluster's nodes; for a step of several threads, whose number libraries read while they are imported; after a
-change of the code), a step starts in the usual way.
+step, and steps are forks of it, as a notebook's kernel is one of its step. The process has a single thread
+whenever it is forked. Where it is not (on macOS, whose frameworks do not survive a fork; on a cluster's
+nodes; after a change of the code), and for a step that computes in several processes, or in threads of a
+library that reads their number while it is imported, a step starts in the usual way.
 """
 
 import gc
@@ -35,6 +35,9 @@ _MODULES = (
 # Steps and notebooks with the network, and what they import besides.
 _WITH_NETWORK = {"features", "read_ct", "03_cnn", "08_external"}
 _OF_NETWORK = ("tensorflow", "keras")
+# Steps that use several cores: the features in TensorFlow's threads, the others in processes. A fork would
+# end only after joblib's processes, which wait for more work for five minutes.
+_BY_ITSELF = {"simulate", "read_ct", "features", "06_stability"}
 # Fixed while libraries are imported: Arrow's allocator would begin a thread, and matplotlib choose another
 # way of drawing than in a kernel that imports it itself.
 _AT_IMPORT = {
@@ -43,8 +46,8 @@ _AT_IMPORT = {
 }
 
 
-def thread_environment(threads: int) -> dict[str, str]:
-    """Return the environment in which numerical libraries use this many threads."""
+def thread_environment(threads: int, *, jobs: int = 1) -> dict[str, str]:
+    """Return the environment in which numerical libraries use so many threads, and joblib so many cores."""
     # One thread per model; the folds, or joblib's processes, use the cores.
     count = str(threads)
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
@@ -53,7 +56,7 @@ def thread_environment(threads: int) -> dict[str, str]:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "KERAS_BACKEND": "tensorflow",
         "PYTHONHASHSEED": "0",
-        "LOKY_MAX_CPU_COUNT": count,
+        "LOKY_MAX_CPU_COUNT": str(jobs),
         "POSTARREST_THREADS": count,
     }
 
@@ -100,7 +103,7 @@ def run(arguments: Sequence[str]) -> int | None:
     arguments : sequence of str
         Of ``python -m postarrest.pipeline``.
     """
-    if PLACE not in os.environ or _threads(arguments) > 1:
+    if PLACE not in os.environ or (_threads(arguments) > 1 and _BY_ITSELF & {*arguments}):
         return None
     try:
         server = connection.Client(os.environ[PLACE], "AF_UNIX")
