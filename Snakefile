@@ -328,7 +328,7 @@ rule evaluation:
         code("notebooks/05_evaluation.py"),
     output: "build/{study}/pages/05_evaluation.json", "reports/{study}/05_evaluation.ipynb"
     params: given=parameters("05_evaluation")
-    # All of them where there is no other notebook that could use them.
+    # All cores where it is the last notebook: there is no other that could use them.
     threads: lambda w: CORES if STUDIES[w.study].notebooks[-1] == "05_evaluation" else 1
     log: "build/{study}/logs/05_evaluation.log"
     benchmark: "build/{study}/time/05_evaluation.tsv"

@@ -255,6 +255,9 @@ def bootstrap(
     def measured(good: np.ndarray, poor: np.ndarray) -> np.ndarray:
         return np.stack([model.measures(good, poor) for model in ranked])
 
+    def in_stratum(stratum: int, good: np.ndarray, poor: np.ndarray) -> tuple[int, np.ndarray]:
+        return stratum, measured(good, poor)
+
     estimate = measured(np.ones((1, n_good), np.int32), np.ones((1, n - n_good), np.int32))[:, :, 0]
     empty = np.empty((len(names), len(MEASURES), 0))
     how = {"n_resamples": n_resamples, "seed": seed, "stratified": stratified, "n_cohort": n_cohort}
@@ -262,7 +265,7 @@ def bootstrap(
     left_out: list[list[np.ndarray]] = [[] for _ in range(2 if stratified else 1)]
     if jackknife:
         kept = resamples.jackknife_counts(y_good, stratified=stratified)
-        for stratum, values in resamples.on_all_cores(lambda s, *kept: (s, measured(*kept)), kept, n=n):
+        for stratum, values in resamples.on_all_cores(in_stratum, kept, n=n):
             left_out[stratum].append(values)
     return Bootstrap(
         models=names,
